@@ -1,0 +1,73 @@
+# Every target sets up what it needs by itself and says what it is doing. A fresh machine needs make, git and Python 3.11+.
+SHELL := /bin/bash
+.ONESHELL:
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+# Python comes from the machine, never from a download.
+export UV_PYTHON_DOWNLOADS := never
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+UV := .venv/bin/uv
+VENV := .venv/.ready
+SAM := .venv-sam/bin/sam
+CHECKOV := .venv-checkov/bin/checkov
+
+.PHONY: help setup demo test lint build bench clean
+
+help: ## show this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+setup: $(VENV) ## .venv with the pinned dependencies and the predue command
+
+$(VENV): requirements-dev.txt functions/requirements.txt requirements-uv.txt pyproject.toml scripts/find-python
+	@python=$$(scripts/find-python)
+	echo "setup: .venv with $$("$$python" --version) ($$python)"
+	rm -rf .venv
+	"$$python" -m venv .venv
+	.venv/bin/python -m pip install --quiet --require-hashes -r requirements-uv.txt
+	echo "setup: installing pinned dependencies"
+	$(UV) pip sync --quiet --python .venv/bin/python --require-hashes requirements-dev.txt
+	$(UV) pip install --quiet --python .venv/bin/python --no-deps --no-build-isolation --editable .
+	touch $@
+
+demo: $(VENV) ## two weeks of virtual time on a bundled portfolio; writes build/demo/
+	@.venv/bin/predue demo --out build/demo
+
+test: $(VENV) ## every test
+	@echo "test: running every test"
+	.venv/bin/python -m pytest -n auto --dist loadgroup
+
+lint: $(VENV) $(SAM) $(CHECKOV) ## ruff, mypy, cfn-lint, sam validate, checkov
+	@echo "lint: ruff"
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	echo "lint: mypy"
+	.venv/bin/mypy
+	echo "lint: cfn-lint"
+	.venv/bin/cfn-lint template.yaml 'infrastructure/*.yaml'
+	echo "lint: sam validate"
+	SAM_CLI_TELEMETRY=0 AWS_DEFAULT_REGION=us-east-1 $(SAM) validate --lint --template template.yaml
+	echo "lint: checkov"
+	scripts/run-checkov
+
+build: $(SAM) ## sam build (needs the runtime's Python, 3.13, on this machine)
+	@scripts/sam-build
+
+# The SAM CLI and checkov pin versions of boto3 and others that differ from ours, so each lives in an environment of its own.
+$(SAM): requirements-sam.txt | $(VENV)
+	@echo "setup: .venv-sam with the SAM CLI"
+	rm -rf .venv-sam
+	"$$(scripts/find-python)" -m venv .venv-sam
+	$(UV) pip sync --quiet --python .venv-sam/bin/python --require-hashes requirements-sam.txt
+	touch $@
+
+$(CHECKOV): requirements-checkov.txt | $(VENV)
+	@echo "setup: .venv-checkov with checkov"
+	rm -rf .venv-checkov
+	"$$(scripts/find-python)" -m venv .venv-checkov
+	$(UV) pip sync --quiet --python .venv-checkov/bin/python --require-hashes requirements-checkov.txt
+	touch $@
+
+clean: ## remove what the other targets made
+	@rm -rf .venv .venv-sam .venv-checkov .aws-sam build

@@ -1,0 +1,33 @@
+"""Closes local days whose allowed hours are over, and hands over what left its grace unpaid; called every quarter hour."""
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+from predue.aws import desks
+from predue.aws.runs import fan_out
+from predue.aws.telemetry import count, failures, logger, metrics
+from predue.close import close
+
+
+def _run(shard: int, target: datetime, time_left: Callable[[], float]) -> bool:
+    with failures("the closing run failed"):
+        tally, finished = close(shard, target, desks.closing(time_left))
+    count("StagesExpired", tally.expired)
+    count("OutcomesUnknown", tally.unknown)
+    logger.info(
+        "closed",
+        shard=shard,
+        expired=tally.expired,
+        unknown=tally.unknown,
+        handed_over=tally.handed_over,
+        finished=finished,
+    )
+    return finished
+
+
+@logger.inject_lambda_context(clear_state=True)
+@metrics.log_metrics
+def handler(event: dict[str, Any], context: Any) -> None:
+    """Close up to now; `{"shard": n, "target": instant}` goes on with one shard."""
+    fan_out(event, context, _run)

@@ -1,0 +1,27 @@
+"""Queues the reminders of every slot that has come since the last run; called every quarter hour."""
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+from predue.aws import desks
+from predue.aws.runs import fan_out
+from predue.aws.telemetry import count, failures, logger, metrics
+from predue.plan import plan
+
+
+def _run(shard: int, target: datetime, time_left: Callable[[], float]) -> bool:
+    with failures("the planner failed"):
+        tally, finished = plan(shard, target, desks.planning(time_left))
+    count("JobsQueued", tally.queued)
+    logger.info(
+        "planned", shard=shard, queued=tally.queued, settled=tally.settled, dropped=tally.dropped, finished=finished
+    )
+    return finished
+
+
+@logger.inject_lambda_context(clear_state=True)
+@metrics.log_metrics
+def handler(event: dict[str, Any], context: Any) -> None:
+    """Plan up to now; `{"shard": n, "target": instant}` goes on with one shard."""
+    fan_out(event, context, _run)

@@ -1,0 +1,1 @@
+"""The rules of predue, in the order of its pipeline; nothing here imports AWS, and `aws/` holds what does."""

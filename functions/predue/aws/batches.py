@@ -1,0 +1,36 @@
+"""What the queue-fed functions share: each message for itself, and one that fails does not fail its batch."""
+
+from collections.abc import Callable
+from typing import Any
+
+from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
+from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
+
+from predue.aws import desks
+from predue.aws.telemetry import count, failures, logger
+from predue.deliver import deliver
+from predue.job import Job
+from predue.ports import Provider
+
+
+def each(event: dict[str, Any], context: Any, handle: Callable[[str], None]) -> Any:
+    """Handle the body of each message; the answer names those that failed, and the queue brings just them again."""
+
+    def one(record: SQSRecord) -> None:
+        with failures("a message failed"):
+            handle(record.body)
+
+    processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
+    return process_partial_response(event=event, record_handler=one, processor=processor, context=context)
+
+
+def deliver_each(channel: str, make_provider: Callable[[], Provider], event: dict[str, Any], context: Any) -> Any:
+    """Deliver each job of a batch on one channel."""
+
+    def one(body: str) -> None:
+        job = Job.from_json(body)
+        done = deliver(job, desks.delivery(channel, make_provider()))
+        count(f"Job{done.capitalize()}")
+        logger.info("job", borrower_id=job.borrower_id, slot=job.slot.isoformat(), channel=channel, done=done)
+
+    return each(event, context, one)

@@ -1,0 +1,93 @@
+"""The desks of the rules, set up with the adapters of AWS."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from functools import lru_cache
+
+from predue.aws import clock, settings
+from predue.aws.bus import EventBus
+from predue.aws.plans import TablePlans
+from predue.aws.queues import OneOffSchedules, QueueName, SqsQueues
+from predue.aws.settings import env
+from predue.aws.table import Table
+from predue.close import CloseDesk
+from predue.deliver import Desk
+from predue.news import NewsDesk
+from predue.plan import PlanDesk
+from predue.ports import Provider
+
+
+def table() -> Table:
+    """The table."""
+    return Table(env("TABLE_NAME"), int(env("SHARDS")))
+
+
+def plans() -> TablePlans:
+    """The table as planner and closing run read it."""
+    return TablePlans(env("TABLE_NAME"), env("DUE_INDEX"), table())
+
+
+def queue_names() -> dict[str, QueueName]:
+    """The queues of the channels."""
+    return {
+        channel: QueueName(env(f"{channel.upper()}_QUEUE_URL"), env(f"{channel.upper()}_QUEUE_ARN"))
+        for channel in ("sms", "email")
+    }
+
+
+def delivery(channel: str, provider: Provider) -> Desk:
+    """The desk of delivery on one channel, with the controls as they stand now."""
+    controls = settings.controls()
+    queues = queue_names()
+    store = table()
+    return Desk(
+        channel=channel,
+        borrowers=store,
+        addresses=store,
+        queues=SqsQueues(queues),
+        later=OneOffSchedules(queues, env("DEFER_GROUP"), env("DEFER_ROLE_ARN"), env("DEFER_DLQ_ARN")),
+        provider=provider,
+        rulebook=controls.rulebook,
+        switches=controls.switches,
+        clock=clock.now,
+        unsubscribe_url=unsubscribe_url if channel == "email" else _no_link,
+        lease=timedelta(seconds=int(env("LEASE_SECONDS"))),
+    )
+
+
+def unsubscribe_url(ref: str) -> str:
+    """The one-click link that stops email for the borrower behind an opaque name."""
+    return f"{env('PUBLIC_URL')}/unsubscribe/{settings.keys().stop_token(ref, 'email')}"
+
+
+def _no_link(_ref: str) -> str:
+    return ""
+
+
+def planning(time_left: Callable[[], float]) -> PlanDesk:
+    """The planner's desk."""
+    controls = settings.controls()
+    return PlanDesk(plans(), table(), SqsQueues(queue_names()), controls.rulebook, controls.switches, time_left)
+
+
+@lru_cache(maxsize=1)
+def _used() -> set[tuple[str, str, int]]:
+    """The places and times that this process has noted as in use; the item only grows, so remembering is safe."""
+    return set()
+
+
+def news() -> NewsDesk:
+    """The desk of news."""
+    store = table()
+    return NewsDesk(store, store, store, settings.controls().rulebook, settings.keys(), _used())
+
+
+def closing(time_left: Callable[[], float]) -> CloseDesk:
+    """The closing run's desk."""
+    return CloseDesk(plans(), news(), EventBus(env("BUS_NAME")), time_left)
+
+
+def forget() -> None:
+    """Drop what this process remembers of a stack, before another starts in it."""
+    _used.cache_clear()
+    settings.forget()

@@ -1,0 +1,273 @@
+"""Items of the table and the values they hold; see docs/architecture.md for the keys."""
+
+import json
+from datetime import date, datetime, time
+from typing import Any
+
+from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
+
+from predue import instant
+from predue.due import Change, Due
+from predue.ledger import Contact, Ledger, Mark, Settled
+from predue.profile import Profile
+from predue.record import Attempt, Record
+from predue.stage import StageKey
+
+_SERIALIZER = TypeSerializer()
+_DESERIALIZER = TypeDeserializer()
+
+Item = dict[str, Any]
+
+
+def wire(item: Item) -> dict[str, Any]:
+    """A plain item in DynamoDB's typed form; empty strings and absent values are left out."""
+    return {name: _SERIALIZER.serialize(value) for name, value in item.items() if value not in (None, "", [], {}, ())}
+
+
+def plain(item: dict[str, Any]) -> Item:
+    """A typed item as plain values; numbers come as Decimal."""
+    return {name: _DESERIALIZER.deserialize(value) for name, value in item.items()}
+
+
+def borrower_pk(borrower_id: str) -> str:
+    """The partition of a borrower."""
+    return f"B#{borrower_id}"
+
+
+def due_sk(due_date: date, loan_id: str, installment_no: int) -> str:
+    """The sort key of a due."""
+    return f"D#{due_date.isoformat()}#{loan_id}#{installment_no}"
+
+
+def _ms(moment: datetime | None) -> int | None:
+    return None if moment is None else instant.to_ms(moment)
+
+
+def _attempts(attempts: tuple[Attempt, ...]) -> list[list[Any]]:
+    return [[_ms(attempt.at), attempt.channel, attempt.answer] for attempt in attempts]
+
+
+def _read_attempts(raw: list[list[Any]]) -> tuple[Attempt, ...]:
+    return tuple(Attempt(instant.from_ms(int(at)), channel, answer) for at, channel, answer in raw)
+
+
+def _keys(keys: tuple[StageKey, ...]) -> list[str]:
+    return [key.text() for key in keys]
+
+
+def _read_keys(raw: list[str]) -> tuple[StageKey, ...]:
+    return tuple(StageKey.read(text) for text in raw)
+
+
+# Profile
+
+
+def profile_item(profile: Profile) -> Item:
+    """The item of a profile."""
+    return {
+        "pk": borrower_pk(profile.borrower_id),
+        "sk": "A#profile",
+        "ref": profile.ref,
+        "name": profile.name,
+        "locale": profile.locale,
+        "time_zone": profile.time_zone,
+        "jurisdiction": profile.jurisdiction,
+        "channels": list(profile.channels),
+        "consent": list(profile.consent),
+        "preferred_time": "" if profile.preferred_time is None else f"{profile.preferred_time:%H:%M}",
+        "addresses": dict(profile.addresses),
+        "address_refs": dict(profile.address_refs),
+        "bad_addresses": list(profile.bad_addresses),
+        "sequences": dict(profile.sequences),
+        "version": profile.version,
+    }
+
+
+def read_profile(item: Item) -> Profile:
+    """The profile that an item holds."""
+    wish = item.get("preferred_time")
+    return Profile(
+        borrower_id=item["pk"][2:],
+        ref=item["ref"],
+        name=item.get("name", ""),
+        locale=item.get("locale", ""),
+        time_zone=item.get("time_zone", ""),
+        jurisdiction=item.get("jurisdiction", ""),
+        channels=tuple(item.get("channels", ())),
+        consent=tuple(item.get("consent", ())),
+        preferred_time=time.fromisoformat(wish) if wish else None,
+        addresses=item.get("addresses", {}),
+        address_refs=item.get("address_refs", {}),
+        bad_addresses=tuple(item.get("bad_addresses", ())),
+        sequences={name: int(sequence) for name, sequence in item.get("sequences", {}).items()},
+        version=int(item["version"]),
+    )
+
+
+# Ledger: names are short, since the claim writes the whole of it and DynamoDB bills by the kilobyte
+
+
+def ledger_item(ledger: Ledger) -> Item:
+    """The item of a ledger."""
+    return {
+        "pk": borrower_pk(ledger.borrower_id),
+        "sk": "A#ledger",
+        "version": ledger.version,
+        "contacts": [_contact_item(contact) for contact in ledger.contacts],
+        "settled": [
+            {"t": _ms(one.at), "k": _keys(one.keys), "o": one.outcome, "r": one.reason}
+            | ({"a": _attempts(one.tries)} if one.tries else {})
+            for one in ledger.settled
+        ],
+        "opt_outs": {name: [mark.sequence, mark.on] for name, mark in ledger.opt_outs.items()},
+        "holds": {name: [mark.sequence, mark.on] for name, mark in ledger.holds.items()},
+        "holds_ended": None if ledger.holds_ended < 0 else ledger.holds_ended,
+        "suppressed": {channel: list(refs) for channel, refs in ledger.suppressed.items()},
+    }
+
+
+def _contact_item(contact: Contact) -> Item:
+    item: Item = {
+        "t": _ms(contact.at),
+        "d": contact.day.isoformat(),
+        "c": contact.channel,
+        "k": _keys(contact.keys),
+        "n": contact.token,
+        "i": contact.reminder_id,
+    }
+    if contact.tries:
+        item["a"] = _attempts(contact.tries)
+    if contact.state == "refused":
+        item["x"] = "again" if contact.again else "final"
+    return item
+
+
+def _read_contact(item: Item) -> Contact:
+    return Contact(
+        at=instant.from_ms(int(item["t"])),
+        day=date.fromisoformat(item["d"]),
+        channel=item["c"],
+        keys=_read_keys(item["k"]),
+        token=item["n"],
+        reminder_id=item["i"],
+        state="refused" if "x" in item else "calling",
+        tries=_read_attempts(item.get("a", [])),
+        again=item.get("x") == "again",
+    )
+
+
+def read_ledger(item: Item) -> Ledger:
+    """The ledger that an item holds."""
+    return Ledger(
+        borrower_id=item["pk"][2:],
+        version=int(item["version"]),
+        contacts=tuple(_read_contact(raw) for raw in item.get("contacts", ())),
+        settled=tuple(
+            Settled(
+                instant.from_ms(int(raw["t"])),
+                _read_keys(raw["k"]),
+                raw["o"],
+                raw["r"],
+                _read_attempts(raw.get("a", [])),
+            )
+            for raw in item.get("settled", ())
+        ),
+        opt_outs={name: Mark(int(sequence), on) for name, (sequence, on) in item.get("opt_outs", {}).items()},
+        holds={name: Mark(int(sequence), on) for name, (sequence, on) in item.get("holds", {}).items()},
+        holds_ended=int(item.get("holds_ended", -1)),
+        suppressed={channel: tuple(refs) for channel, refs in item.get("suppressed", {}).items()},
+    )
+
+
+# Due
+
+
+def due_item(due: Due) -> Item:
+    """The item of a due, without its index keys."""
+    return {
+        "pk": borrower_pk(due.borrower_id),
+        "sk": due_sk(due.due_date, due.loan_id, due.installment_no),
+        "loan_id": due.loan_id,
+        "installment_no": due.installment_no,
+        "due_date": due.due_date.isoformat(),
+        "amount": due.amount,
+        "currency": due.currency,
+        "grace_days": due.grace_days,
+        "changes": [[_ms(change.at), change.open] for change in due.changes],
+        "payments": dict(due.payments),
+        "sequences": dict(due.sequences),
+        "cancelled": due.cancelled or None,
+        "disputed": due.disputed or None,
+        "moved_to": due.moved_to and due.moved_to.isoformat(),
+        "handed_over_at": _ms(due.handed_over_at),
+        "version": due.version,
+    }
+
+
+def read_due(item: Item) -> Due:
+    """The due that an item holds."""
+    return Due(
+        borrower_id=item["pk"][2:],
+        loan_id=item["loan_id"],
+        installment_no=int(item["installment_no"]),
+        due_date=date.fromisoformat(item["due_date"]),
+        amount=int(item["amount"]),
+        currency=item["currency"],
+        grace_days=int(item["grace_days"]),
+        changes=tuple(Change(instant.from_ms(int(at)), is_open) for at, is_open in item.get("changes", ())),
+        payments={event: int(amount) for event, amount in item.get("payments", {}).items()},
+        sequences={aspect: int(sequence) for aspect, sequence in item.get("sequences", {}).items()},
+        cancelled=item.get("cancelled", False),
+        disputed=item.get("disputed", False),
+        moved_to=date.fromisoformat(item["moved_to"]) if "moved_to" in item else None,
+        handed_over_at=instant.from_ms(int(item["handed_over_at"])) if "handed_over_at" in item else None,
+        version=int(item["version"]),
+    )
+
+
+# Record
+
+
+def record_item(record: Record) -> Item:
+    """The item of a record; one whose outcome is unknown carries the keys of the sparse index for such."""
+    unknown = record.outcome == "unknown"
+    return {
+        "pk": borrower_pk(record.borrower_id),
+        "sk": f"R#{record.reminder_id}",
+        "at": _ms(record.at),
+        "local_time": record.local_time,
+        "keys": _keys(record.keys),
+        "outcome": record.outcome,
+        "reason": record.reason,
+        "channel": record.channel,
+        "policy": record.policy,
+        "pack": record.pack,
+        "text": record.text,
+        "provider_message_id": record.provider_message_id,
+        "receipt": record.receipt,
+        "attempts": _attempts(record.attempts),
+        "inputs": json.dumps(dict(record.inputs), separators=(",", ":")),
+        "unresolved": "unknown" if unknown else None,
+        "unresolved_at": instant.to_text(record.at) if unknown else None,
+    }
+
+
+def read_record(item: Item) -> Record:
+    """The record that an item holds."""
+    return Record(
+        reminder_id=item["sk"][2:],
+        borrower_id=item["pk"][2:],
+        at=instant.from_ms(int(item["at"])),
+        local_time=item["local_time"],
+        keys=_read_keys(item["keys"]),
+        outcome=item["outcome"],
+        reason=item.get("reason", ""),
+        channel=item.get("channel", ""),
+        policy=item.get("policy", ""),
+        pack=item.get("pack", ""),
+        text=item.get("text", ""),
+        provider_message_id=item.get("provider_message_id", ""),
+        receipt=item.get("receipt", ""),
+        attempts=_read_attempts(item.get("attempts", [])),
+        inputs=json.loads(item.get("inputs", "{}")),
+    )

@@ -1,0 +1,128 @@
+"""What planner and closing run read of the table: the index, batches of borrowers, and their checkpoints."""
+
+from collections.abc import Iterator, Sequence
+from datetime import date
+from typing import Any
+
+from predue import instant
+from predue.aws import items
+from predue.aws.clients import client, translated
+from predue.aws.table import Table
+from predue.errors import LedgerMoved, Unreachable
+from predue.ledger import Ledger
+from predue.ports import Brief, Checkpoint, IndexEntry, InUse
+from predue.profile import Profile
+
+_BATCH = 100
+"""BatchGetItem reads at most 100 items (DynamoDB API reference)."""
+_ROUNDS = 8
+
+
+class TablePlans:
+    """Implements the port Plans over one table and its index."""
+
+    def __init__(self, name: str, index: str, table: Table) -> None:
+        self._name = name
+        self._index = index
+        self._table = table
+
+    def in_use(self) -> InUse:
+        """See Plans."""
+        return self._table.in_use()
+
+    def entries(self, due_date: date, shard: int, place: str, wish: str, after: str = "") -> Iterator[IndexEntry]:
+        """See Plans."""
+        prefix = f"{place}#{wish}#"
+        # "$" sorts right after "#": past every due of the borrower `after`, and past the last borrower of the prefix.
+        first = f"{prefix}{after}$" if after else prefix
+        return self._walk(f"{due_date.isoformat()}#{shard}", first, f"{place}#{wish}$")
+
+    def overdue(self, shard: int) -> Iterator[IndexEntry]:
+        """See Plans."""
+        return self._walk(f"late#{shard}", " ", "~")
+
+    def _walk(self, due_key: str, first: str, last: str) -> Iterator[IndexEntry]:
+        request: dict[str, Any] = {
+            "TableName": self._name,
+            "IndexName": self._index,
+            "KeyConditionExpression": "due_key = :due_key AND slot_key BETWEEN :first AND :last",
+            "ExpressionAttributeValues": items.wire({":due_key": due_key, ":first": first, ":last": last}),
+        }
+        while True:
+            with translated("index"):
+                page = client("dynamodb").query(**request)
+            for item in page["Items"]:
+                _, _, borrower_id, loan_id, installment_no, due_date = item["slot_key"]["S"].split("#")
+                yield IndexEntry(borrower_id, loan_id, int(installment_no), date.fromisoformat(due_date))
+            if "LastEvaluatedKey" not in page:
+                return
+            request["ExclusiveStartKey"] = page["LastEvaluatedKey"]
+
+    def _batch(self, keys: Sequence[tuple[str, str]], projection: str = "") -> Iterator[items.Item]:
+        """Items by key, eventually consistent, in batches; keys that DynamoDB left over are asked for again."""
+        for start in range(0, len(keys), _BATCH):
+            request: dict[str, Any] = {
+                "Keys": [items.wire({"pk": pk, "sk": sk}) for pk, sk in keys[start : start + _BATCH]]
+            }
+            if projection:
+                request["ProjectionExpression"] = projection
+            left: dict[str, Any] = {self._name: request}
+            for _ in range(_ROUNDS):
+                with translated("batch read"):
+                    answer = client("dynamodb").batch_get_item(RequestItems=left)
+                yield from map(items.plain, answer["Responses"].get(self._name, ()))
+                left = answer.get("UnprocessedKeys") or {}
+                if not left:
+                    break
+            else:
+                raise Unreachable("batch read: keys stay unprocessed")
+
+    def briefs(self, borrower_ids: Sequence[str]) -> dict[str, Brief]:
+        """See Plans."""
+        keys = [
+            (items.borrower_pk(borrower_id), sk) for borrower_id in borrower_ids for sk in ("A#profile", "A#ledger")
+        ]
+        profiles: dict[str, Profile] = {}
+        ledgers: dict[str, Ledger] = {}
+        for item in self._batch(keys):
+            if item["sk"] == "A#profile":
+                profiles[item["pk"][2:]] = items.read_profile(item)
+            else:
+                ledgers[item["pk"][2:]] = items.read_ledger(item)
+        return {
+            borrower_id: Brief(profile, ledgers.get(borrower_id, Ledger(borrower_id)))
+            for borrower_id, profile in profiles.items()
+        }
+
+    def records_of(self, pairs: Sequence[tuple[str, str]]) -> set[str]:
+        """See Plans."""
+        keys = sorted({(items.borrower_pk(borrower_id), f"R#{reminder}") for borrower_id, reminder in pairs})
+        return {item["sk"][2:] for item in self._batch(keys, "pk, sk")}
+
+    def checkpoint(self, run: str, shard: int) -> Checkpoint | None:
+        """See Plans."""
+        found = next(iter(self._batch([(f"P#{run}", f"P#{shard}")])), None)
+        if found is None:
+            return None
+        target = instant.from_ms(int(found["target"])) if "target" in found else None
+        return Checkpoint(instant.from_ms(int(found["covered"])), target, found.get("position", ""))
+
+    def save_checkpoint(self, run: str, shard: int, checkpoint: Checkpoint) -> None:
+        """See Plans."""
+        item = {
+            "pk": f"P#{run}",
+            "sk": f"P#{shard}",
+            "covered": instant.to_ms(checkpoint.covered),
+            "target": checkpoint.target and instant.to_ms(checkpoint.target),
+            "position": checkpoint.position,
+        }
+        try:
+            with translated("checkpoint"):
+                client("dynamodb").put_item(
+                    TableName=self._name,
+                    Item=items.wire(item),
+                    ConditionExpression="attribute_not_exists(pk) OR covered <= :covered",
+                    ExpressionAttributeValues=items.wire({":covered": item["covered"]}),
+                )
+        except LedgerMoved:
+            return  # a later run came further

@@ -1,0 +1,85 @@
+"""The queue of each channel, and one-off schedules for what must wait longer than a queue can hold it."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+from botocore.exceptions import ClientError
+
+from predue.aws.clients import client, code_of, translated
+from predue.errors import Unreachable
+from predue.job import Job
+
+_BATCH = 10
+"""SQS takes at most ten messages a call (SendMessageBatch, API reference)."""
+_ROUNDS = 4
+
+
+class QueueName(NamedTuple):
+    """A queue by its URL, which SQS wants, and its ARN, which Scheduler wants."""
+
+    url: str
+    arn: str
+
+
+class SqsQueues:
+    """Implements the port Queues."""
+
+    def __init__(self, queues: Mapping[str, QueueName]) -> None:
+        self._queues = queues
+
+    def send(self, channel: str, jobs: Sequence[Job], delay_seconds: int = 0) -> None:
+        """See Queues; entries that SQS refuses for a passing reason are sent again."""
+        for start in range(0, len(jobs), _BATCH):
+            entries = [_entry(number, job, delay_seconds) for number, job in enumerate(jobs[start : start + _BATCH])]
+            for _ in range(_ROUNDS):
+                with translated("queue"):
+                    answer = client("sqs").send_message_batch(QueueUrl=self._queues[channel].url, Entries=entries)
+                failed = {failure["Id"] for failure in answer.get("Failed", ())}
+                entries = [entry for entry in entries if entry["Id"] in failed]
+                if not entries:
+                    break
+            else:
+                raise Unreachable(f"queue: {len(entries)} jobs were not taken")
+
+
+def _entry(number: int, job: Job, delay_seconds: int) -> dict[str, Any]:
+    entry: dict[str, Any] = {"Id": str(number), "MessageBody": job.to_json()}
+    return entry | {"DelaySeconds": delay_seconds} if delay_seconds else entry
+
+
+class OneOffSchedules:
+    """Implements the port Later over EventBridge Scheduler."""
+
+    def __init__(self, queues: Mapping[str, QueueName], group: str, role_arn: str, dead_letters_arn: str) -> None:
+        self._queues = queues
+        self._group = group
+        self._role_arn = role_arn
+        self._dead_letters_arn = dead_letters_arn
+
+    def at(self, moment: datetime, channel: str, job: Job) -> None:
+        """See Later; the name follows from job and instant, so that the same call again meets a conflict and leaves it."""
+        body = job.to_json()
+        name = hashlib.sha256(f"{channel}{moment.isoformat()}{body}".encode()).hexdigest()[:40]
+        with translated("one-off schedule"):
+            try:
+                client("scheduler").create_schedule(
+                    Name=name,
+                    GroupName=self._group,
+                    # Seconds are honoured only to the minute, so a fraction of one is rounded up by the caller's own check at delivery.
+                    ScheduleExpression=f"at({moment.astimezone(UTC):%Y-%m-%dT%H:%M:%S})",
+                    ScheduleExpressionTimezone="UTC",
+                    FlexibleTimeWindow={"Mode": "OFF"},
+                    ActionAfterCompletion="DELETE",
+                    Target={
+                        "Arn": self._queues[channel].arn,
+                        "RoleArn": self._role_arn,
+                        "Input": body,
+                        "DeadLetterConfig": {"Arn": self._dead_letters_arn},
+                        "RetryPolicy": {"MaximumEventAgeInSeconds": 3600, "MaximumRetryAttempts": 10},
+                    },
+                )
+            except ClientError as error:
+                if code_of(error) != "ConflictException":
+                    raise

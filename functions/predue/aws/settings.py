@@ -1,0 +1,123 @@
+"""Settings: the environment, and what the operator may change while the functions run.
+
+Policy, kill switch and keys are read together with the work. What cannot be read stops the work: nothing is sent then.
+"""
+
+import json
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import lru_cache
+from typing import Any, Generic, TypeVar
+
+from predue.aws.clients import client, translated
+from predue.aws.clock import now
+from predue.errors import BadPolicy
+from predue.gate import Switches
+from predue.keys import Keys
+from predue.ledger import ALL
+from predue.policy import Policy, Rulebook, read_policy
+from predue.profile import CHANNELS
+
+_T = TypeVar("_T")
+
+_FRESH = timedelta(seconds=15)
+"""How long a read policy or switch may serve: the longest that a turned switch takes to reach a warm function."""
+_KEYS_FRESH = timedelta(minutes=5)
+
+
+def env(name: str) -> str:
+    """A variable that the template sets; raises BadPolicy if it does not."""
+    value = os.environ.get(name, "")
+    if not value:
+        raise BadPolicy(f"the environment variable {name} is not set")
+    return value
+
+
+@dataclass
+class _Kept(Generic[_T]):
+    """A value kept for a while on the injected clock; a failed read keeps nothing, so nothing stale ever serves."""
+
+    read: Callable[[], _T]
+    fresh: timedelta
+    value: _T | None = None
+    at: datetime | None = None
+
+    def get(self) -> _T:
+        moment = now()
+        if self.value is None or self.at is None or not timedelta(0) <= moment - self.at < self.fresh:
+            self.value = None
+            self.value = self.read()
+            self.at = moment
+        return self.value
+
+
+@dataclass(frozen=True)
+class Controls:
+    """What the operator has set: the rules and the switches."""
+
+    rulebook: Rulebook
+    switches: Switches
+
+
+@lru_cache(maxsize=4)
+def _rulebook(text: str) -> Rulebook:
+    policy: Policy = read_policy(text)
+    return Rulebook(policy)
+
+
+def _read_controls() -> Controls:
+    names = env("POLICY_PARAMETER"), env("SWITCH_PARAMETER")
+    with translated("parameters"):
+        found = client("ssm").get_parameters(Names=list(names))["Parameters"]
+    values = {parameter["Name"]: parameter["Value"] for parameter in found}
+    if set(values) != set(names):
+        raise BadPolicy(f"parameters are missing: {sorted(set(names) - set(values))}")
+    return Controls(
+        _rulebook(values[names[0]]), read_switches(values[names[1]], production=env("ENVIRONMENT") == "production")
+    )
+
+
+def read_switches(text: str, *, production: bool) -> Switches:
+    """Read the kill switch, `{"stopped": ["sms"]}`; raises BadPolicy for anything else, which stops everything."""
+    try:
+        raw: Any = json.loads(text)
+        stopped = frozenset(raw["stopped"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise BadPolicy('the kill switch is not of the form {"stopped": []}') from error
+    if unknown := stopped - {*CHANNELS, ALL}:
+        raise BadPolicy(f"the kill switch names no channel: {sorted(map(str, unknown))}")
+    return Switches(stopped, production)
+
+
+def _read_keys() -> Keys:
+    with translated("keys"):
+        secret = client("secretsmanager").get_secret_value(SecretId=env("KEYS_SECRET"))["SecretString"]
+    try:
+        raw: Any = json.loads(secret)
+        roots = [raw["root"], *raw.get("older", [])]
+        if not all(isinstance(root, str) and len(root) >= 32 for root in roots):  # noqa: PLR2004 - 32 characters hold enough entropy
+            raise TypeError
+    except (ValueError, KeyError, TypeError) as error:
+        raise BadPolicy("the keys secret holds no `root` of 32 characters or more") from error
+    return Keys([root.encode() for root in roots])
+
+
+_controls = _Kept(_read_controls, _FRESH)
+_keys = _Kept(_read_keys, _KEYS_FRESH)
+
+
+def controls() -> Controls:
+    """The rules and switches as they stand; raises BadPolicy or Unreachable if they cannot be read."""
+    return _controls.get()
+
+
+def keys() -> Keys:
+    """The keys as they stand; raises BadPolicy or Unreachable if they cannot be read."""
+    return _keys.get()
+
+
+def forget() -> None:
+    """Drop what is kept, for a stack that starts anew in the same process."""
+    _controls.value = _keys.value = None

@@ -1,0 +1,311 @@
+"""The borrower's side of the table: live state, records, and what news reads and writes."""
+
+import hashlib
+import json
+import uuid
+from dataclasses import replace
+from datetime import date, datetime, timedelta
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from predue import instant
+from predue.aws import items
+from predue.aws.clients import client, code_of, translated
+from predue.due import Due
+from predue.errors import LedgerMoved
+from predue.ledger import Ledger
+from predue.ports import InUse, State
+from predue.profile import Profile
+from predue.record import Record
+
+_KEEP_EVENTS = timedelta(days=90)
+_KEEP_ASIDE = timedelta(days=180)
+_KEEP_DUES = timedelta(days=60)
+"""A due goes some weeks after its window, when nothing about it can be decided any more."""
+
+
+def shard_of(borrower_id: str, shards: int) -> int:
+    """The shard of a borrower."""
+    return int.from_bytes(hashlib.sha256(borrower_id.encode()).digest()[:4]) % shards
+
+
+def _epoch(moment: datetime) -> int:
+    return instant.to_ms(moment) // 1000
+
+
+class Table:
+    """One DynamoDB table; implements the ports Borrowers, Dues and Addresses, and reads and writes the few items they share."""
+
+    def __init__(self, name: str, shards: int) -> None:
+        self._name = name
+        self._shards = shards
+
+    # Reading
+
+    def _get(self, pk: str, sk: str) -> items.Item | None:
+        with translated("read"):
+            found = client("dynamodb").get_item(
+                TableName=self._name, Key=items.wire({"pk": pk, "sk": sk}), ConsistentRead=True
+            )
+        return items.plain(found["Item"]) if "Item" in found else None
+
+    def _range(self, pk: str, first: str, last: str) -> list[items.Item]:
+        """The items of a partition between two sort keys, strongly consistent, all pages."""
+        request: dict[str, Any] = {
+            "TableName": self._name,
+            "KeyConditionExpression": "pk = :pk AND sk BETWEEN :first AND :last",
+            "ExpressionAttributeValues": items.wire({":pk": pk, ":first": first, ":last": last}),
+            "ConsistentRead": True,
+        }
+        found: list[items.Item] = []
+        while True:
+            with translated("read"):
+                page = client("dynamodb").query(**request)
+            found += map(items.plain, page["Items"])
+            if "LastEvaluatedKey" not in page:
+                return found
+            request["ExclusiveStartKey"] = page["LastEvaluatedKey"]
+
+    def load(self, borrower_id: str, until: date) -> State:
+        """See Borrowers."""
+        # "$" sorts right after "#", so the range ends with the last due of its last date.
+        return self._state(borrower_id, f"D#{until.isoformat()}$")
+
+    def _state(self, borrower_id: str, last: str) -> State:
+        profile, ledger, dues = None, Ledger(borrower_id), []
+        for item in self._range(items.borrower_pk(borrower_id), "A#", last):
+            if item["sk"] == "A#ledger":
+                ledger = items.read_ledger(item)
+            elif item["sk"] == "A#profile":
+                profile = items.read_profile(item)
+            else:
+                dues.append(items.read_due(item))
+        return State(profile, ledger, tuple(dues))
+
+    def all_dues(self, borrower_id: str) -> tuple[Due, ...]:
+        """See Dues."""
+        return tuple(map(items.read_due, self._range(items.borrower_pk(borrower_id), "D#", "D$")))
+
+    def profile(self, borrower_id: str) -> Profile | None:
+        """See Dues."""
+        item = self._get(items.borrower_pk(borrower_id), "A#profile")
+        return None if item is None else items.read_profile(item)
+
+    def ledger(self, borrower_id: str) -> Ledger:
+        """See Dues."""
+        item = self._get(items.borrower_pk(borrower_id), "A#ledger")
+        return Ledger(borrower_id) if item is None else items.read_ledger(item)
+
+    def due(self, borrower_id: str, due_date: date, loan_id: str, installment_no: int) -> Due | None:
+        """See Dues."""
+        item = self._get(items.borrower_pk(borrower_id), items.due_sk(due_date, loan_id, installment_no))
+        return None if item is None else items.read_due(item)
+
+    def record(self, borrower_id: str, reminder_id: str) -> Record | None:
+        """See Borrowers."""
+        item = self._get(items.borrower_pk(borrower_id), f"R#{reminder_id}")
+        return None if item is None else items.read_record(item)
+
+    # Writing
+
+    def _put(self, item: items.Item, condition: str = "", values: items.Item | None = None) -> None:
+        request: dict[str, Any] = {"TableName": self._name, "Item": items.wire(item)}
+        if condition:
+            request["ConditionExpression"] = condition
+        if values:
+            request["ExpressionAttributeValues"] = items.wire(values)
+        with translated("write"):
+            client("dynamodb").put_item(**request)
+
+    def _put_versioned(self, item: items.Item) -> None:
+        """Write an item whose `version` is the stored one, raised by one."""
+        read = item["version"]
+        condition, values = ("version = :read", {":read": read}) if read else ("attribute_not_exists(pk)", None)
+        self._put(item | {"version": read + 1}, condition, values)
+
+    def write_ledger(self, ledger: Ledger) -> Ledger:
+        """See Borrowers."""
+        written = replace(ledger, version=ledger.version + 1)
+        token = uuid.uuid4().hex[:8]
+        exists = ledger.version > 0
+        request: dict[str, Any] = {
+            "TableName": self._name,
+            "Item": items.wire(items.ledger_item(written) | {"w": token}),
+            "ConditionExpression": "version = :read" if exists else "attribute_not_exists(pk)",
+            "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+        }
+        if exists:
+            request["ExpressionAttributeValues"] = items.wire({":read": ledger.version})
+        with translated("ledger"):
+            try:
+                client("dynamodb").put_item(**request)
+            except ClientError as error:
+                # The SDK repeats a write whose answer was lost: the condition then fails because the first one had succeeded.
+                stored: Any = error.response.get("Item", {})
+                if code_of(error) != "ConditionalCheckFailedException" or stored.get("w") != {"S": token}:
+                    raise
+        return written
+
+    def bump(self, borrower_id: str) -> None:
+        """See Dues."""
+        with translated("ledger"):
+            client("dynamodb").update_item(
+                TableName=self._name,
+                Key=items.wire({"pk": items.borrower_pk(borrower_id), "sk": "A#ledger"}),
+                UpdateExpression="ADD version :one",
+                ExpressionAttributeValues=items.wire({":one": 1}),
+            )
+
+    def write_record(self, record: Record) -> bool:
+        """See Borrowers."""
+        try:
+            self._put(
+                items.record_item(record), "attribute_not_exists(pk) OR outcome = :unknown", {":unknown": "unknown"}
+            )
+        except LedgerMoved:
+            return False
+        return True
+
+    def settle_record(self, record: Record, before: Record) -> None:
+        """Store what a receipt made of a record; raises LedgerMoved if it changed meanwhile."""
+        self._put(
+            items.record_item(record),
+            "outcome = :outcome AND (receipt = :receipt OR attribute_not_exists(receipt))",
+            {":outcome": before.outcome, ":receipt": before.receipt or "-"},
+        )
+
+    def write_profile(self, profile: Profile) -> None:
+        """See Dues."""
+        self._put_versioned(items.profile_item(profile))
+
+    def write_due(self, due: Due, place: str, wish: str, *, indexed: bool, overdue: bool = False) -> None:
+        """See Dues."""
+        item = items.due_item(due)
+        item["expires_at"] = _epoch(instant.from_text(f"{due.last_day.isoformat()}T00:00:00Z") + _KEEP_DUES)
+        if indexed:
+            shard = shard_of(due.borrower_id, self._shards)
+            item["due_key"] = f"{'late' if overdue else due.due_date.isoformat()}#{shard}"
+            item["slot_key"] = (
+                f"{place}#{wish}#{due.borrower_id}#{due.loan_id}#{due.installment_no}#{due.due_date.isoformat()}"
+            )
+        self._put_versioned(item)
+
+    # Pointers, events, places in use
+
+    def pointer(self, loan_id: str, installment_no: int) -> tuple[str, date] | None:
+        """See Dues."""
+        item = self._get(f"L#{loan_id}", f"I#{installment_no}")
+        return None if item is None else (item["borrower_id"], date.fromisoformat(item["due_date"]))
+
+    def point(self, loan_id: str, installment_no: int, borrower_id: str, due_date: date, before: date | None) -> None:
+        """See Dues."""
+        item = {
+            "pk": f"L#{loan_id}",
+            "sk": f"I#{installment_no}",
+            "borrower_id": borrower_id,
+            "due_date": due_date.isoformat(),
+        }
+        values = {":borrower": borrower_id, ":new": due_date.isoformat()}
+        condition = "borrower_id = :borrower AND due_date = :new OR "
+        if before is None:
+            condition += "attribute_not_exists(pk)"
+        else:
+            condition += "borrower_id = :borrower AND due_date = :before"
+            values[":before"] = before.isoformat()
+        self._put(item, condition, values)
+
+    def use(self, place: str, wish: str, grace_days: int) -> None:
+        """See Dues."""
+        with translated("places in use"):
+            client("dynamodb").update_item(
+                TableName=self._name,
+                Key=items.wire({"pk": "U#in_use", "sk": "U"}),
+                UpdateExpression="ADD pairs :pair, graces :grace",
+                ExpressionAttributeValues={":pair": {"SS": [f"{place}#{wish}"]}, ":grace": {"NS": [str(grace_days)]}},
+            )
+
+    def in_use(self) -> InUse:
+        """See Plans."""
+        item = self._get("U#in_use", "U") or {}
+        pairs = frozenset(tuple(pair.rsplit("#", 1)) for pair in item.get("pairs", ()))
+        return InUse(pairs, frozenset(int(grace) for grace in item.get("graces", ())))
+
+    def applied(self, event: str) -> str | None:
+        """See Dues."""
+        item = self._get(f"E#{event}", "E")
+        return None if item is None else str(item["hash"])
+
+    def mark_applied(self, event: str, body_hash: str, at: datetime) -> None:
+        """See Dues."""
+        self._put(
+            {
+                "pk": f"E#{event}",
+                "sk": "E",
+                "hash": body_hash,
+                "at": instant.to_ms(at),
+                "expires_at": _epoch(at + _KEEP_EVENTS),
+            }
+        )
+
+    def keep_aside(self, about: str, event: str, body: dict[str, Any], at: datetime) -> None:
+        """See Dues."""
+        kept = {"body": json.dumps(body, default=str), "at": instant.to_ms(at), "expires_at": _epoch(at + _KEEP_ASIDE)}
+        self._put({"pk": f"W#{about}", "sk": f"W#{event}", **kept})
+
+    def kept_aside(self, about: str) -> list[dict[str, Any]]:
+        """See Dues."""
+        bodies: list[dict[str, Any]] = [json.loads(item["body"]) for item in self._range(f"W#{about}", "W#", "W$")]
+        return sorted(bodies, key=lambda body: body["sequence"])
+
+    def drop_aside(self, about: str, event: str) -> None:
+        """See Dues."""
+        with translated("kept aside"):
+            client("dynamodb").delete_item(
+                TableName=self._name, Key=items.wire({"pk": f"W#{about}", "sk": f"W#{event}"})
+            )
+
+    def write_consent(self, borrower_id: str, at: datetime, event: str, body: dict[str, Any]) -> None:
+        """See Dues."""
+        source = event.partition("#")[0]
+        said = {
+            name: value for name, value in body.items() if name in ("type", "channel", "consent", "text", "sequence")
+        }
+        sequence = int(body.get("sequence", 0))
+        item = {
+            "pk": items.borrower_pk(borrower_id),
+            "sk": f"S#{sequence:016d}#{event}",
+            "at": instant.to_ms(at),
+            "source": source,
+        }
+        try:
+            self._put(item | {"said": json.dumps(said, default=str)}, "attribute_not_exists(pk)")
+        except LedgerMoved:
+            return  # the same event, applied again
+
+    # Opaque names and contact points
+
+    def name_borrower(self, ref: str, borrower_id: str) -> None:
+        """Note to whom a borrower's opaque name belongs."""
+        self._put({"pk": f"O#{ref}", "sk": "O", "borrower_id": borrower_id})
+
+    def borrower_of(self, ref: str) -> str | None:
+        """The borrower behind an opaque name."""
+        item = self._get(f"O#{ref}", "O")
+        return None if item is None else str(item["borrower_id"])
+
+    def suppress(self, address_ref: str, reason: str, at: datetime) -> None:
+        """See Addresses."""
+        self._put({"pk": f"C#{address_ref}", "sk": "A#address", "reason": reason, "at": instant.to_ms(at)})
+
+    def suppressed(self, address_ref: str) -> bool:
+        """See Addresses."""
+        return self._get(f"C#{address_ref}", "A#address") is not None
+
+    def link(self, address_ref: str, borrower_id: str) -> None:
+        """See Addresses."""
+        self._put({"pk": f"C#{address_ref}", "sk": items.borrower_pk(borrower_id)})
+
+    def linked(self, address_ref: str) -> list[str]:
+        """See Addresses."""
+        return [item["sk"][2:] for item in self._range(f"C#{address_ref}", "B#", "B$")]

@@ -1,0 +1,34 @@
+"""One logger and one set of metrics for all functions; neither ever carries personal data, bodies or exception texts of others."""
+
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from aws_lambda_powertools import Logger, Metrics
+from aws_lambda_powertools.metrics import MetricUnit
+
+from predue.errors import BadPolicy, PredueError
+
+logger = Logger()
+metrics = Metrics()
+
+
+def count(name: str, value: float = 1) -> None:
+    """Count something."""
+    metrics.add_metric(name=name, unit=MetricUnit.Count, value=value)
+
+
+@contextmanager
+def failures(what: str) -> Iterator[None]:
+    """Log and count a failure on its way out: its kind and place, and its text only if it is our own, which holds no personal data."""
+    try:
+        yield
+    except PredueError as error:
+        count("FailedClosed" if isinstance(error, BadPolicy) else "Retried" if error.retry else "Unusable")
+        logger.warning(what, error=type(error).__name__, reason=str(error), retry=error.retry)
+        raise
+    except Exception as error:
+        count("Unexpected")
+        places = [f"{frame.name}:{frame.lineno}" for frame in traceback.extract_tb(error.__traceback__)[-6:]]
+        logger.error(what, error=type(error).__name__, places=places)
+        raise

@@ -1,0 +1,61 @@
+"""A loan book's rows, the state from which news goes on: they count as sequence 0 and change nothing that is known already."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+from predue import profile_news
+from predue.due import Due
+from predue.news import NewsDesk, create_due, store_profile
+from predue.profile import Profile
+
+
+@dataclass(frozen=True, slots=True)
+class InstallmentRow:
+    """One row of `installments.csv`; `amount` in minor units, `status` one of open, paid, cancelled."""
+
+    loan_id: str
+    installment_no: int
+    borrower_id: str
+    due_date: date
+    amount: int
+    currency: str
+    grace_days: int
+    status: str
+
+
+def put_borrower(borrower_id: str, fields: Mapping[str, Any], desk: NewsDesk) -> Profile:
+    """Store a borrower's row unless the borrower is known; returns the profile that stands."""
+    known = desk.dues.profile(borrower_id)
+    if known is not None:
+        return known
+    profile = profile_news.with_fields(
+        Profile(borrower_id, desk.keys.borrower_ref(borrower_id), sequences=dict.fromkeys(fields, 0)), fields, desk.keys
+    )
+    store_profile(None, profile, desk)
+    return profile
+
+
+def put_installment(row: InstallmentRow, profile: Profile, at: datetime, desk: NewsDesk) -> None:
+    """Store an installment's row unless the installment is known."""
+    if desk.dues.pointer(row.loan_id, row.installment_no) is not None:
+        return
+    cancelled = row.status == "cancelled"
+    due = Due(
+        borrower_id=row.borrower_id,
+        loan_id=row.loan_id,
+        installment_no=row.installment_no,
+        due_date=row.due_date,
+        amount=row.amount,
+        currency=row.currency,
+        grace_days=row.grace_days,
+        changes=(),
+        payments={"book": row.amount} if row.status == "paid" else {},
+        # A cancelled row says both at once; that the schedule counts as older lets a newer schedule revive it.
+        sequences={"due_date": 0, "amount": 0, "grace_days": 0, "scheduled": -1 if cancelled else 0}
+        | ({"cancelled": 0} if cancelled else {}),
+        cancelled=cancelled,
+    )
+    create_due(due.noted(at), profile, at, desk)
+    desk.dues.point(row.loan_id, row.installment_no, row.borrower_id, row.due_date, None)

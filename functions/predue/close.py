@@ -1,0 +1,178 @@
+"""The closing run: after the allowed hours of a local day every planned stage of it has an outcome, and what left its grace unpaid is
+handed over to collections, once.
+"""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+from predue import settle
+from predue.due import Due
+from predue.errors import LedgerMoved
+from predue.gate import settled_as
+from predue.ledger import Contact, Ledger
+from predue.news import NewsDesk, keyed, store_due
+from predue.ports import Bus, IndexEntry, InUse, Plans
+from predue.record import reminder_id
+from predue.slot import Hours, day_over
+from predue.stage import StageKey
+from predue.sweep import Sweep, Task
+from predue.view import View
+
+RUN = "close"
+_TRIES = 10
+WAIT = timedelta(minutes=10)
+"""How long after the hours the run looks: longer than any claim's lease, so that what is calling then is known or unknown."""
+
+
+@dataclass(frozen=True)
+class CloseDesk:
+    """All that the closing run works with; `time_left` is in seconds."""
+
+    plans: Plans
+    news: NewsDesk
+    bus: Bus
+    time_left: Callable[[], float]
+
+
+@dataclass
+class Tally:
+    """What a run did."""
+
+    expired: int = 0
+    unknown: int = 0
+    handed_over: int = 0
+
+
+def close(shard: int, now: datetime, desk: CloseDesk) -> tuple[Tally, bool]:
+    """Close every local day whose hours ended up to `now`; False if time ran out and the run must go on."""
+    tally = Tally()
+    for entry in desk.plans.overdue(shard):
+        _hand_over(entry, now, desk, tally)
+    sweep = Sweep(RUN, shard, now, _moment, desk.plans, desk.news.rulebook, desk.time_left)
+
+    graces: set[int] = set()
+
+    def offsets(in_use: InUse) -> set[int]:
+        graces.update(in_use.graces)
+        return {setting.stage().offset for setting in desk.news.rulebook.policy.stages} | graces
+
+    def page(task: Task, borrowers: dict[str, list[IndexEntry]]) -> None:
+        _page(task, borrowers, now, desk, tally)
+        for entry in (entry for entries in borrowers.values() for entry in entries):
+            if (task.day - entry.due_date).days in graces:
+                _hand_over(entry, now, desk, tally)
+
+    return tally, sweep.through(offsets, page)
+
+
+def _moment(day: date, _wish: time, hours: Hours, zones: tuple[ZoneInfo, ...]) -> datetime:
+    return day_over(day, hours, zones) + WAIT
+
+
+def _page(task: Task, borrowers: dict[str, list[IndexEntry]], now: datetime, desk: CloseDesk, tally: Tally) -> None:
+    """One page of borrowers: open ends are found in one batch of ledgers and one of records, and only those cost more."""
+    briefs = desk.plans.briefs(sorted(borrowers))
+    unrecorded = _unrecorded(
+        task.day,
+        [brief.ledger for brief in briefs.values()],
+        {b: brief.profile.ref for b, brief in briefs.items()},
+        desk,
+    )
+    for borrower_id, entries in borrowers.items():
+        brief = briefs.get(borrower_id)
+        if brief is None or keyed(brief.profile) != (task.place, task.wish):
+            continue
+        keys = [
+            StageKey(e.loan_id, e.installment_no, e.due_date, name)
+            for e in entries
+            for name in _stages_on(task.day, e, desk)
+        ]
+        if borrower_id in unrecorded or any(not brief.ledger.answered(key) for key in keys):
+            _finish(borrower_id, task.day, now, desk, tally)
+
+
+def _stages_on(day: date, entry: IndexEntry, desk: CloseDesk) -> list[str]:
+    """The names of the stages of a due that fall on a day."""
+    offset = (day - entry.due_date).days
+    return [setting.name for setting in desk.news.rulebook.policy.stages if setting.stage().offset == offset]
+
+
+def _unrecorded(day: date, ledgers: Sequence[Ledger], refs: dict[str, str], desk: CloseDesk) -> set[str]:
+    """The borrowers with a claim or a settled stage of the day that has no record."""
+    pairs = [
+        (ledger.borrower_id, reminder_id(refs[ledger.borrower_id], keys))
+        for ledger in ledgers
+        for keys in (*(one.keys for one in ledger.contacts if one.counts), *(one.keys for one in ledger.settled))
+        if keys[0].day() == day
+    ]
+    recorded = desk.plans.records_of(pairs)
+    return {borrower_id for borrower_id, reminder in pairs if reminder not in recorded}
+
+
+def _finish(borrower_id: str, day: date, now: datetime, desk: CloseDesk, tally: Tally) -> None:
+    """Give every planned stage of a borrower's closed day its outcome and its record."""
+    for _ in range(_TRIES):
+        state = desk.news.borrowers.load(
+            borrower_id, day - timedelta(days=min(s.stage().offset for s in desk.news.rulebook.policy.stages))
+        )
+        if state.profile is None:
+            return
+        view = View.of(state.profile, state.ledger, state.dues, desk.news.rulebook, now)
+        open_ends = [
+            key
+            for due in view.dues.values()
+            for key, stage in view.unanswered(due, now, day)
+            if stage.day(due.due_date) == day
+        ]
+        try:
+            settled = [settled_as(view, open_ends, now, "expired", "no_run")] if open_ends else []
+            settle.settle(view, settled, now, desk.news.borrowers, {})
+        except LedgerMoved:
+            continue
+        tally.expired += len(open_ends)
+        _record_day(view, day, now, desk, tally)
+        return
+    raise LedgerMoved(f"the ledger moved under {_TRIES} tries to close a day")
+
+
+def _record_day(view: View, day: date, now: datetime, desk: CloseDesk, tally: Tally) -> None:
+    """Make sure of the records of a day's settled stages, and record claims that never got theirs as unknown."""
+    settle.record_known(view, [one for one in view.ledger.settled if one.keys[0].day() == day], desk.news.borrowers, {})
+    for contact in view.ledger.contacts:
+        if contact.counts and contact.day == day and now - contact.at >= WAIT:
+            tally.unknown += _record_unknown(view, contact, desk)
+
+
+def _record_unknown(view: View, contact: Contact, desk: CloseDesk) -> bool:
+    known = desk.news.borrowers.record(view.profile.borrower_id, contact.reminder_id)
+    return known is None and desk.news.borrowers.write_record(settle.unknown(view, contact, {}))
+
+
+def _hand_over(entry: IndexEntry, now: datetime, desk: CloseDesk, tally: Tally) -> None:
+    """Emit InstallmentOverdue for a due whose window is over unpaid, then take it out of the index; repeats carry the same id."""
+    for _ in range(_TRIES):
+        profile = desk.news.dues.profile(entry.borrower_id)
+        due = desk.news.dues.due(entry.borrower_id, entry.due_date, entry.loan_id, entry.installment_no)
+        if profile is None or due is None or due.closed_by or due.handed_over_at:
+            return
+        view = View.of(profile, Ledger(due.borrower_id), (due,), desk.news.rulebook, now)
+        if now < view.day_over(due.last_day):
+            return
+        desk.bus.overdue(due, overdue_id(due), now)
+        try:
+            store_due(replace(due, handed_over_at=now), profile, now, desk.news)
+        except LedgerMoved:
+            continue
+        tally.handed_over += 1
+        return
+    raise LedgerMoved(f"a due moved under {_TRIES} tries to hand it over")
+
+
+def overdue_id(due: Due) -> str:
+    """The id of a due's hand-over: the same however often it is emitted."""
+    return hashlib.sha256(
+        f"overdue#{due.loan_id}#{due.installment_no}#{due.due_date.isoformat()}".encode()
+    ).hexdigest()[:32]

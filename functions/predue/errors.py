@@ -1,0 +1,62 @@
+"""Every error of predue, drawn as a tree; each says whether trying again can help.
+
+PredueError
+|-- Retryable                  the same work may succeed later
+|   |-- LedgerMoved            somebody else changed the borrower first: read again
+|   |-- StillCalling           another delivery holds the claim: leave the job for later
+|   |-- NotRecordedYet         a receipt came before our own record of the reminder
+|   `-- Unreachable            a service that we depend on did not answer
+|-- Unusable                   trying again cannot help: a person must look
+    |-- BadPolicy              the policy, a pack, the switches or the keys cannot be read
+    |-- BadNews                an event that cannot be applied as it stands
+    |-- BadJob                 a queue message that is no job
+    `-- TextMissing            a text or one of its values is missing
+"""
+
+
+class PredueError(Exception):
+    """Anything that predue itself raises; `retry` tells whether the same work may succeed later."""
+
+    retry = False
+
+
+class Retryable(PredueError):
+    """Trying again may help, since the cause passes by itself."""
+
+    retry = True
+
+
+class Unusable(PredueError):
+    """Trying again cannot help, since the input or the set-up itself is wrong."""
+
+
+class LedgerMoved(Retryable):
+    """The item changed after it was read; a fresh read decides anew."""
+
+
+class StillCalling(Retryable):
+    """Another delivery claimed this contact and its lease still runs; after it the outcome is known or unknown."""
+
+
+class NotRecordedYet(Retryable):
+    """A provider's event came before the record it belongs to; the record follows within the lease."""
+
+
+class Unreachable(Retryable):
+    """A service did not answer or throttled us; nothing is known to have changed."""
+
+
+class BadPolicy(Unusable):
+    """The policy, a pack, the switches or the keys cannot be read; nothing is sent until they can."""
+
+
+class BadNews(Unusable):
+    """An event from a loan system is malformed or contradicts what is known; its sender must mend it."""
+
+
+class BadJob(Unusable):
+    """A queue message is not a job that this version understands."""
+
+
+class TextMissing(Unusable):
+    """A text, or a value that it needs, is missing; sending a gap to a borrower would be worse than silence."""

@@ -1,0 +1,224 @@
+"""The bodies of news: what a loan system may tell, as typed models; unknown extra fields are ignored."""
+
+import hashlib
+import json
+from datetime import date, time
+from decimal import Decimal
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    TypeAdapter,
+    ValidationError,
+    model_validator,
+)
+
+from predue.errors import BadNews
+from predue.money import minor_units
+from predue.policy import Channel
+
+
+def _id(value: str) -> str:
+    """Ids go into keys: no `#`, which parts them, no control characters, no white space at the ends."""
+    if "#" in value or value != value.strip() or any(ord(char) < 32 or ord(char) == 127 for char in value):  # noqa: PLR2004 - ASCII controls
+        raise ValueError("an id holds no '#', no control character and no white space at its ends")
+    return value
+
+
+def _decimal(value: object) -> object:
+    """A JSON number through its shortest text, so that 0.1 stays 0.1."""
+    return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
+
+
+def _list(value: object) -> object:
+    """`a|b` as well as a list, because the CSV form writes it so."""
+    return [part for part in value.split("|") if part] if isinstance(value, str) else value
+
+
+def _wall(value: object) -> object:
+    """`HH:MM`, or empty for no wish."""
+    if not isinstance(value, str):
+        return value
+    return time.fromisoformat(value) if value else None
+
+
+Id = Annotated[str, Field(min_length=1, max_length=128), AfterValidator(_id)]
+Amount = Annotated[Decimal, BeforeValidator(_decimal), Field(gt=0)]
+Currency = Annotated[str, Field(pattern=r"^[A-Z]{3}$")]
+Channels = Annotated[tuple[Channel, ...], BeforeValidator(_list)]
+
+
+class _Body(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    event_id: Id
+    source: Id
+    sequence: Annotated[int, Field(ge=0, lt=2**53)]
+
+    @property
+    def identity(self) -> str:
+        """What makes it one and the same event."""
+        return f"{self.source}#{self.event_id}"
+
+
+class InstallmentNews(_Body):
+    """News about one installment."""
+
+    loan_id: Id
+    installment_no: Annotated[int, Field(ge=1, le=10_000)]
+    borrower_id: Id | None = None
+
+
+class Scheduled(InstallmentNews):
+    """The installment is due on this date with this amount; creates it, or states it anew."""
+
+    type: Literal["installment.scheduled"]
+    borrower_id: Id
+    due_date: date
+    amount: Amount
+    currency: Currency
+    grace_days: Annotated[int, Field(ge=0, le=365)] | None = None
+
+    @model_validator(mode="after")
+    def _whole_minor_units(self) -> Self:
+        minor_units(self.amount, self.currency)
+        return self
+
+
+class Rescheduled(InstallmentNews):
+    """The installment is due on another date."""
+
+    type: Literal["installment.rescheduled"]
+    due_date: date
+    amount: Amount | None = None
+    grace_days: Annotated[int, Field(ge=0, le=365)] | None = None
+
+
+class Paid(InstallmentNews):
+    """A payment, partial or whole."""
+
+    type: Literal["installment.paid"]
+    amount: Amount
+    currency: Currency | None = None
+
+
+class PaymentReversed(InstallmentNews):
+    """A payment was taken back, for example by a returned debit."""
+
+    type: Literal["installment.payment_reversed"]
+    amount: Amount
+    currency: Currency | None = None
+
+
+class Cancelled(InstallmentNews):
+    """Nothing is owed any more."""
+
+    type: Literal["installment.cancelled"]
+
+
+class Disputed(InstallmentNews):
+    """The borrower disputes the installment: no reminders about it."""
+
+    type: Literal["installment.disputed"]
+
+
+class DisputeEnded(InstallmentNews):
+    """The dispute is over."""
+
+    type: Literal["installment.dispute_ended"]
+
+
+class BorrowerNews(_Body):
+    """News about a borrower."""
+
+    borrower_id: Id
+
+
+class Updated(BorrowerNews):
+    """Fields of the profile to merge; those left out stay as they are. Creates an unknown borrower."""
+
+    type: Literal["borrower.updated"]
+    name: Annotated[str, Field(max_length=200)] | None = None
+    phone: Annotated[str, Field(max_length=40)] | None = None
+    email: Annotated[str, Field(max_length=320)] | None = None
+    wechat_openid: Annotated[str, Field(max_length=128)] | None = None
+    locale: Annotated[str, Field(max_length=40)] | None = None
+    time_zone: Annotated[str, Field(max_length=64, pattern=r"^[^#*]*$")] | None = None
+    jurisdiction: Annotated[str, Field(max_length=10, pattern=r"^[A-Za-z0-9\-]*$")] | None = None
+    channels: Channels | None = None
+    consent: Channels | None = None
+    preferred_time: Annotated[time | None, BeforeValidator(_wall)] = None
+
+    def given(self) -> dict[str, Any]:
+        """The profile fields that the event carries."""
+        return {name: getattr(self, name) for name in sorted(self.model_fields_set & PROFILE_FIELDS)}
+
+
+PROFILE_FIELDS = frozenset(Updated.model_fields) - frozenset(BorrowerNews.model_fields) - {"type"}
+
+
+class OptedOut(BorrowerNews):
+    """The borrower stops a channel, or all."""
+
+    type: Literal["borrower.opted_out"]
+    channel: Channel | Literal["all"] = "all"
+
+
+class OptedIn(BorrowerNews):
+    """The borrower lifts the very stop that was set for a channel, or for all."""
+
+    type: Literal["borrower.opted_in"]
+    channel: Channel | Literal["all"]
+
+
+class HoldStarted(BorrowerNews):
+    """No reminders until the hold ends: hardship, dispute, bereavement, ..."""
+
+    type: Literal["borrower.hold_started"]
+    reason: Id
+
+
+class HoldEnded(BorrowerNews):
+    """A hold ends; without a reason all of them do."""
+
+    type: Literal["borrower.hold_ended"]
+    reason: Id | None = None
+
+
+Event = (
+    Scheduled
+    | Rescheduled
+    | Paid
+    | PaymentReversed
+    | Cancelled
+    | Disputed
+    | DisputeEnded
+    | Updated
+    | OptedOut
+    | OptedIn
+    | HoldStarted
+    | HoldEnded
+)
+
+_ADAPTER: TypeAdapter[Event] = TypeAdapter(Annotated[Event, Field(discriminator="type")])
+
+
+def read_event(body: object) -> Event:
+    """Read an event's body; raises BadNews that names each wrong field and repeats no value, since values may be personal."""
+    try:
+        return _ADAPTER.validate_python(body)
+    except ValidationError as error:
+        wrong = "; ".join(
+            f"{'.'.join(map(str, e['loc'][-1:])) or 'event'}: {e['msg']}" for e in error.errors(include_input=False)[:5]
+        )
+        raise BadNews(wrong) from None
+
+
+def body_hash(body: dict[str, Any]) -> str:
+    """The identity of a body: all of it but `at`, which tells only when it arrived."""
+    rest = {key: value for key, value in body.items() if key != "at"}
+    return hashlib.sha256(json.dumps(rest, sort_keys=True, default=str).encode()).hexdigest()[:32]

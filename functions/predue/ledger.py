@@ -1,0 +1,175 @@
+"""The borrower's contact ledger: recent contacts, settled stages, opt-outs, holds, and the version that orders them all.
+
+A ledger is a value. Whoever changes it writes the changed one back on condition that the stored version is still the one that was
+read; the write that loses reads again. So all that decides about a borrower happens in one order.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime, timedelta
+from typing import Literal, NamedTuple
+
+from predue.policy import Cap
+from predue.record import Attempt, Outcome
+from predue.stage import StageKey
+
+ALL = "all"
+_NEVER = datetime.max.replace(tzinfo=UTC)
+
+
+class Mark(NamedTuple):
+    """A switch set by news: on or off, and the sequence of the news that set it."""
+
+    sequence: int
+    on: bool
+
+    def newer(self, other: "Mark | None") -> bool:
+        """Whether this replaces `other`; what an equal sequence said first stands, but for a switch on."""
+        return other is None or (self.sequence, self.on) > (other.sequence, other.on)
+
+
+@dataclass(frozen=True, slots=True)
+class Contact:
+    """One reserved right to contact.
+
+    `calling` from the claim on; what came of it stands in the reminder record. `refused` once the provider definitely refused,
+    which gives the cap slot back; `tries` then lists the refusals, and `again` tells that the same channel may be tried again.
+    """
+
+    at: datetime
+    day: date
+    channel: str
+    keys: tuple[StageKey, ...]
+    token: str
+    reminder_id: str
+    state: Literal["calling", "refused"] = "calling"
+    tries: tuple[Attempt, ...] = ()
+    again: bool = False
+
+    @property
+    def counts(self) -> bool:
+        """Whether it takes a cap slot."""
+        return self.state == "calling"
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """Planned stages that got their final outcome without a provider's acceptance."""
+
+    at: datetime
+    keys: tuple[StageKey, ...]
+    outcome: Outcome
+    reason: str
+    tries: tuple[Attempt, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Ledger:
+    """See the module; `version` 0 is a ledger that was never written.
+
+    `opt_outs` is by channel or `all`; `holds` by reason, and `holds_ended` is the sequence up to which all holds were ended at once.
+    `suppressed` lists, by channel, the keyed hashes of contact points that must not be used.
+    """
+
+    borrower_id: str
+    version: int = 0
+    contacts: tuple[Contact, ...] = ()
+    settled: tuple[Settled, ...] = ()
+    opt_outs: Mapping[str, Mark] = field(default_factory=dict)
+    holds: Mapping[str, Mark] = field(default_factory=dict)
+    holds_ended: int = -1
+    suppressed: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def opted_out(self, channel: str) -> bool:
+        """Whether the borrower stopped this channel, or all of them."""
+        return any((mark := self.opt_outs.get(name)) is not None and mark.on for name in (channel, ALL))
+
+    def stopped_all(self) -> bool:
+        """Whether the borrower stopped every channel at once."""
+        return (mark := self.opt_outs.get(ALL)) is not None and mark.on
+
+    def held_by(self) -> str | None:
+        """The reason of a hold in force, or None."""
+        return next(
+            (reason for reason, mark in sorted(self.holds.items()) if mark.on and mark.sequence > self.holds_ended),
+            None,
+        )
+
+    def contact_for(self, key: StageKey) -> Contact | None:
+        """The newest contact that covers a key, whatever its state."""
+        return next((contact for contact in reversed(self.contacts) if key in contact.keys), None)
+
+    def settled_for(self, key: StageKey) -> Settled | None:
+        """What settled a key, or None."""
+        return next((settled for settled in self.settled if key in settled.keys), None)
+
+    def answered(self, key: StageKey) -> bool:
+        """Whether a key needs no further decision: it is settled, or a contact holds it."""
+        contact = self.contact_for(key)
+        return self.settled_for(key) is not None or (contact is not None and contact.counts)
+
+    def full_until(self, cap: Cap, now: datetime, day: date) -> datetime | None:
+        """None while the cap has room; else the instant at which it frees by itself (`datetime.max` for not on this local day).
+
+        Windows are half-open: a contact exactly as old as the window no longer counts.
+        """
+        counted = [contact for contact in self.contacts if contact.counts and cap.channel in (None, contact.channel)]
+        if cap.rolling is None:
+            used = sum(contact.day == day for contact in counted)
+            return None if used < cap.count else _NEVER
+        inside = sorted(contact.at for contact in counted if now - contact.at < cap.rolling)
+        if len(inside) < cap.count:
+            return None
+        return inside[len(inside) - cap.count] + cap.rolling if cap.count else _NEVER
+
+    def pruned(self, now: datetime, memory: timedelta) -> "Ledger":
+        """Without what is older than `memory`: no cap looks back that far, and no stage that old is decided any more."""
+        oldest = now - memory
+        return replace(
+            self,
+            contacts=tuple(contact for contact in self.contacts if contact.at > oldest),
+            settled=tuple(settled for settled in self.settled if settled.at > oldest),
+        )
+
+    def with_contact(self, contact: Contact) -> "Ledger":
+        """With a new claim; earlier refusals of the same keys are taken up into it, so none stands twice."""
+        kept = tuple(old for old in self.contacts if old.counts or not set(old.keys) & set(contact.keys))
+        return replace(self, contacts=(*kept, contact))
+
+    def with_settled(self, settled: Iterable[Settled]) -> "Ledger":
+        """With more settled stages; refusals that they end are dropped from the contacts."""
+        new = tuple(settled)
+        ended = {key for one in new for key in one.keys}
+        kept = tuple(old for old in self.contacts if old.counts or not set(old.keys) <= ended)
+        return replace(self, contacts=kept, settled=(*self.settled, *new))
+
+    def refused(self, token: str, attempt: Attempt, *, again: bool) -> "Ledger | None":
+        """With the claim of that token given back after a definite refusal; None if it is given back already."""
+        for index, contact in enumerate(self.contacts):
+            if contact.token == token and contact.counts:
+                given_back = replace(contact, state="refused", tries=(*contact.tries, attempt), again=again)
+                return replace(self, contacts=(*self.contacts[:index], given_back, *self.contacts[index + 1 :]))
+        return None
+
+    def with_opt_out(self, channel: str, mark: Mark) -> "Ledger | None":
+        """With an opt-out (or the opt-in that lifts it) noted; None if it is no news."""
+        return (
+            replace(self, opt_outs={**self.opt_outs, channel: mark}) if mark.newer(self.opt_outs.get(channel)) else None
+        )
+
+    def with_hold(self, reason: str, mark: Mark) -> "Ledger | None":
+        """With a hold started or ended by reason; None if it is no news."""
+        return replace(self, holds={**self.holds, reason: mark}) if mark.newer(self.holds.get(reason)) else None
+
+    def with_holds_ended(self, sequence: int) -> "Ledger | None":
+        """With every hold ended that started before `sequence`; None if it is no news."""
+        return replace(self, holds_ended=sequence) if sequence > self.holds_ended else None
+
+    def with_suppressed(self, channel: str, address_ref: str) -> "Ledger | None":
+        """With a contact point that must not be used any more; None if it is known already."""
+        known = self.suppressed.get(channel, ())
+        return (
+            None
+            if address_ref in known
+            else replace(self, suppressed={**self.suppressed, channel: (*known, address_ref)})
+        )

@@ -1,0 +1,49 @@
+"""Amounts of money as whole minor units, and their way in from text."""
+
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+
+# ISO 4217 list one (SIX Financial Information, 2026-01-01): the currencies whose minor unit is not two digits.
+_EXPONENTS = {
+    **dict.fromkeys(["BIF", "CLP", "DJF", "GNF", "ISK", "JPY", "KMF", "KRW", "PYG", "RWF", "UGX", "UYI", "VND", "VUV", "XAF", "XOF", "XPF"], 0),
+    **dict.fromkeys(["BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"], 3),
+    **dict.fromkeys(["CLF", "UYW"], 4),
+}
+_LARGEST = Decimal(10) ** 15
+
+
+def exponent(currency: str) -> int:
+    """The digits after the decimal point of an ISO 4217 currency."""
+    return _EXPONENTS.get(currency, 2)
+
+
+@dataclass(frozen=True, slots=True)
+class Money:
+    """An amount: `minor` whole minor units (cents for USD, yen for JPY) of an ISO 4217 `currency`."""
+
+    minor: int
+    currency: str
+
+    def major(self) -> Decimal:
+        """The amount in major units, exact."""
+        return Decimal(self.minor).scaleb(-exponent(self.currency))
+
+
+def minor_units(amount: str | Decimal, currency: str) -> int:
+    """Read an amount in major units (`"12.50"`) as whole minor units (1250).
+
+    Raises ValueError for what is no positive number or has more digits than the currency, since rounding money that
+    a lender wrote down would put a wrong figure before a borrower.
+    """
+    try:
+        value = Decimal(amount)
+    except InvalidOperation:
+        raise ValueError(f"amount {str(amount)[:40]!r} is not a number with a decimal point") from None
+    if not value.is_finite() or value <= 0 or value > _LARGEST:
+        raise ValueError(f"amount {str(amount)[:40]!r} is not a positive amount")
+    scaled = value.scaleb(exponent(currency))
+    if scaled != scaled.to_integral_value():
+        raise ValueError(
+            f"amount {str(amount)[:40]!r} has more than the {exponent(currency)} decimal digits of {currency}"
+        )
+    return int(scaled)

@@ -1,0 +1,406 @@
+"""News from loan systems and borrowers, applied once each, in any order, any number of times.
+
+Every event is applied in the same order: the change itself, then the ledger's version (so that every claim which read before it is lost),
+then the mark that it is applied, then the acknowledgement, which is the return. Each step repeats harmlessly, so a sender who repeats an event
+after a crash completes it; only the mark cuts a repeat short.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Any, Literal
+
+from predue import event as ev
+from predue import profile_news, settle, zone
+from predue.due import Due
+from predue.errors import BadNews, LedgerMoved
+from predue.event import Event, InstallmentNews, body_hash, read_event
+from predue.gate import settled_as
+from predue.keys import Keys
+from predue.ledger import Ledger, Mark
+from predue.money import minor_units
+from predue.policy import Rulebook
+from predue.ports import Addresses, Borrowers, Dues
+from predue.profile import Profile
+from predue.slot import day_over
+from predue.view import View
+
+Effect = Literal["applied", "repeat", "kept aside"]
+
+_TRIES = 20
+_LOOK_BACK = timedelta(days=2)
+"""How far back a due that closes looks for planned stages without an outcome; older days are the closing run's."""
+NO_WISH = "--:--"
+
+
+@dataclass(frozen=True)
+class NewsDesk:
+    """All that news works with; `used` remembers which places and times this process has noted as in use."""
+
+    dues: Dues
+    borrowers: Borrowers
+    addresses: Addresses
+    rulebook: Rulebook
+    keys: Keys
+    used: set[tuple[str, str, int]] = field(default_factory=set)
+
+
+def apply(body: dict[str, Any], at: datetime, desk: NewsDesk) -> Effect:
+    """Apply one event that arrived at `at`, and return once it is safe to acknowledge.
+
+    Raises BadNews for a body that cannot be applied as it stands, or that uses the id of another event.
+    """
+    event = read_event(body)
+    digest = body_hash(body)
+    known = desk.dues.applied(event.identity)
+    if known is not None:
+        if known != digest:
+            raise BadNews("event_id: another body was applied under this id before")
+        return "repeat"
+    effect = _apply(event, body, at, desk)
+    desk.dues.mark_applied(event.identity, digest, at)
+    return effect
+
+
+def _apply(event: Event, body: dict[str, Any], at: datetime, desk: NewsDesk) -> Effect:
+    """Apply an event whether or not it was applied before."""
+    for _ in range(_TRIES):
+        try:
+            match event:
+                case ev.Updated():
+                    return _update(event, body, at, desk)
+                case ev.OptedOut() | ev.OptedIn() | ev.HoldStarted() | ev.HoldEnded():
+                    return _mark(event, body, at, desk)
+                case ev.Scheduled():
+                    return _schedule(event, body, at, desk)
+                case _:
+                    return _installment(event, body, at, desk)
+        except LedgerMoved:
+            continue
+    raise LedgerMoved(f"a borrower's state moved under {_TRIES} tries to apply news")
+
+
+# Borrowers
+
+
+def _update(event: ev.Updated, body: dict[str, Any], at: datetime, desk: NewsDesk) -> Effect:
+    """Merge fields into a profile, re-key what its place and time move, and apply what waited for the borrower."""
+    old = desk.dues.profile(event.borrower_id)
+    new = profile_news.merged(
+        old or Profile(event.borrower_id, desk.keys.borrower_ref(event.borrower_id)), event, desk.keys
+    )
+    if "consent" in event.given():
+        desk.dues.write_consent(event.borrower_id, at, event.identity, body)
+    store_profile(old, new, desk)
+    if event.given().keys() & {"time_zone", "jurisdiction", "preferred_time"}:
+        _rekey(new, at, desk)
+    desk.dues.bump(event.borrower_id)
+    if old is None:
+        _apply_kept(f"borrower#{event.borrower_id}", at, desk)
+    return "applied"
+
+
+def store_profile(old: Profile | None, new: Profile, desk: NewsDesk) -> None:
+    """Write a profile; a contact point that is new to it is linked first, and its suppression read after."""
+    if old is None:
+        desk.dues.name_borrower(new.ref, new.borrower_id)
+    for channel, ref in new.address_refs.items():
+        if old is None or old.address_refs.get(channel) != ref:
+            desk.addresses.link(ref, new.borrower_id)
+            if desk.addresses.suppressed(ref):
+                settle.suppress_for(new.borrower_id, channel, ref, desk.borrowers)
+    if new != old:
+        desk.dues.write_profile(new)
+
+
+def _rekey(profile: Profile, at: datetime, desk: NewsDesk) -> None:
+    """Write the open dues of a borrower under the profile's place and time; whoever adds a due checks the profile after."""
+    for due in desk.dues.all_dues(profile.borrower_id):
+        if due.closed_by is None:
+            store_due(due, profile, at, desk)
+
+
+def _mark(
+    event: ev.OptedOut | ev.OptedIn | ev.HoldStarted | ev.HoldEnded, body: dict[str, Any], at: datetime, desk: NewsDesk
+) -> Effect:
+    """Set or lift a stop or a hold in the ledger, whose write is itself the new version."""
+    changed: Ledger | None
+    ledger = desk.dues.ledger(event.borrower_id)
+    match event:
+        case ev.OptedOut() | ev.OptedIn():
+            desk.dues.write_consent(event.borrower_id, at, event.identity, body)
+            changed = ledger.with_opt_out(event.channel, Mark(event.sequence, isinstance(event, ev.OptedOut)))
+        case ev.HoldStarted():
+            changed = ledger.with_hold(event.reason, Mark(event.sequence, on=True))
+        case ev.HoldEnded() if event.reason is None:
+            changed = ledger.with_holds_ended(event.sequence)
+        case ev.HoldEnded():
+            changed = ledger.with_hold(str(event.reason), Mark(event.sequence, on=False))
+    if changed is not None:
+        desk.dues.write_ledger(changed)
+    return "applied"
+
+
+def stop(borrower_id: str, channel: str, event_id: str, source: str, at: datetime, desk: NewsDesk) -> None:
+    """A borrower's own stop, by link or reply: it counts now, whatever loan systems said before, until a later opt-in.
+
+    It takes the highest sequence known of the borrower's stops, so that no old opt-in lifts it and the next new one may.
+    """
+    for _ in range(_TRIES):
+        ledger = desk.dues.ledger(borrower_id)
+        sequence = max((mark.sequence for mark in ledger.opt_outs.values()), default=0)
+        desk.dues.write_consent(
+            borrower_id,
+            at,
+            f"{source}#{event_id}",
+            {"type": "borrower.opted_out", "channel": channel, "source": source},
+        )
+        changed = ledger.with_opt_out(channel, Mark(sequence, on=True))
+        try:
+            if changed is not None:
+                desk.dues.write_ledger(changed)
+        except LedgerMoved:
+            continue
+        return
+    raise LedgerMoved(f"a borrower's state moved under {_TRIES} tries to note a stop")
+
+
+# Installments
+
+
+def _schedule(event: ev.Scheduled, body: dict[str, Any], at: datetime, desk: NewsDesk) -> Effect:
+    """Create an installment, or state a known one anew."""
+    profile = desk.dues.profile(event.borrower_id)
+    if profile is None:
+        return _keep(
+            f"borrower#{event.borrower_id}",
+            event,
+            body,
+            at,
+            desk,
+            lambda: desk.dues.profile(event.borrower_id) is not None,
+        )
+    where = desk.dues.pointer(event.loan_id, event.installment_no)
+    if where is None:
+        desk.dues.point(event.loan_id, event.installment_no, event.borrower_id, event.due_date, None)
+        where = (event.borrower_id, event.due_date)
+    if desk.dues.due(where[0], where[1], event.loan_id, event.installment_no) is not None:
+        return _installment(event, body, at, desk)
+    _same_borrower(event, where[0])
+    due = Due(
+        borrower_id=event.borrower_id,
+        loan_id=event.loan_id,
+        installment_no=event.installment_no,
+        due_date=where[1],
+        amount=minor_units(event.amount, event.currency),
+        currency=event.currency,
+        grace_days=event.grace_days or 0,
+        changes=(),
+        sequences={
+            "due_date": event.sequence,
+            "amount": event.sequence,
+            "grace_days": event.sequence,
+            "scheduled": event.sequence,
+        },
+    )
+    create_due(due.noted(at), profile, at, desk)
+    if where[1] != event.due_date:
+        # An earlier creation was cut short after its pointer: what it began is completed, then moved to the date of this event.
+        return _installment(event, body, at, desk)
+    _apply_kept(_about(event), at, desk)
+    return "applied"
+
+
+def create_due(due: Due, profile: Profile, at: datetime, desk: NewsDesk) -> None:
+    """Write a new due under the profile's place; then look whether the profile moved meanwhile."""
+    store_due(due, profile, at, desk)
+    now = desk.dues.profile(due.borrower_id)
+    if now is not None and keyed(now) != keyed(profile):
+        _rekey(now, at, desk)
+
+
+def store_due(due: Due, profile: Profile, at: datetime, desk: NewsDesk) -> None:
+    """Write a due with the index keys that its state asks for, after noting its place and time as in use."""
+    place, wish = keyed(profile)
+    indexed = due.closed_by is None and due.handed_over_at is None
+    if indexed and (place, wish, due.grace_days) not in desk.used:
+        desk.dues.use(place, wish, due.grace_days)
+        desk.used.add((place, wish, due.grace_days))
+    rules = desk.rulebook.rules(profile.jurisdiction, at.date())
+    over = day_over(due.last_day, rules.hours, zone.zones_of(place, rules.pack.zones))
+    desk.dues.write_due(due, place, wish, indexed=indexed, overdue=indexed and at >= over)
+
+
+def keyed(profile: Profile) -> tuple[str, str]:
+    """The place and send time under which the index holds a borrower's dues."""
+    wish = profile.preferred_time
+    return zone.label(profile.time_zone, profile.jurisdiction), NO_WISH if wish is None else f"{wish:%H:%M}"
+
+
+def _installment(event: InstallmentNews, body: dict[str, Any], at: datetime, desk: NewsDesk) -> Effect:
+    """Change a known installment; keep the news aside while it is unknown."""
+    where = desk.dues.pointer(event.loan_id, event.installment_no)
+    due = where and desk.dues.due(where[0], where[1], event.loan_id, event.installment_no)
+    if where is None or due is None:
+        found = lambda: _known(event, desk)  # noqa: E731 - named for what it asks
+        return _keep(_about(event), event, body, at, desk, found)
+    _same_borrower(event, where[0])
+    profile = desk.dues.profile(where[0])
+    if profile is None:
+        raise BadNews("borrower_id: the installment's borrower has no profile")
+    if due.moved_to is not None:
+        _arrive(due, profile, at, desk)
+        raise LedgerMoved("a move that was cut short is completed; read again")
+    changed = _changed(due, event)
+    if changed != due:
+        changed = changed.noted(at)
+        if due.closed_by is None and changed.closed_by is not None:
+            _settle_planned(due, changed, at, desk)
+        store_due(changed, profile, at, desk)
+    if changed.moved_to is not None:
+        _arrive(changed, profile, at, desk)
+    desk.dues.bump(where[0])
+    return "applied"
+
+
+def _known(event: InstallmentNews, desk: NewsDesk) -> bool:
+    where = desk.dues.pointer(event.loan_id, event.installment_no)
+    return where is not None and desk.dues.due(where[0], where[1], event.loan_id, event.installment_no) is not None
+
+
+def _about(event: InstallmentNews) -> str:
+    return f"installment#{event.loan_id}#{event.installment_no}"
+
+
+def _same_borrower(event: InstallmentNews, borrower_id: str) -> None:
+    if event.borrower_id not in (None, borrower_id):
+        raise BadNews("borrower_id: does not match the installment")
+
+
+def _changed(due: Due, event: InstallmentNews) -> Due:
+    """The due after an event; the same due if the event is no news to it."""
+    match event:
+        case ev.Paid():
+            return _with_payment(due, event, 1)
+        case ev.PaymentReversed():
+            return _with_payment(due, event, -1)
+        case ev.Scheduled():
+            return _restated(due, event)
+        case ev.Rescheduled():
+            amount = None if event.amount is None else minor_units(event.amount, due.currency)
+            return _moved(_graced(_priced(due, event, amount, due.currency), event), event)
+        case ev.Cancelled():
+            return _recancelled(_newer(due, "cancelled", event.sequence))
+        case ev.Disputed() | ev.DisputeEnded():
+            news = _newer(due, "disputed", event.sequence)
+            return due if news is due else replace(news, disputed=isinstance(event, ev.Disputed))
+    raise BadNews("type: not about an installment")
+
+
+def _with_payment(due: Due, event: ev.Paid | ev.PaymentReversed, sign: int) -> Due:
+    """With one payment counted, by its event, so that a repeat counts nothing."""
+    if event.currency not in (None, due.currency):
+        raise BadNews(f"currency: the installment is in {due.currency}")
+    try:
+        amount = minor_units(event.amount, due.currency)
+    except ValueError as error:
+        raise BadNews(f"amount: {error}") from None
+    return replace(due, payments={**due.payments, event.identity: sign * amount})
+
+
+def _newer(due: Due, aspect: str, sequence: int) -> Due:
+    """The due with the sequence of an aspect raised; the very same due if the news is not newer."""
+    if sequence <= due.sequences.get(aspect, -1):
+        return due
+    return replace(due, sequences={**due.sequences, aspect: sequence})
+
+
+def _recancelled(due: Due) -> Due:
+    """Cancelled if the newest cancellation is newer than the newest schedule."""
+    return replace(due, cancelled=due.sequences.get("cancelled", -1) > due.sequences.get("scheduled", -1))
+
+
+def _restated(due: Due, event: ev.Scheduled) -> Due:
+    if event.currency != due.currency:
+        raise BadNews(f"currency: the installment is in {due.currency}")
+    stated = _graced(_priced(due, event, minor_units(event.amount, event.currency), event.currency), event)
+    return _moved(_recancelled(_newer(stated, "scheduled", event.sequence)), event)
+
+
+def _priced(due: Due, event: ev.Scheduled | ev.Rescheduled, amount: int | None, currency: str) -> Due:
+    news = due if amount is None else _newer(due, "amount", event.sequence)
+    return due if news is due or amount is None else replace(news, amount=amount, currency=currency)
+
+
+def _graced(due: Due, event: ev.Scheduled | ev.Rescheduled) -> Due:
+    news = due if event.grace_days is None else _newer(due, "grace_days", event.sequence)
+    return due if news is due or event.grace_days is None else replace(news, grace_days=event.grace_days)
+
+
+def _moved(due: Due, event: ev.Scheduled | ev.Rescheduled) -> Due:
+    """With its new due date noted as `moved_to`; the due at that date is written by `_arrive`."""
+    news = _newer(due, "due_date", event.sequence)
+    return news if news is due or event.due_date == due.due_date else replace(news, moved_to=event.due_date)
+
+
+def _arrive(left: Due, profile: Profile, at: datetime, desk: NewsDesk) -> None:
+    """Write the due at the date that it moved to, then the pointer; whoever finds a move cut short completes it so."""
+    assert left.moved_to is not None, "only a due that moved arrives"
+    there = desk.dues.due(left.borrower_id, left.moved_to, left.loan_id, left.installment_no)
+    if there is None or there.moved_to is not None:
+        arrived = replace(
+            left,
+            due_date=left.moved_to,
+            moved_to=None,
+            handed_over_at=None,
+            changes=there.changes if there else (),
+            version=there.version if there else 0,
+        )
+        create_due(arrived.noted(at), profile, at, desk)
+    desk.dues.point(left.loan_id, left.installment_no, left.borrower_id, left.moved_to, left.due_date)
+
+
+def _settle_planned(due: Due, changed: Due, at: datetime, desk: NewsDesk) -> None:
+    """Give planned stages whose slot has passed their outcome before the due leaves the index, where nobody would find them."""
+    state = desk.borrowers.load(due.borrower_id, due.due_date)
+    if state.profile is None:
+        return
+    view = View.of(state.profile, state.ledger, state.dues, desk.rulebook, at)
+    since = at.date() - _LOOK_BACK
+    closed_by = changed.closed_by
+    assert closed_by is not None, "called for a due that closes"
+    settled = [
+        settled_as(
+            view, (key,), at, *(("expired", "no_run") if at >= view.day_over(key.day()) else ("suppressed", closed_by))
+        )
+        for key, _ in view.unanswered(due, at, since)
+    ]
+    settle.settle(view, settled, at, desk.borrowers, {})
+
+
+# News about what is not known yet
+
+
+def _keep(
+    about: str, event: InstallmentNews, body: dict[str, Any], at: datetime, desk: NewsDesk, known: Callable[[], bool]
+) -> Effect:
+    """Keep an event aside; if what it is about arrived at that moment, apply it after all."""
+    desk.dues.keep_aside(about, event.identity, body, at)
+    if known():
+        raise LedgerMoved("what the event is about has just arrived; look again")
+    return "kept aside"
+
+
+def _apply_kept(about: str, at: datetime, desk: NewsDesk) -> None:
+    """Apply what waited, in the order of its sequences; what turns out wrong is dropped as it would have been refused."""
+    for body in desk.dues.kept_aside(about):
+        event = read_event(body)
+        try:
+            effect = _apply(event, body, at, desk)
+        except BadNews:
+            effect = "applied"
+        if effect != "kept aside":
+            desk.dues.drop_aside(about, event.identity)
+
+
+__all__ = ["NO_WISH", "Effect", "NewsDesk", "apply", "create_due", "keyed", "stop", "store_due", "store_profile"]

@@ -1,0 +1,244 @@
+"""What the rules need from the outside, as protocols; `aws/` and the tests' fakes implement them."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any, Literal, NamedTuple, Protocol
+
+from predue.due import Due
+from predue.job import Job
+from predue.ledger import Ledger
+from predue.profile import Profile
+from predue.record import Record
+from predue.render import Message
+
+
+class State(NamedTuple):
+    """A borrower's live state in one strongly consistent read; `profile` is None for a borrower not yet known."""
+
+    profile: Profile | None
+    ledger: Ledger
+    dues: tuple[Due, ...]
+
+
+class Borrowers(Protocol):
+    """Borrowers' live state and records; every write is conditional, so a lost race shows as LedgerMoved."""
+
+    def load(self, borrower_id: str, until: date) -> State:
+        """Profile, ledger and the dues with a due date up to `until`, strongly consistent."""
+
+    def write_ledger(self, ledger: Ledger) -> Ledger:
+        """Store a ledger whose `version` is the one that was read, and return it with its new version.
+
+        Raises LedgerMoved if the stored version is another, unless what is stored is this very write, made before.
+        """
+
+    def settle_record(self, record: Record, before: Record) -> None:
+        """Store what a provider's event made of a record; raises LedgerMoved if it is no longer as `before`."""
+
+    def write_record(self, record: Record) -> bool:
+        """Store a record unless a final one stands there; one that says `unknown` is replaced. False if it was left alone."""
+
+    def record(self, borrower_id: str, reminder_id: str) -> Record | None:
+        """A record, strongly consistent."""
+
+    def ledger(self, borrower_id: str) -> Ledger:
+        """A ledger, strongly consistent; version 0 if there is none."""
+
+
+class Queues(Protocol):
+    """The queue of each channel."""
+
+    def send(self, channel: str, jobs: Sequence[Job], delay_seconds: int = 0) -> None:
+        """Queue jobs for a channel, all or an error; a delay is at most 900 seconds."""
+
+
+class Later(Protocol):
+    """One-off schedules, for what must wait longer than a queue can hold it."""
+
+    def at(self, moment: datetime, channel: str, job: Job) -> None:
+        """Queue the job for the channel at an instant; the same call again does nothing."""
+
+
+class Accepted(NamedTuple):
+    """The provider took the message, under this id of its own."""
+
+    provider_message_id: str
+
+
+RefusalKind = Literal["refused_address", "refused_channel", "refused_busy"]
+
+
+class Refused(NamedTuple):
+    """The provider definitely did not take the message.
+
+    `refused_address`: this contact point will never work. `refused_channel`: nothing can go out on the channel for now.
+    `refused_busy`: the same call may succeed in a while.
+    """
+
+    kind: RefusalKind
+    code: str
+
+
+class NoAnswer(NamedTuple):
+    """The call ended with no definite answer: the provider may have taken the message."""
+
+    code: str
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """One message on its way: to whom, under which reminder id, and the seconds after which the carrier must drop it."""
+
+    reminder_id: str
+    to: str
+    message: Message
+    seconds_to_live: int
+    unsubscribe_url: str = ""
+
+
+class Provider(Protocol):
+    """The provider of one channel; it makes exactly one request on the wire."""
+
+    def send(self, envelope: Envelope) -> Accepted | Refused | NoAnswer:
+        """Hand over one message and say what came of it; never raises for anything that the call itself met."""
+
+
+class Addresses(Protocol):
+    """Contact points across borrowers, by keyed hash."""
+
+    def suppress(self, address_ref: str, reason: str, at: datetime) -> None:
+        """Note that a contact point must not be used."""
+
+    def suppressed(self, address_ref: str) -> bool:
+        """Whether a contact point is suppressed, strongly consistent."""
+
+    def link(self, address_ref: str, borrower_id: str) -> None:
+        """Note whom a contact point belongs to."""
+
+    def linked(self, address_ref: str) -> Iterable[str]:
+        """The borrowers to whom a contact point belongs."""
+
+
+class IndexEntry(NamedTuple):
+    """One open due as the index shows it."""
+
+    borrower_id: str
+    loan_id: str
+    installment_no: int
+    due_date: date
+
+
+class Brief(NamedTuple):
+    """A profile and ledger, possibly a little stale."""
+
+    profile: Profile
+    ledger: Ledger
+
+
+class Plans(Protocol):
+    """What planner and closing run read: the index, places and times in use, and their own checkpoints."""
+
+    def in_use(self) -> "InUse":
+        """The places, send times and graces of which there may be dues."""
+
+    def entries(self, due_date: date, shard: int, place: str, wish: str, after: str = "") -> Iterator[IndexEntry]:
+        """The open dues of a due date, shard, place and send time, sorted by borrower; only borrowers after `after`."""
+
+    def overdue(self, shard: int) -> Iterator[IndexEntry]:
+        """The open dues that were already past their window when they became known."""
+
+    def briefs(self, borrower_ids: Sequence[str]) -> dict[str, Brief]:
+        """Profiles and ledgers of many borrowers, eventually consistent; those not found are left out."""
+
+    def records_of(self, pairs: Sequence[tuple[str, str]]) -> set[str]:
+        """Which of the (borrower, reminder) pairs have a record: their reminder ids."""
+
+    def checkpoint(self, run: str, shard: int) -> "Checkpoint | None":
+        """How far a run came on a shard."""
+
+    def save_checkpoint(self, run: str, shard: int, checkpoint: "Checkpoint") -> None:
+        """Note how far a run came; never moves back."""
+
+
+class InUse(NamedTuple):
+    """The (place, send time) pairs and the graces, in days, of which there may be dues; only ever grows."""
+
+    pairs: frozenset[tuple[str, str]]
+    graces: frozenset[int]
+
+
+class Checkpoint(NamedTuple):
+    """`covered`: the instant up to which a run is complete; `position`: where an unfinished run for `target` resumes."""
+
+    covered: datetime
+    target: datetime | None = None
+    position: str = ""
+
+
+class Dues(Protocol):
+    """What news reads and writes beside the ledger; writes are conditional on versions and raise LedgerMoved."""
+
+    def profile(self, borrower_id: str) -> Profile | None:
+        """A profile, strongly consistent."""
+
+    def name_borrower(self, ref: str, borrower_id: str) -> None:
+        """Note to whom an opaque name belongs, so that reminder ids and links lead back."""
+
+    def write_profile(self, profile: Profile) -> None:
+        """Store a profile whose `version` is the one that was read."""
+
+    def pointer(self, loan_id: str, installment_no: int) -> tuple[str, date] | None:
+        """The borrower and current due date of an installment, strongly consistent."""
+
+    def point(self, loan_id: str, installment_no: int, borrower_id: str, due_date: date, before: date | None) -> None:
+        """Set the pointer of an installment from `before` (None: there is none yet); raises LedgerMoved if it is elsewhere.
+
+        A pointer that is there already is left as it is.
+        """
+
+    def due(self, borrower_id: str, due_date: date, loan_id: str, installment_no: int) -> Due | None:
+        """One due, strongly consistent."""
+
+    def write_due(self, due: Due, place: str, wish: str, *, indexed: bool, overdue: bool = False) -> None:
+        """Store a due whose `version` is the one that was read, with its index keys if it is `indexed`."""
+
+    def all_dues(self, borrower_id: str) -> tuple[Due, ...]:
+        """Every due of a borrower, strongly consistent."""
+
+    def ledger(self, borrower_id: str) -> Ledger:
+        """A ledger, strongly consistent; version 0 if there is none."""
+
+    def write_ledger(self, ledger: Ledger) -> Ledger:
+        """As in Borrowers."""
+
+    def bump(self, borrower_id: str) -> None:
+        """Raise the ledger's version, so that every claim which read before it is lost."""
+
+    def use(self, place: str, wish: str, grace_days: int) -> None:
+        """Note a place, send time and grace as in use, before the first due that needs them."""
+
+    def applied(self, event: str) -> str | None:
+        """The body hash under which an event was applied, or None."""
+
+    def mark_applied(self, event: str, body_hash: str, at: datetime) -> None:
+        """Note that an event is applied."""
+
+    def keep_aside(self, about: str, event: str, body: dict[str, Any], at: datetime) -> None:
+        """Keep an event about a loan or borrower that is not known yet."""
+
+    def kept_aside(self, about: str) -> list[dict[str, Any]]:
+        """The bodies kept aside about something, in the order of their sequences."""
+
+    def drop_aside(self, about: str, event: str) -> None:
+        """Forget an event that was kept aside."""
+
+    def write_consent(self, borrower_id: str, at: datetime, event: str, body: dict[str, Any]) -> None:
+        """Append a consent event; the same again changes nothing."""
+
+
+class Bus(Protocol):
+    """The application's event bus."""
+
+    def overdue(self, due: Due, event_id: str, at: datetime) -> None:
+        """Emit one InstallmentOverdue; the id makes repeats harmless."""

@@ -1,0 +1,125 @@
+"""What the providers say afterwards, and what it does to a record: a status only ever rises, in whatever order events come."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from predue import news, settle
+from predue.errors import LedgerMoved, NotRecordedYet, Unusable
+from predue.ports import Borrowers
+from predue.record import Attempt, Record, ref_of
+
+_TRIES = 10
+
+_RANK = {
+    status: rank
+    for rank, status in enumerate(
+        ("", "accepted", "delayed", "expired", "blocked", "undelivered", "bounced", "delivered", "complained")
+    )
+}
+"""The lattice: a later event of a lower rank changes nothing; a complaint stands above all."""
+
+# SES event types (SES developer guide, "Contents of event data published to SNS").
+_SES = {
+    "Send": "accepted",
+    "Delivery": "delivered",
+    "DeliveryDelay": "delayed",
+    "Bounce": "bounced",
+    "Complaint": "complained",
+    "Reject": "blocked",
+    "Rendering Failure": "blocked",
+}
+# Event types for SMS (AWS End User Messaging SMS user guide, "Event types for SMS, MMS and voice").
+_SMS = {
+    "TEXT_QUEUED": "accepted",
+    "TEXT_PENDING": "accepted",
+    "TEXT_SENT": "accepted",
+    "TEXT_SUCCESSFUL": "delivered",
+    "TEXT_DELIVERED": "delivered",
+    "TEXT_BLOCKED": "blocked",
+    "TEXT_CARRIER_BLOCKED": "blocked",
+    "TEXT_SPAM": "blocked",
+    "TEXT_INVALID": "bounced",
+    "TEXT_INVALID_MESSAGE": "blocked",
+    "TEXT_CARRIER_UNREACHABLE": "undelivered",
+    "TEXT_UNREACHABLE": "undelivered",
+    "TEXT_UNKNOWN": "undelivered",
+    "TEXT_TTL_EXPIRED": "expired",
+}
+
+
+class Receipt(NamedTuple):
+    """One provider's event about one reminder; `permanent` tells that the contact point will never work."""
+
+    reminder_id: str
+    provider_message_id: str
+    status: str
+    permanent: bool = False
+
+
+def read_receipt(event: Mapping[str, Any]) -> Receipt | None:
+    """The receipt that an SES or SMS event is, or None for one that says nothing about delivery; raises Unusable for no event."""
+    kind = str(event.get("eventType", ""))
+    try:
+        if kind in _SMS:
+            return Receipt(
+                event["context"]["reminder_id"], str(event["messageId"]), _SMS[kind], permanent=kind == "TEXT_INVALID"
+            )
+        if kind in _SES:
+            mail = event["mail"]
+            permanent = kind == "Bounce" and event["bounce"]["bounceType"] == "Permanent"
+            status = "undelivered" if kind == "Bounce" and not permanent else _SES[kind]
+            return Receipt(mail["tags"]["reminder_id"][0], str(mail["messageId"]), status, permanent)
+    except (KeyError, IndexError, TypeError) as error:
+        raise Unusable(f"an event of type {kind[:40]!r} lacks {error}") from error
+    if not kind:
+        raise Unusable("a message on the receipts queue is no provider's event")
+    return None
+
+
+def merged(record: Record, receipt: Receipt) -> Record:
+    """The record with a receipt taken in; an unknown outcome is known by it, since the provider had the message."""
+    status = max(record.receipt, receipt.status, key=lambda status: _RANK.get(status, 0))
+    settled = replace(
+        record, receipt=status, provider_message_id=record.provider_message_id or receipt.provider_message_id
+    )
+    if record.outcome != "unknown":
+        return settled
+    attempts = tuple(
+        Attempt(attempt.at, attempt.channel, "accepted") if attempt.answer.startswith("no_answer") else attempt
+        for attempt in record.attempts
+    )
+    return replace(settled, outcome="sent", reason="", attempts=attempts)
+
+
+def note(receipt: Receipt, borrower_id: str, now: datetime, borrowers: Borrowers, desk: news.NewsDesk) -> None:
+    """Take a receipt into its record, then act on what it says of the contact point.
+
+    Raises NotRecordedYet if the record is not written yet: the event came first, and must be kept.
+    """
+    for _ in range(_TRIES):
+        record = borrowers.record(borrower_id, receipt.reminder_id)
+        if record is None:
+            raise NotRecordedYet("a receipt came before the record of its reminder")
+        changed = merged(record, receipt)
+        try:
+            if changed != record:
+                borrowers.settle_record(changed, record)
+        except LedgerMoved:
+            continue
+        _act(receipt, changed, now, desk)
+        return
+    raise LedgerMoved(f"a record moved under {_TRIES} tries to note a receipt")
+
+
+def _act(receipt: Receipt, record: Record, now: datetime, desk: news.NewsDesk) -> None:
+    """A contact point that failed for good is used no more; a complaint is a stop."""
+    address = str(record.inputs.get("address", ""))
+    if receipt.permanent and address:
+        settle.suppress_address(address, record.channel, receipt.status, now, desk.addresses, desk.borrowers)
+    if receipt.status == "complained":
+        news.stop(record.borrower_id, record.channel, f"complaint-{receipt.reminder_id}", "provider", now, desk)
+
+
+__all__ = ["Receipt", "merged", "note", "read_receipt", "ref_of"]

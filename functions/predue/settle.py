@@ -1,0 +1,92 @@
+"""Final outcomes without a provider's acceptance: written to the ledger first, which makes them exclusive, then recorded.
+
+A crash between the two is mended by whoever meets the settled stages again: a redelivery, or the closing run.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from predue.errors import LedgerMoved
+from predue.ledger import Contact, Settled
+from predue.policy import Rules
+from predue.ports import Addresses, Borrowers
+from predue.record import Attempt, Record, reminder_id
+from predue.stage import StageKey
+from predue.view import MEMORY, View
+
+_TRIES = 10
+
+
+def settle(
+    view: View, settled: Iterable[Settled], now: datetime, borrowers: Borrowers, inputs: Mapping[str, Any]
+) -> None:
+    """Give stages their final outcome; raises LedgerMoved if the borrower's state changed since the view was read."""
+    new = tuple(settled)
+    if new:
+        borrowers.write_ledger(view.ledger.pruned(now, MEMORY).with_settled(new))
+        record_known(view, new, borrowers, inputs)
+
+
+def record_known(view: View, settled: Iterable[Settled], borrowers: Borrowers, inputs: Mapping[str, Any]) -> None:
+    """Make sure that settled stages have their records; harmless where they have."""
+    for one in settled:
+        borrowers.write_record(_record(view, one, inputs))
+
+
+def blank(view: View, reminder: str, at: datetime, keys: tuple[StageKey, ...], inputs: Mapping[str, Any]) -> Record:
+    """A record with all that does not depend on the outcome; the outcome itself is `unknown` until it is set."""
+    rules: Rules = view.rules
+    return Record(
+        reminder_id=reminder,
+        borrower_id=view.profile.borrower_id,
+        at=at,
+        local_time=view.local_time(at),
+        keys=keys,
+        outcome="unknown",
+        reason="no_answer",
+        policy=rules.policy.label,
+        pack=rules.pack.label,
+        inputs=inputs,
+    )
+
+
+def _record(view: View, settled: Settled, inputs: Mapping[str, Any]) -> Record:
+    """The record of settled stages; its channel is that of the last provider that was asked, if any was."""
+    record = blank(view, reminder_id(view.profile.ref, settled.keys), settled.at, settled.keys, inputs)
+    channel = settled.tries[-1].channel if settled.tries else ""
+    return replace(record, outcome=settled.outcome, reason=settled.reason, channel=channel, attempts=settled.tries)
+
+
+def unknown(view: View, contact: Contact, inputs: Mapping[str, Any]) -> Record:
+    """The record of a claim whose call may or may not have been made: it keeps its cap slot and is never called again."""
+    attempt = Attempt(contact.at, contact.channel, "no_answer:interrupted")
+    record = blank(view, contact.reminder_id, contact.at, contact.keys, inputs)
+    return replace(record, channel=contact.channel, attempts=(*contact.tries, attempt))
+
+
+def suppress_address(
+    address_ref: str, channel: str, reason: str, at: datetime, addresses: Addresses, borrowers: Borrowers
+) -> None:
+    """Stop the use of a contact point for everyone: noted on the address first, then in the ledger of each borrower linked.
+
+    A new link is written before the suppression is read, so that one of the two sides always sees the other.
+    """
+    addresses.suppress(address_ref, reason, at)
+    for borrower_id in addresses.linked(address_ref):
+        suppress_for(borrower_id, channel, address_ref, borrowers)
+
+
+def suppress_for(borrower_id: str, channel: str, address_ref: str, borrowers: Borrowers) -> None:
+    """Note a suppressed contact point in one borrower's ledger."""
+    for _ in range(_TRIES):
+        changed = borrowers.ledger(borrower_id).with_suppressed(channel, address_ref)
+        if changed is None:
+            return
+        try:
+            borrowers.write_ledger(changed)
+        except LedgerMoved:
+            continue
+        return
+    raise LedgerMoved(f"the ledger moved under {_TRIES} tries to note a suppressed contact point")

@@ -1,0 +1,135 @@
+"""What planner and closing run share: which places and times a run covers, page by page, with a checkpoint for each shard.
+
+A run covers what lies between the last covered instant and its own, and one quarter hour before again, since the index lags. It may run
+twice, be missed, or stop half-way: the checkpoint moves only when all before it is done, and what is done twice is harmless.
+"""
+
+import heapq
+import json
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from itertools import groupby
+from typing import NamedTuple
+from zoneinfo import ZoneInfo
+
+from predue import instant, zone
+from predue.news import NO_WISH
+from predue.policy import Rulebook
+from predue.ports import Checkpoint, IndexEntry, InUse, Plans
+from predue.slot import QUARTER, Hours
+
+LOOK_BACK = timedelta(days=3)
+"""How far a run reaches back when earlier ones were missed."""
+
+PAGE = 50
+"""Borrowers looked at together: DynamoDB reads at most 100 items a batch, and each borrower has two."""
+
+Moment = Callable[[date, time, Hours, tuple[ZoneInfo, ...]], datetime]
+
+
+class Task(NamedTuple):
+    """One place and send time on one local day, whose moment `at` the run covers."""
+
+    at: datetime
+    place: str
+    wish: str
+    day: date
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """One run over one shard up to `target`; `moment` says when a place and time is due on a day."""
+
+    run: str
+    shard: int
+    target: datetime
+    moment: Moment
+    plans: Plans
+    rulebook: Rulebook
+    time_left: Callable[[], float]
+    enough: float = 20.0
+
+    def through(
+        self, offsets: Callable[[InUse], Iterable[int]], page: Callable[[Task, dict[str, list[IndexEntry]]], None]
+    ) -> bool:
+        """Call `page` with the open dues of every task, grouped by borrower; False if time ran out and another call must go on.
+
+        `offsets` gives the days from due date to task day that matter. Memory holds one page of borrowers.
+        """
+        in_use = self.plans.in_use()
+        checkpoint = self.plans.checkpoint(self.run, self.shard) or Checkpoint(self.target - timedelta(days=1))
+        after = max(checkpoint.covered - QUARTER, self.target - LOOK_BACK)
+        tasks = self.tasks(in_use, after)
+        resume = _Position.read(checkpoint.position) if checkpoint.target == self.target else None
+        for task in tasks:
+            if resume and task < resume.task:
+                continue
+            start = resume.borrower if resume and task == resume.task else ""
+            for borrowers in self._pages(task, offsets(in_use), start):
+                if self.time_left() < self.enough:
+                    position = _Position(task, start).text()
+                    self.plans.save_checkpoint(
+                        self.run, self.shard, Checkpoint(checkpoint.covered, self.target, position)
+                    )
+                    return False
+                page(task, borrowers)
+                start = max(borrowers)
+        if tasks:
+            self.plans.save_checkpoint(self.run, self.shard, Checkpoint(self.target))
+        return True
+
+    def tasks(self, in_use: InUse, after: datetime) -> list[Task]:
+        """The tasks whose moment lies at or after `after` and up to the target, in order."""
+        found = set()
+        for day in _days(after, self.target):
+            for rules in self.rulebook.every(day):
+                for place, wish in in_use.pairs:
+                    zones = zone.zones_of(place, rules.pack.zones)
+                    wished = rules.policy.default_time if wish == NO_WISH else time.fromisoformat(wish)
+                    at = self.moment(day, wished, rules.hours, zones)
+                    if after <= at <= self.target:
+                        found.add(Task(at, place, wish, day))
+        return sorted(found)
+
+    def _pages(self, task: Task, offsets: Iterable[int], after: str) -> Iterator[dict[str, list[IndexEntry]]]:
+        """The task's open dues by borrower, a page of borrowers at a time, from the merged streams of the due dates."""
+        dates = sorted({task.day - timedelta(days=offset) for offset in offsets})
+        streams = [self.plans.entries(due_date, self.shard, task.place, task.wish, after) for due_date in dates]
+        page: dict[str, list[IndexEntry]] = {}
+        for borrower, entries in groupby(
+            heapq.merge(*streams, key=lambda entry: entry.borrower_id), key=lambda entry: entry.borrower_id
+        ):
+            page[borrower] = list(entries)
+            if len(page) == PAGE:
+                yield page
+                page = {}
+        if page:
+            yield page
+
+
+class _Position(NamedTuple):
+    """Where a run stopped: the task, and the last borrower whose page is done."""
+
+    task: Task
+    borrower: str
+
+    def text(self) -> str:
+        return json.dumps(
+            [instant.to_text(self.task.at), self.task.place, self.task.wish, self.task.day.isoformat(), self.borrower]
+        )
+
+    @classmethod
+    def read(cls, text: str) -> "_Position | None":
+        if not text:
+            return None
+        at, place, wish, day, borrower = json.loads(text)
+        return cls(Task(instant.from_text(at), place, wish, date.fromisoformat(day)), borrower)
+
+
+def _days(after: datetime, until: datetime) -> Iterator[date]:
+    """Every local day, anywhere on earth, of which some part lies between two instants."""
+    day = (after - timedelta(days=1)).astimezone(UTC).date()
+    while day <= (until + timedelta(days=1)).astimezone(UTC).date():
+        yield day
+        day += timedelta(days=1)

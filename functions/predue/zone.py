@@ -1,0 +1,49 @@
+"""Where a borrower's clock may stand: one known time zone, or every zone that it could be."""
+
+from functools import lru_cache
+from importlib import resources
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+UNKNOWN = "*"
+
+
+@lru_cache(maxsize=1024)
+def zone(name: str) -> ZoneInfo | None:
+    """The IANA time zone of that name, or None if there is none."""
+    try:
+        return ZoneInfo(name) if name else None
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        # OSError: a name such as "America" is a folder of the database, and a very long one no file name at all.
+        return None
+
+
+@lru_cache(maxsize=1)
+def _zones_by_country() -> dict[str, tuple[str, ...]]:
+    """IANA zone names by ISO 3166 country, from tzdata's own zone.tab."""
+    table = (resources.files("tzdata") / "zoneinfo" / "zone.tab").read_text(encoding="utf-8")
+    found: dict[str, list[str]] = {}
+    for line in table.splitlines():
+        if line and not line.startswith("#"):
+            country, _, name, *_ = line.split("\t")
+            found.setdefault(country, []).append(name)
+    return {country: tuple(names) for country, names in found.items()}
+
+
+def label(time_zone: str, jurisdiction: str) -> str:
+    """How the index names a borrower's place: the zone, or `*` and the jurisdiction while the zone is unknown."""
+    return time_zone if zone(time_zone) else f"{UNKNOWN}{jurisdiction}"
+
+
+@lru_cache(maxsize=4096)
+def zones_of(place: str, listed: tuple[str, ...] = ()) -> tuple[ZoneInfo, ...]:
+    """Every zone in which a borrower of that label may be; empty when nobody can tell.
+
+    A known zone stands for itself. Otherwise the zones that the jurisdiction's pack lists, or, if it lists none, those that tzdata's
+    zone.tab gives for the country.
+    """
+    if not place.startswith(UNKNOWN):
+        known = zone(place)
+        return (known,) if known else ()
+    country = place.removeprefix(UNKNOWN).partition("-")[0].upper()
+    names = listed or _zones_by_country().get(country, ())
+    return tuple(found for name in names if (found := zone(name)))

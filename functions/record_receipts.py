@@ -1,0 +1,36 @@
+"""Takes the providers' events into the records, and acts on bounces and complaints."""
+
+import json
+from typing import Any
+
+from predue.aws import clock, desks
+from predue.aws.batches import each
+from predue.aws.telemetry import count, logger, metrics
+from predue.errors import Unusable
+from predue.receipt import note, read_receipt
+from predue.record import ref_of
+
+
+def _one(body: str) -> None:
+    try:
+        envelope = json.loads(body)
+        event = json.loads(envelope["Message"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise Unusable("a message on the receipts queue is no SNS notification of JSON") from error
+    receipt = read_receipt(event)
+    if receipt is None:
+        return
+    store = desks.table()
+    borrower_id = store.borrower_of(ref_of(receipt.reminder_id))
+    if borrower_id is None:
+        raise Unusable("a receipt names no borrower of ours")
+    note(receipt, borrower_id, clock.now(), store, desks.news())
+    count(f"Receipt{receipt.status.capitalize()}")
+    logger.info("receipt", reminder_id=receipt.reminder_id, status=receipt.status)
+
+
+@logger.inject_lambda_context(clear_state=True)
+@metrics.log_metrics
+def handler(event: dict[str, Any], context: Any) -> Any:
+    """Take a batch of events; answer with those to be brought again."""
+    return each(event, context, _one)

@@ -1,0 +1,71 @@
+"""The borrower's one-click stop of email (RFC 8058): GET shows what a POST would do, POST does it."""
+
+from html import escape
+from http import HTTPStatus
+from typing import Any
+
+from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
+
+from predue import news
+from predue.aws import clock, desks, settings
+from predue.aws.telemetry import count, logger, metrics
+
+app = APIGatewayHttpResolver()
+
+_PAGE = """<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="robots" content="noindex"><title>{title}</title>
+<style>body{{font:1.1rem/1.5 system-ui,sans-serif;max-width:32rem;margin:12vh auto;padding:0 1.2rem;color:#1b2733}}
+button{{font:inherit;padding:.6rem 1.4rem;border:0;border-radius:.5rem;background:#0b5a8a;color:#fff;cursor:pointer}}</style></head>
+<body><h1>{title}</h1>{body}</body></html>"""
+_HEADERS = {
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+}
+
+
+def _page(status: HTTPStatus, title: str, body: str) -> Response[str]:
+    return Response(
+        status,
+        content_type="text/html; charset=utf-8",
+        body=_PAGE.format(title=escape(title), body=body),
+        headers=dict(_HEADERS),
+    )
+
+
+def _unknown() -> Response[str]:
+    return _page(
+        HTTPStatus.NOT_FOUND,
+        "This link does not work",
+        "<p>Please use the link in your newest message, or call your lender.</p>",
+    )
+
+
+@app.get("/unsubscribe/<token>")
+def show(token: str) -> Response[str]:
+    """What would be stopped; changes nothing, since mail scanners follow links."""
+    if settings.keys().read_stop_token(token) is None:
+        return _unknown()
+    form = '<p>You will get no more payment reminders by email. Your payments stay due as agreed.</p><form method="post"><button>Stop emails</button></form>'
+    return _page(HTTPStatus.OK, "Stop reminders by email?", form)
+
+
+@app.post("/unsubscribe/<token>")
+def act(token: str) -> Response[str]:
+    """Stop the channel that the token names; the same again changes nothing."""
+    meant = settings.keys().read_stop_token(token)
+    borrower_id = meant and desks.table().borrower_of(meant[0])
+    if not meant or not borrower_id:
+        return _unknown()
+    news.stop(borrower_id, meant[1], f"one-click-{meant[0]}", "one-click", clock.now(), desks.news())
+    count("OneClickStop")
+    return _page(HTTPStatus.OK, "Done", "<p>You will get no more payment reminders by email.</p>")
+
+
+@logger.inject_lambda_context(clear_state=True)
+@metrics.log_metrics
+def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
+    """Answer one request of the HTTP API."""
+    return app.resolve(event, context)

@@ -1,0 +1,183 @@
+"""Local days for the auditor: the zones a borrower may be in, the hours they share, and the slot of a day.
+
+Derived a second time from the promises and the zone data, and shared with nothing that decides what is sent.
+"""
+
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, time, timedelta
+from functools import cache
+from importlib import resources
+from typing import NamedTuple, TypeVar
+from zoneinfo import ZoneInfo
+
+from predue.stage import Stage
+
+Found = TypeVar("Found")
+
+QUARTER = 15 * 60
+_ANY_DAY = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """The policy values that a run is judged by.
+
+    `hours` are half-open local times of day; the figures count contacts a local day, and in windows of 7 and 30 days.
+    `pack_hours` and `pack_zones` narrow or name hours and zones for a jurisdiction (`US-CA`) or a whole country (`US`).
+    """
+
+    hours: tuple[time, time] = (time(9), time(20))
+    per_day: int = 1
+    per_week: int = 4
+    per_month: int = 10
+    sms_per_week: int = 3
+    default_time: time = time(10)
+    stages: tuple[Stage, ...] = (
+        Stage.named("T-7", ("email",)),
+        *(Stage.named(name) for name in ("T-3", "T-1", "T0", "T+1")),
+    )
+    pack_hours: Mapping[str, tuple[time, time]] = field(default_factory=dict)
+    pack_zones: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+class Place(NamedTuple):
+    """What decides a borrower's slots; all as the profile has it, so zone and jurisdiction may be empty or unknown."""
+
+    time_zone: str
+    jurisdiction: str
+    preferred_time: time | None
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """The slot of a local day; `reachable` is False when no instant is an allowed hour in all possible zones.
+
+    `earliest` and `latest` bound the slot: they differ from `at` only where it is no more than a reference.
+    """
+
+    at: datetime
+    earliest: datetime
+    latest: datetime
+    reachable: bool = True
+
+
+class Days:
+    """Zones, hours and slots under some terms; answers are remembered, since borrowers share places."""
+
+    def __init__(self, terms: Terms) -> None:
+        self._terms = terms
+        self._zones: dict[tuple[str, str], tuple[ZoneInfo, ...]] = {}
+        self._slots: dict[tuple[Place, date], Slot] = {}
+
+    def zones(self, place: Place) -> tuple[ZoneInfo, ...]:
+        """List the zones that the borrower may be in, the westmost first; none for an unknown country."""
+        key = place.time_zone, place.jurisdiction
+        if key not in self._zones:
+            names: tuple[str, ...] | None = (place.time_zone,)
+            if place.time_zone not in _known_zones():
+                listed = _of_jurisdiction(self._terms.pack_zones, place.jurisdiction)
+                names = listed or _of_jurisdiction(_zones_by_country(), place.jurisdiction)
+            self._zones[key] = tuple(sorted((ZoneInfo(name) for name in names or ()), key=_offset))
+        return self._zones[key]
+
+    def hours(self, place: Place) -> tuple[time, time]:
+        """Give the allowed hours of the place, the stricter of policy and pack."""
+        opens, closes = self._terms.hours
+        pack = _of_jurisdiction(self._terms.pack_hours, place.jurisdiction)
+        return (max(opens, pack[0]), min(closes, pack[1])) if pack else (opens, closes)
+
+    def fault(self, place: Place, day: date, moment: datetime) -> str | None:
+        """Tell why an instant is no allowed hour of the local day in every possible zone; None when it is."""
+        opens, closes = self.hours(place)
+        zones = self.zones(place)
+        for zone in zones:
+            local = moment.astimezone(zone)
+            if local.date() != day:
+                return f"it is {local.date()} in {zone.key}, not {day}"
+            if not opens <= local.time() < closes:
+                return f"it is {local:%H:%M:%S} in {zone.key}, outside {opens:%H:%M} to {closes:%H:%M}"
+        return None if zones else "no possible zone is known"
+
+    def slot(self, place: Place, day: date) -> Slot:
+        """Find the slot of a local day: the wish, or the default, moved into the hours that all zones share."""
+        key = place, day
+        if key not in self._slots:
+            self._slots[key] = self._find_slot(place, day)
+        return self._slots[key]
+
+    def _find_slot(self, place: Place, day: date) -> Slot:
+        opens, closes = self.hours(place)
+        zones = self.zones(place)
+        wish = _rounded_up(place.preferred_time or self._terms.default_time)
+        begin = max((first_instant(day, opens, zone) for zone in zones), default=None)
+        end = min((first_instant(day, closes, zone) for zone in zones), default=None)
+        if begin and end and begin < end:
+            at = max(first_instant(day, wish, zone) for zone in zones)
+            at = min(max(at, begin), max(begin, _quarter_before(end)))
+            return Slot(at, at, at)
+        wish = min(max(wish, opens), closes)
+        anywhere = datetime.combine(day, wish, UTC)
+        each = [first_instant(day, wish, zone) for zone in zones]
+        bounds = each or [anywhere - timedelta(hours=14), anywhere + timedelta(hours=12)]
+        return Slot(each[0] if each else anywhere, min(bounds), max(bounds), reachable=False)
+
+
+def first_instant(day: date, clock: time, zone: ZoneInfo) -> datetime:
+    """Find when a wall clock first shows a time of day (UTC); for a time skipped, the first instant after."""
+    wall = datetime.combine(day, clock)
+    found = wall.replace(tzinfo=zone).astimezone(UTC)
+    if _wall(found, zone) == wall:
+        return found
+    before, after = wall.replace(tzinfo=zone, fold=1).astimezone(UTC), found
+    while after - before > timedelta(seconds=1):
+        middle = before + (after - before) // 2
+        middle = middle.replace(microsecond=0)
+        before, after = (before, middle) if _wall(middle, zone) >= wall else (middle, after)
+    return after
+
+
+def _wall(moment: datetime, zone: ZoneInfo) -> datetime:
+    """Show an instant on the zone's wall clock, without its offset."""
+    return moment.astimezone(zone).replace(tzinfo=None)
+
+
+def _rounded_up(clock: time) -> time:
+    """Round up to a quarter hour, to the day's last quarter at most."""
+    seconds = -(-(clock.hour * 3600 + clock.minute * 60 + clock.second) // QUARTER) * QUARTER
+    seconds = min(seconds, 24 * 3600 - QUARTER)
+    return time(seconds // 3600, seconds % 3600 // 60)
+
+
+def _quarter_before(moment: datetime) -> datetime:
+    """Find the last quarter hour that begins before an instant."""
+    return moment - timedelta(seconds=moment.timestamp() % QUARTER or QUARTER)
+
+
+def _offset(zone: ZoneInfo) -> timedelta:
+    """Give a zone's offset from UTC, for ordering from west to east."""
+    return _ANY_DAY.astimezone(zone).utcoffset() or timedelta()
+
+
+def _of_jurisdiction(table: Mapping[str, Found], jurisdiction: str) -> Found | None:
+    """Look a jurisdiction up, then its country."""
+    name = jurisdiction.upper()
+    return table.get(name, table.get(name.partition("-")[0]))
+
+
+@cache
+def _known_zones() -> frozenset[str]:
+    """List the zone names of the tzdata package."""
+    return frozenset(resources.files("tzdata").joinpath("zones").read_text("utf-8").split())
+
+
+@cache
+def _zones_by_country() -> Mapping[str, tuple[str, ...]]:
+    """Read the tzdata package's zone.tab: country code, coordinates, zone, comments, separated by tabs."""
+    found: dict[str, tuple[str, ...]] = defaultdict(tuple)
+    for line in resources.files("tzdata").joinpath("zoneinfo", "zone.tab").read_text("utf-8").splitlines():
+        if line and not line.startswith("#"):
+            country, _, zone = line.split("\t")[:3]
+            found[country] += (zone,)
+    return dict(found)

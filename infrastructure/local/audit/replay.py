@@ -1,0 +1,311 @@
+"""What each kind of news means for a borrower or an installment, for the auditor.
+
+Written a second time from the meaning of the file forms; it shares no code with what applies news in the functions.
+"""
+
+from bisect import bisect_right
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from typing import Any, Generic, TypeVar
+
+from infrastructure.local.audit.days import Place
+from infrastructure.local.portfolio import (
+    LONGEST_GRACE,
+    id_fault,
+    known_currencies,
+    read_channels,
+    read_date,
+    read_time,
+)
+from predue.money import minor_units
+from predue.profile import CHANNELS
+
+END_OF_TIME = datetime.max.replace(tzinfo=UTC)
+TEXTS = ("name", "phone", "email", "wechat_openid", "locale", "time_zone", "jurisdiction")
+NEVER = -1  # older than every sequence
+IN_FILE = 0  # the sequence of what the CSV files say
+
+State = TypeVar("State")
+Fact = TypeVar("Fact")
+
+
+@dataclass(frozen=True, slots=True)
+class Owed:
+    """An installment at an instant; `outstanding` in minor units, negative when more was paid than owed."""
+
+    due_date: date
+    grace_days: int
+    outstanding: int
+    cancelled: bool
+    disputed: bool
+
+    @property
+    def open(self) -> bool:
+        """Whether money is owed; a dispute silences an installment and does not close it."""
+        return self.outstanding > 0 and not self.cancelled
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """A borrower at an instant; `opted_out` holds channels or `all`, `holds` the reasons in force."""
+
+    place: Place
+    channels: tuple[str, ...]
+    consent: tuple[str, ...]
+    opted_out: frozenset[str]
+    holds: frozenset[str]
+
+
+class Timeline(Generic[State]):
+    """The states of one thing, each from its instant until the next one; several at one instant count as the last."""
+
+    def __init__(self) -> None:
+        self._instants: list[datetime] = []
+        self._states: list[State] = []
+
+    def note(self, at: datetime, state: State) -> None:
+        """Add what is true from an instant on; instants never go back."""
+        if self._instants and self._instants[-1] == at:
+            self._states[-1] = state
+        elif not self._states or self._states[-1] != state:
+            self._instants.append(at)
+            self._states.append(state)
+
+    def at(self, moment: datetime) -> State | None:
+        """Tell what was true, news of that very instant included; None before anything was known."""
+        index = bisect_right(self._instants, moment)
+        return self._states[index - 1] if index else None
+
+    def __iter__(self) -> Iterator[tuple[datetime, datetime, State]]:
+        ends = [*self._instants[1:], END_OF_TIME]
+        return zip(self._instants, ends, self._states, strict=True)
+
+
+@dataclass(slots=True)
+class Newest(Generic[Fact]):
+    """A fact that only newer news replaces."""
+
+    value: Fact
+    sequence: int
+
+    def offer(self, value: Fact, sequence: int) -> None:
+        """Take the value if its news is newer than what is known."""
+        if sequence > self.sequence:
+            self.value, self.sequence = value, sequence
+
+
+@dataclass(slots=True)
+class Installment:
+    """One installment while its news is replayed; amount, currency and grace travel together as `terms`."""
+
+    owner: str
+    due_date: Newest[date]
+    terms: Newest[tuple[int, str, int]]
+    cancelled: Newest[bool]
+    disputed: Newest[bool]
+    paid: int = 0
+    timeline: Timeline[Owed] = field(default_factory=Timeline)
+
+    def note(self, at: datetime) -> None:
+        """Put the present state on the timeline."""
+        amount, _, grace_days = self.terms.value
+        state = Owed(self.due_date.value, grace_days, amount - self.paid, self.cancelled.value, self.disputed.value)
+        self.timeline.note(at, state)
+
+
+@dataclass(slots=True)
+class Borrower:
+    """One borrower while the news is replayed; opt-outs and holds may be known before the profile is."""
+
+    sequence: int = NEVER
+    known: bool = False
+    fields: dict[str, Newest[Any]] = field(default_factory=dict)
+    opted_out: dict[str, Newest[bool]] = field(default_factory=dict)
+    holds: dict[str, Newest[bool]] = field(default_factory=dict)
+    all_ended: int = NEVER
+    timeline: Timeline[Person] = field(default_factory=Timeline)
+
+    def note(self, at: datetime) -> None:
+        """Put the present state on the timeline, once there is a profile."""
+        if not self.known:
+            return
+
+        def value(name: str, default: Any) -> Any:
+            return self.fields[name].value if name in self.fields else default
+
+        place = Place(value("time_zone", ""), value("jurisdiction", ""), value("preferred_time", None))
+        opted_out = frozenset(name for name, fact in self.opted_out.items() if fact.value)
+        holds = frozenset(name for name, fact in self.holds.items() if fact.value)
+        self.timeline.note(at, Person(place, value("channels", ()), value("consent", ()), opted_out, holds))
+
+    def opt(self, channel: str, sequence: int, *, out: bool) -> None:
+        """Take an opt-out or an opt-in of a channel or of `all`; each lifts only its like."""
+        self.opted_out.setdefault(channel, Newest(value=False, sequence=self.sequence)).offer(out, sequence)
+
+    def hold(self, reason: str, sequence: int, *, on: bool) -> None:
+        """Begin or end a hold."""
+        ended = max(self.sequence, self.all_ended)
+        self.holds.setdefault(reason, Newest(value=False, sequence=ended)).offer(on, sequence)
+
+    def end_all(self, sequence: int) -> None:
+        """End the holds that began before, also those whose beginning arrives later."""
+        self.all_ended = max(self.all_ended, sequence)
+        for fact in self.holds.values():
+            fact.offer(value=False, sequence=sequence)
+
+
+def scheduled(body: Mapping[str, Any], owner: str) -> Installment:
+    """Begin an installment with the news that announces it; raises ValueError."""
+    due_date, terms, sequence = _date(body), _terms(body, 0), whole(body, "sequence")
+    return Installment(
+        owner,
+        Newest(due_date, sequence),
+        Newest(terms, sequence),
+        Newest(value=False, sequence=sequence),
+        Newest(value=False, sequence=NEVER),
+    )
+
+
+def _schedule(due: Installment, body: Mapping[str, Any], sequence: int) -> None:
+    due_date, terms = _date(body), _terms(body, due.terms.value[2])
+    due.due_date.offer(due_date, sequence)
+    due.terms.offer(terms, sequence)
+    due.cancelled.offer(value=False, sequence=sequence)
+
+
+def _reschedule(due: Installment, body: Mapping[str, Any], sequence: int) -> None:
+    due.due_date.offer(_date(body), sequence)
+
+
+def _pay(due: Installment, body: Mapping[str, Any], _: int) -> None:
+    due.paid += _minor(body, due.terms.value[1])
+
+
+def _reverse(due: Installment, body: Mapping[str, Any], _: int) -> None:
+    due.paid -= _minor(body, due.terms.value[1])
+
+
+def _cancel(due: Installment, _: Mapping[str, Any], sequence: int) -> None:
+    due.cancelled.offer(value=True, sequence=sequence)
+
+
+def _dispute(due: Installment, _: Mapping[str, Any], sequence: int) -> None:
+    due.disputed.offer(value=True, sequence=sequence)
+
+
+def _end_dispute(due: Installment, _: Mapping[str, Any], sequence: int) -> None:
+    due.disputed.offer(value=False, sequence=sequence)
+
+
+INSTALLMENT_NEWS: Mapping[str, Callable[[Installment, Mapping[str, Any], int], None]] = {
+    "scheduled": _schedule,
+    "rescheduled": _reschedule,
+    "paid": _pay,
+    "payment_reversed": _reverse,
+    "cancelled": _cancel,
+    "disputed": _dispute,
+    "dispute_ended": _end_dispute,
+}
+
+
+def _update(person: Borrower, body: Mapping[str, Any], sequence: int) -> None:
+    given = {name: read(body[name]) for name, read in _PROFILE_FIELDS.items() if name in body}
+    person.known = True
+    for name, value in given.items():
+        person.fields.setdefault(name, Newest(None, NEVER)).offer(value, sequence)
+
+
+def _opt_out(person: Borrower, body: Mapping[str, Any], sequence: int) -> None:
+    person.opt(_channel_or_all(body), sequence, out=True)
+
+
+def _opt_in(person: Borrower, body: Mapping[str, Any], sequence: int) -> None:
+    person.opt(_channel_or_all(body), sequence, out=False)
+
+
+def _start_hold(person: Borrower, body: Mapping[str, Any], sequence: int) -> None:
+    person.hold(word(body, "reason"), sequence, on=True)
+
+
+def _end_hold(person: Borrower, body: Mapping[str, Any], sequence: int) -> None:
+    if body.get("reason") in (None, ""):
+        person.end_all(sequence)
+    else:
+        person.hold(word(body, "reason"), sequence, on=False)
+
+
+BORROWER_NEWS: Mapping[str, Callable[[Borrower, Mapping[str, Any], int], None]] = {
+    "updated": _update,
+    "opted_out": _opt_out,
+    "opted_in": _opt_in,
+    "hold_started": _start_hold,
+    "hold_ended": _end_hold,
+}
+
+
+def word(body: Mapping[str, Any], name: str) -> str:
+    """Read an id or another name; raises ValueError."""
+    value = body.get(name)
+    fault = id_fault(value)
+    if fault or not isinstance(value, str):
+        raise ValueError(f"{name} {fault}")
+    return value
+
+
+def whole(body: Mapping[str, Any], name: str, least: int = 0) -> int:
+    """Read a whole number; raises ValueError."""
+    value = body.get(name)
+    if not isinstance(value, int) or isinstance(value, bool) or value < least:
+        raise ValueError(f"{name} is no whole number")
+    return value
+
+
+def _date(body: Mapping[str, Any]) -> date:
+    return read_date(_text(body.get("due_date")))
+
+
+def _terms(body: Mapping[str, Any], grace_days: int) -> tuple[int, str, int]:
+    currency = _text(body.get("currency"))
+    if currency not in known_currencies():
+        raise ValueError("currency is no ISO 4217 code")
+    grace_days = whole({"grace_days": grace_days, **body}, "grace_days")
+    if grace_days > LONGEST_GRACE:
+        raise ValueError("grace_days is too long")
+    return _minor(body, currency), currency, grace_days
+
+
+def _minor(body: Mapping[str, Any], currency: str) -> int:
+    amount = body.get("amount")
+    if body.get("currency", currency) != currency:
+        raise ValueError("currency is not the installment's")
+    if isinstance(amount, bool) or not isinstance(amount, str | int | float):
+        raise ValueError("amount is no number")  # noqa: TRY004 - all malformed news is a ValueError
+    return minor_units(str(amount), currency)
+
+
+def _channel_or_all(body: Mapping[str, Any]) -> str:
+    channel = _text(body.get("channel"))
+    if channel not in (*CHANNELS, "all"):
+        raise ValueError("channel is unknown")
+    return channel
+
+
+def _text(value: object) -> str:
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        raise ValueError("not a text")  # noqa: TRY004 - all malformed news is a ValueError
+    return value
+
+
+def _channels(value: object) -> tuple[str, ...]:
+    return read_channels("|".join(map(_text, value)) if isinstance(value, list) else _text(value))
+
+
+_PROFILE_FIELDS: Mapping[str, Callable[[object], Any]] = {
+    **dict.fromkeys(TEXTS, _text),
+    "channels": _channels,
+    "consent": _channels,
+    "preferred_time": lambda value: read_time(_text(value)),
+}

@@ -1,0 +1,59 @@
+"""Where the borrowers of the bundled portfolio live, and what they are called and reached by.
+
+Every contact point is from a range reserved for examples: US `555-01NN` numbers, Ofcom's London drama numbers (phone
+validation does not know its mobile ones), ACMA's fictional mobiles, and the domains of RFC 2606. Where no number is
+reserved, there is only email.
+"""
+
+from typing import NamedTuple
+
+
+class Place(NamedTuple):
+    """Where borrowers live; `phone` is an area code, `GB`, `AU`, or empty where no numbers are reserved."""
+
+    zone: str
+    jurisdiction: str
+    phone: str
+    locales: tuple[str, ...]
+    currency: str
+    share: int
+
+
+_US_LOCALES = ("en-US", "en-US", "en-US", "es-US", "zh-CN")
+PLACES = (
+    Place("America/New_York", "US-NY", "212", _US_LOCALES, "USD", 10),
+    Place("America/New_York", "US-FL", "305", _US_LOCALES, "USD", 7),
+    Place("America/Chicago", "US-TX", "214", _US_LOCALES, "USD", 9),
+    Place("America/Chicago", "US-IL", "312", _US_LOCALES, "USD", 5),
+    Place("America/Denver", "US-CO", "303", _US_LOCALES, "USD", 4),
+    Place("America/Phoenix", "US-AZ", "602", _US_LOCALES, "USD", 5),
+    Place("America/Los_Angeles", "US-CA", "213", _US_LOCALES, "USD", 10),
+    Place("Pacific/Honolulu", "US-HI", "808", _US_LOCALES, "USD", 4),
+    Place("Europe/London", "GB", "GB", ("en-GB",), "GBP", 8),
+    Place("Europe/Madrid", "ES", "", ("es-ES", "es-ES", "en-GB"), "EUR", 5),
+    Place("Asia/Shanghai", "CN", "", ("zh-CN",), "CNY", 8),
+    Place("Asia/Kolkata", "IN", "", ("en-GB",), "INR", 7),
+    Place("Asia/Kathmandu", "NP", "", ("en-GB",), "NPR", 3),
+    Place("Australia/Adelaide", "AU-SA", "AU", ("en-GB",), "AUD", 4),
+    Place("America/Mexico_City", "MX", "", ("es-MX",), "MXN", 6),
+)
+AMOUNT_SCALE = {"INR": 60, "NPR": 90, "MXN": 18, "CNY": 7}
+# Numbers that the ACMA keeps for use in fiction: +61 491 57x xxx.
+_ACMA = (
+    "570006 570156 570157 570158 570159 570110 570313 570737 571266 571491 571804 572549 572665 572983 573770 "
+    "573087 574118 574632 575254 575789 576398 576801 577426 577644 578888 578957 579212 579455 579760"
+)
+AU_NUMBERS = tuple(_ACMA.split())
+# How many numbers a US area code and the London range keep for examples.
+US_NUMBERS, GB_NUMBERS = 100, 1000
+FIRST_NAMES = {
+    "en": "Ana Ben Chloë Dan Eve Femi Grace Hugo Inés Kofi Lena Noah Olga Priya Quinn Rosa Sam Tara Vera Zoë",
+    "es": "Alba Bruno Carmen Diego Elena Iñaki Lucía Mateo Nuria Óscar Paula Raúl Sofía Tomás",
+    "zh": "伟 芳 娜 敏 静 丽 强 磊 洋 艳",
+}
+LAST_NAMES = {
+    "en": "Abara Brooks Chen Diaz Evans Fischer Haider Ito Jones Kim Moore Nguyen O'Neill Okafor Patel Smith Tran Wong",
+    "es": "Álvarez Castro Domínguez Flores García Ibáñez Jiménez López Muñoz Núñez Ortiz Reyes Vega",
+    "zh": "王 李 张 刘 陈 杨 赵 黄 周 吴",
+}
+DOMAINS = ("example.com", "example.com", "example.org", "example.net")

@@ -1,0 +1,267 @@
+import re
+from itertools import chain
+
+import pytest
+
+from tests.infrastructure.stack import NESTED, STACK, Resource, Stack, Statement, parts
+
+ALLOWS = [statement for statement in STACK.statements() if statement.allows]
+each_permission = pytest.mark.parametrize("statement", ALLOWS, ids=[str(statement) for statement in ALLOWS])
+
+# What a setting names, and the action that a function with the setting has to be allowed on just that.
+NEEDS = {
+    "TABLE_NAME": "dynamodb:Query",
+    "KEYS_SECRET": "secretsmanager:GetSecretValue",
+    "POLICY_PARAMETER": "ssm:GetParameters",
+    "SWITCH_PARAMETER": "ssm:GetParameters",
+    "SMS_QUEUE_URL": "sqs:SendMessage",
+    "EMAIL_QUEUE_URL": "sqs:SendMessage",
+    "BUS_NAME": "events:PutEvents",
+    "DEFER_GROUP": "scheduler:CreateSchedule",
+    "DEFER_ROLE_ARN": "iam:PassRole",
+    "SMS_CONFIGURATION_SET": "sms-voice:SendTextMessage",
+    "EMAIL_CONFIGURATION_SET": "ses:SendEmail",
+}
+
+
+def permissions(role: Resource) -> list[Statement]:
+    """What a role's own policies and the policies attached to it allow."""
+    attached = [STACK.named_by(policy) for policy in role.get("ManagedPolicyArns") or []]
+    assert None not in attached, f"{role} carries a policy that is not written here"
+    every = chain(role.statements(), *(policy.statements() for policy in attached if policy is not None))
+    return [statement for statement in every if statement.allows and "Principal" not in statement.body]
+
+
+def role_of(function: Resource) -> Resource:
+    role = STACK.named_by(function.get("Role"))
+    assert role is not None
+    return role
+
+
+def named(text: str) -> set[tuple[str, str]]:
+    return set(re.findall(r"<([^/>]+)/([^.>]+)\.", text))
+
+
+@each_permission
+def test_no_action_is_a_wildcard_but_with_a_written_reason(statement: Statement) -> None:
+    assert not any("*" in action for action in statement.actions) or statement.reason
+    assert "NotAction" not in statement.body
+    assert "NotResource" not in statement.body
+
+
+@each_permission
+def test_no_resource_is_a_wildcard_but_with_a_written_reason(statement: Statement) -> None:
+    assert not any("*" in resource for resource in statement.resources) or statement.reason
+
+
+def test_no_function_is_allowed_a_wildcard_action_at_all(function: Resource) -> None:
+    assert not [action for s in permissions(role_of(function)) for action in s.actions if "*" in action]
+
+
+def test_every_reason_for_a_wildcard_belongs_to_one(stack: Stack) -> None:
+    with_wildcard = {
+        (statement.resource.template.name, statement.sid)
+        for statement in stack.statements()
+        if any("*" in part for part in statement.actions + statement.resources)
+    }
+    templates = {resource.template for resource in stack.resources}
+    reasons = {(t.name, sid) for t in templates for sid in t.body.get("Metadata", {}).get("WildcardReasons", {})}
+    assert reasons == with_wildcard
+
+
+def test_each_function_has_a_role_of_its_own_and_no_other_policies(function: Resource, stack: Stack) -> None:
+    assert role_of(function).name == f"{function.name}Role"
+    assert [f.name for f in stack.of(function.type) if role_of(f) == role_of(function)] == [function.name]
+    assert function.get("Policies") is None
+
+
+def test_every_role_is_in_use_and_assumed_by_one_service(role: Resource, stack: Stack) -> None:
+    (trust,) = [s for s in role.statements() if "Principal" in s.body]
+    service = trust.body["Principal"]["Service"]
+    if service == "lambda.amazonaws.com":
+        assert role in [role_of(function) for function in stack.of("AWS::Serverless::Function")]
+    else:
+        assert service == "scheduler.amazonaws.com"
+        condition = trust.body["Condition"]["StringEquals"]
+        assert condition["aws:SourceAccount"] == "123456789012"
+        assert ":schedule-group/" in condition["aws:SourceArn"]
+        others = [event["RoleArn"] for _, _, event in stack.events("ScheduleV2")]
+        others += [f.get("Environment", "Variables", "DEFER_ROLE_ARN") for f in stack.of("AWS::Serverless::Function")]
+        assert role in [stack.named_by(arn) for arn in others if arn]
+
+
+@pytest.mark.parametrize("setting", NEEDS)
+def test_a_function_may_use_what_its_settings_name_and_nothing_else_of_its_kind(setting: str, stack: Stack) -> None:
+    for function in stack.of("AWS::Serverless::Function"):
+        value = function.get("Environment", "Variables", setting)
+        allowed = {
+            resource
+            for statement in permissions(role_of(function))
+            if NEEDS[setting] in statement.actions
+            for resource in statement.resources
+        }
+        if value is None:
+            dead_letters = {arn for arn in allowed if "DeadLetters" in arn}
+            assert not allowed - dead_letters, f"{function} has no {setting} but may {NEEDS[setting]}"
+        else:
+            assert named(value) <= named(" ".join(allowed)), f"{function} has {setting} but may not {NEEDS[setting]}"
+
+
+def test_a_function_takes_from_its_own_queue_only(function: Resource, stack: Stack) -> None:
+    queues = [e["Queue"] for f, _, e in stack.events("SQS") if f == function]
+    taken = [r for s in permissions(role_of(function)) if "sqs:ReceiveMessage" in s.actions for r in s.resources]
+    assert taken == queues
+
+
+def test_a_function_writes_to_its_own_log_only(function: Resource) -> None:
+    (logs,) = [s for s in permissions(role_of(function)) if "logs:PutLogEvents" in s.actions]
+    group = STACK.named_by(function.get("LoggingConfig", "LogGroup"))
+    assert group is not None
+    assert logs.resources == [f"arn:aws:logs:us-east-1:123456789012:log-group:{group.get('LogGroupName')}:*"]
+
+
+def test_a_function_may_start_no_function_but_itself(function: Resource) -> None:
+    started = [r for s in permissions(role_of(function)) if "lambda:InvokeFunction" in s.actions for r in s.resources]
+    own = f"arn:aws:lambda:us-east-1:123456789012:function:{function.get('FunctionName')}"
+    assert started == ([own] if function.name in ("PlanReminders", "CloseDay") else [])
+
+
+def test_no_function_deletes_records_scans_the_table_or_changes_settings_keys_or_permissions(
+    function: Resource,
+) -> None:
+    actions = {action for s in permissions(role_of(function)) for action in s.actions}
+    assert not actions & {"dynamodb:DeleteItem", "dynamodb:BatchWriteItem", "dynamodb:Scan", "dynamodb:DeleteTable"}
+    assert not [a for a in actions if a.startswith("ssm:") and not a.startswith("ssm:Get")]
+    assert not [a for a in actions if a.startswith("secretsmanager:") and a != "secretsmanager:GetSecretValue"]
+    assert {a for a in actions if a.startswith("iam:")} <= {"iam:PassRole"}
+    assert not actions & {"kms:CreateGrant", "kms:PutKeyPolicy", "kms:ScheduleKeyDeletion", "kms:DisableKey"}
+
+
+@pytest.mark.parametrize(
+    ("function_name", "operator", "partitions"),
+    [
+        ("PlanReminders", "StringNotLike", ["B#*", "C#*", "L#*"]),
+        ("CloseDay", "StringNotLike", ["C#*", "L#*"]),
+        ("DeliverSms", "StringLike", ["B#*", "C#*"]),
+        ("DeliverEmail", "StringLike", ["B#*", "C#*"]),
+        ("RecordReceipts", "StringLike", ["B#*", "C#*"]),
+        ("Unsubscribe", "StringNotLike", ["L#*"]),
+    ],
+)
+def test_a_function_writes_only_to_its_part_of_the_table(
+    function_name: str, operator: str, partitions: list[str], stack: Stack
+) -> None:
+    (function,) = [f for f in stack.of("AWS::Serverless::Function") if f.name == function_name]
+    writing = [
+        s for s in permissions(role_of(function)) if {"dynamodb:PutItem", "dynamodb:UpdateItem"} & set(s.actions)
+    ]
+    assert [s.body.get("Condition") for s in writing] == [
+        {
+            f"ForAllValues:{operator}": {"dynamodb:LeadingKeys": partitions},
+            "Null": {"dynamodb:LeadingKeys": "false"},
+        }
+    ]
+
+
+@pytest.mark.parametrize("channel", ["sms", "email"])
+def test_only_the_channels_own_function_may_send_on_it(channel: str, stack: Stack) -> None:
+    prefix = {"sms": "sms-voice:", "email": "ses:"}[channel]
+    senders = {
+        function.name: [s for s in permissions(role_of(function)) if any(a.startswith(prefix) for a in s.actions)]
+        for function in stack.of("AWS::Serverless::Function")
+    }
+    name = f"Deliver{channel.title()}"
+    assert [sender for sender, statements in senders.items() if statements] == [name]
+    (send,) = senders[name]
+    assert all(":Send" in action for action in send.actions)
+
+
+def test_email_goes_out_under_the_configured_address_identity_and_configuration_set_only(stack: Stack) -> None:
+    (send,) = [s for s in ALLOWS if "ses:SendEmail" in s.actions]
+    (configuration,) = stack.of("AWS::SES::ConfigurationSet")
+    assert send.body["Condition"] == {"StringEquals": {"ses:FromAddress": "reminders@example.com"}}
+    assert send.resources == [
+        f"arn:aws:ses:us-east-1:123456789012:configuration-set/<{configuration.template.name}/{configuration.name}.Ref>",
+        "arn:aws:ses:us-east-1:123456789012:identity/example.com",
+    ]
+
+
+def test_a_function_may_hand_the_scheduler_one_role_and_nobody_else_any() -> None:
+    passes = [s for s in ALLOWS if "iam:PassRole" in s.actions]
+    assert {s.resource.name for s in passes} == {"DeliverSmsRole", "DeliverEmailRole"}
+    for statement in passes:
+        (role,) = [STACK.named_by(resource) for resource in statement.resources]
+        assert role is not None
+        assert role.name == "DeferRole"
+        assert statement.body["Condition"] == {"StringEquals": {"iam:PassedToService": "scheduler.amazonaws.com"}}
+
+
+def test_functions_use_the_key_only_through_the_services_that_hold_what_it_encrypts(role: Resource) -> None:
+    for statement in permissions(role):
+        if any(action.startswith("kms:") for action in statement.actions):
+            via = parts(statement.body["Condition"]["StringEquals"]["kms:ViaService"])
+            assert set(via) <= {f"{s}.us-east-1.amazonaws.com" for s in ("dynamodb", "lambda", "secretsmanager", "sqs")}
+
+
+def test_nothing_is_granted_to_everyone(stack: Stack) -> None:
+    for statement in stack.statements():
+        if statement.allows and "Principal" in statement.body:
+            principals = statement.body["Principal"]
+            assert principals != "*", statement
+            assert "*" not in str(principals), statement
+    assert not stack.of("AWS::Lambda::Permission")
+    assert not stack.of("AWS::Lambda::Url")
+    assert not stack.of("AWS::S3::Bucket")
+
+
+def test_a_service_publishes_and_fills_queues_only_on_our_behalf(stack: Stack) -> None:
+    for statement in stack.statements():
+        if statement.allows and statement.resource.type in ("AWS::SNS::TopicPolicy", "AWS::SQS::QueuePolicy"):
+            condition = statement.body["Condition"]
+            keys = {key for operator in condition.values() for key in operator}
+            assert keys & {"aws:SourceArn", "aws:SourceAccount"}, statement
+            assert statement.actions in (["sns:Publish"], ["sqs:SendMessage"]), statement
+
+
+def test_a_queue_refuses_what_does_not_come_over_tls(queue: Resource, stack: Stack) -> None:
+    (policy,) = [p for p in stack.of("AWS::SQS::QueuePolicy") if any(queue.is_named_by(q) for q in p.get("Queues"))]
+    (denial,) = [s for s in policy.statements() if not s.allows]
+    assert denial.body["Principal"] == "*"
+    assert denial.actions == ["sqs:*"]
+    assert denial.body["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+
+
+def test_the_unsubscribe_link_is_all_that_is_public(stack: Stack) -> None:
+    routes = [(function.name, event["Method"], event["Path"]) for function, _, event in stack.events("HttpApi")]
+    assert sorted(routes) == [
+        ("Unsubscribe", "GET", "/unsubscribe/{token}"),
+        ("Unsubscribe", "POST", "/unsubscribe/{token}"),
+    ]
+    assert not stack.events("Api")
+    assert not [f for f in stack.of("AWS::Serverless::Function") if f.get("FunctionUrlConfig")]
+
+
+def test_the_public_function_can_neither_send_nor_queue_nor_read_a_loan_in_bulk(stack: Stack) -> None:
+    (function,) = {function for function, _, _ in stack.events("HttpApi")}
+    actions = {action for s in permissions(role_of(function)) for action in s.actions}
+    assert {a.partition(":")[0] for a in actions} == {"dynamodb", "kms", "logs", "secretsmanager", "xray"}
+    tables = {r for s in permissions(role_of(function)) for r in s.resources if "/Table." in r}
+    assert not [table for table in tables if "/index/" in table]
+
+
+def test_the_public_api_is_throttled_and_its_log_holds_neither_token_nor_caller(api: Resource, stack: Stack) -> None:
+    assert 0 < api.get("DefaultRouteSettings", "ThrottlingRateLimit") <= 100
+    assert 0 < api.get("DefaultRouteSettings", "ThrottlingBurstLimit") <= 200
+    assert stack.named_by(api.get("AccessLogSettings", "DestinationArn")) in stack.of("AWS::Logs::LogGroup")
+    told = set(re.findall(r"\$context\.([A-Za-z.]+)", api.get("AccessLogSettings", "Format")))
+    assert told == {"requestTime", "requestId", "routeKey", "status", "responseLatency", "integrationErrorMessage"}
+
+
+def test_nested_templates_are_the_only_other_place_for_resources(stack: Stack) -> None:
+    here = {resource.type for resource in stack.resources if resource.template.name == "predue"}
+    assert here == {
+        NESTED,
+        "AWS::Serverless::Function",
+        "AWS::Serverless::HttpApi",
+        "AWS::Logs::LogGroup",
+    }

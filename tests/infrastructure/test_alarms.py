@@ -1,0 +1,96 @@
+from typing import Any
+
+import pytest
+
+from tests.infrastructure.stack import Resource, Stack
+
+
+def alarms(stack: Stack, metric: str, watched: Resource) -> list[Resource]:
+    """The alarms on a metric of a resource."""
+    return [
+        alarm
+        for alarm in stack.of("AWS::CloudWatch::Alarm")
+        if alarm.get("MetricName") == metric
+        and any(watched.is_named_by(dimension["Value"]) for dimension in alarm.get("Dimensions") or [])
+    ]
+
+
+def settings(alarm: Resource, *names: str) -> tuple[Any, ...]:
+    return tuple(alarm.get(name) for name in names)
+
+
+def test_the_first_dead_letter_raises_an_alarm(dead_letter_queue: Resource, stack: Stack) -> None:
+    (alarm,) = alarms(stack, "ApproximateNumberOfMessagesVisible", dead_letter_queue)
+    assert settings(alarm, "Namespace", "Threshold", "ComparisonOperator", "EvaluationPeriods") == (
+        "AWS/SQS",
+        0,
+        "GreaterThanThreshold",
+        1,
+    )
+
+
+def test_messages_that_wait_too_long_raise_an_alarm(source_queue: Resource, stack: Stack) -> None:
+    (alarm,) = alarms(stack, "ApproximateAgeOfOldestMessage", source_queue)
+    assert settings(alarm, "Namespace", "Statistic", "ComparisonOperator") == (
+        "AWS/SQS",
+        "Maximum",
+        "GreaterThanThreshold",
+    )
+    # Longer than a job may wait by its own delay, shorter than the shortest day of allowed hours.
+    assert 900 < alarm.get("Threshold") <= 3600
+
+
+@pytest.mark.parametrize("metric", ["Errors", "Throttles"])
+def test_a_function_that_fails_or_is_held_back_raises_an_alarm(metric: str, function: Resource, stack: Stack) -> None:
+    (alarm,) = alarms(stack, metric, function)
+    assert settings(alarm, "Namespace", "Statistic", "Threshold", "ComparisonOperator") == (
+        "AWS/Lambda",
+        "Sum",
+        0,
+        "GreaterThanThreshold",
+    )
+
+
+def test_a_scheduled_function_that_did_not_run_raises_an_alarm_though_it_tells_nothing(stack: Stack) -> None:
+    for function, _, _ in stack.events("ScheduleV2"):
+        (alarm,) = alarms(stack, "Invocations", function)
+        assert settings(alarm, "Namespace", "Statistic", "Threshold", "ComparisonOperator", "TreatMissingData") == (
+            "AWS/Lambda",
+            "Sum",
+            1,
+            "LessThanThreshold",
+            "breaching",
+        )
+        assert alarm.get("Period") * alarm.get("EvaluationPeriods") <= 1800
+
+
+def test_a_public_page_that_fails_raises_an_alarm(api: Resource, stack: Stack) -> None:
+    (alarm,) = alarms(stack, "5xx", api)
+    assert settings(alarm, "Namespace", "Threshold", "ComparisonOperator") == (
+        "AWS/ApiGateway",
+        0,
+        "GreaterThanThreshold",
+    )
+
+
+def test_a_table_that_refuses_work_raises_an_alarm(table: Resource, stack: Stack) -> None:
+    assert alarms(stack, "ReadThrottleEvents", table)
+    assert alarms(stack, "WriteThrottleEvents", table)
+
+
+def test_every_alarm_is_heard_and_says_what_it_means(stack: Stack) -> None:
+    (topic,) = [topic for topic in stack.of("AWS::SNS::Topic") if topic.template.name == "Alarms"]
+    assert stack.of("AWS::CloudWatch::Alarm")
+    for alarm in stack.of("AWS::CloudWatch::Alarm"):
+        assert [stack.named_by(action) for action in alarm.get("AlarmActions")] == [topic], alarm
+        assert alarm.get("AlarmDescription"), alarm
+        assert alarm.get("ActionsEnabled") is not False, alarm
+        assert alarm.get("TreatMissingData") in ("breaching", "notBreaching", "ignore"), alarm
+
+
+def test_the_alarm_topic_has_a_reader_when_an_address_is_given(stack: Stack) -> None:
+    (email,) = [s for s in stack.of("AWS::SNS::Subscription") if s.get("Protocol") == "email"]
+    topic = stack.named_by(email.get("TopicArn"))
+    assert topic is not None
+    assert topic.template.name == "Alarms"
+    assert email.get("Endpoint") == "on-call@example.com"

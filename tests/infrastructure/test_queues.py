@@ -1,0 +1,111 @@
+from typing import Any
+
+import pytest
+
+from tests.infrastructure.stack import STACK, Resource, Stack
+
+FED_BY_QUEUE = STACK.events("SQS")
+DAY = 86_400
+
+each_feed = pytest.mark.parametrize(
+    ("consumer", "event"),
+    [(function, event) for function, _, event in FED_BY_QUEUE],
+    ids=[str(f) for f, _, _ in FED_BY_QUEUE],
+)
+
+
+def source(event: dict[str, Any]) -> Resource:
+    queue = STACK.named_by(event["Queue"])
+    assert queue is not None
+    return queue
+
+
+def test_each_channel_and_the_receipts_have_a_queue_that_feeds_a_function() -> None:
+    assert {source(event).name for _, _, event in FED_BY_QUEUE} == {"SmsQueue", "EmailQueue", "ReceiptsQueue"}
+
+
+@each_feed
+def test_one_failed_record_does_not_fail_its_batch(consumer: Resource, event: dict[str, Any]) -> None:
+    assert event["FunctionResponseTypes"] == ["ReportBatchItemFailures"], consumer
+    assert event["BatchSize"] <= 10
+
+
+@each_feed
+def test_a_queue_cannot_start_more_functions_than_its_provider_takes(consumer: Resource, event: dict[str, Any]) -> None:
+    assert 2 <= int(event["ScalingConfig"]["MaximumConcurrency"]) <= 1000, consumer
+
+
+@each_feed
+def test_a_message_stays_hidden_for_six_times_the_time_that_its_function_may_run(
+    consumer: Resource, event: dict[str, Any]
+) -> None:
+    window = event.get("MaximumBatchingWindowInSeconds", 0)
+    assert source(event).get("VisibilityTimeout") >= 6 * consumer.get("Timeout") + window
+
+
+@each_feed
+def test_a_redelivery_finds_the_lease_of_the_claim_before_it_over(consumer: Resource, event: dict[str, Any]) -> None:
+    lease = int(consumer.get("Environment", "Variables", "LEASE_SECONDS") or 0)
+    delivers = consumer.name.startswith("Deliver")
+    assert (lease > consumer.get("Timeout")) is delivers
+    assert source(event).get("VisibilityTimeout") > lease
+
+
+@each_feed
+def test_what_fails_five_times_or_more_is_kept_and_what_fails_less_is_tried_again(
+    consumer: Resource, event: dict[str, Any]
+) -> None:
+    redrive = source(event).get("RedrivePolicy")
+    assert redrive is not None, consumer
+    assert redrive["maxReceiveCount"] >= 5
+    dead_letters = STACK.named_by(redrive["deadLetterTargetArn"])
+    assert dead_letters is not None
+    assert dead_letters.name == source(event).name.replace("Queue", "DeadLetters")
+
+
+def test_a_queue_feeds_a_function_or_keeps_what_failed(queue: Resource, stack: Stack) -> None:
+    feeds = queue.name in {source(event).name for _, _, event in FED_BY_QUEUE}
+    assert feeds is not (queue.name in stack.dead_letter_queues())
+
+
+def test_dead_letters_are_kept_for_14_days(dead_letter_queue: Resource) -> None:
+    assert dead_letter_queue.get("MessageRetentionPeriod") == 14 * DAY
+    assert dead_letter_queue.get("RedrivePolicy") is None
+
+
+def test_a_job_outlives_a_weekend_without_its_function_but_not_its_dead_letters(source_queue: Resource) -> None:
+    assert 3 * DAY <= source_queue.get("MessageRetentionPeriod") < 14 * DAY
+
+
+def test_dead_letters_of_a_queue_come_from_that_queue_only(source_queue: Resource) -> None:
+    dead_letters = STACK.named_by(source_queue.get("RedrivePolicy", "deadLetterTargetArn"))
+    assert dead_letters is not None
+    allowed = dead_letters.get("RedriveAllowPolicy")
+    assert allowed["redrivePermission"] == "byQueue"
+    assert [arn.rpartition(":")[2] for arn in allowed["sourceQueueArns"]] == [source_queue.get("QueueName")]
+
+
+def test_a_notification_that_cannot_reach_its_queue_is_kept(subscription: Resource) -> None:
+    if subscription.get("Protocol") == "sqs":
+        dead_letters = STACK.named_by(subscription.get("RedrivePolicy", "deadLetterTargetArn"))
+        assert dead_letters is not None
+        assert dead_letters.type == "AWS::SQS::Queue"
+
+
+def test_provider_events_of_each_channel_reach_the_receipts_queue(stack: Stack) -> None:
+    topics = {
+        stack.named_by(subscription.get("TopicArn"))
+        for subscription in stack.of("AWS::SNS::Subscription")
+        if (queue := stack.named_by(subscription.get("Endpoint"))) is not None and queue.name == "ReceiptsQueue"
+    }
+    (email,) = stack.of("AWS::SES::ConfigurationSetEventDestination")
+    (sms,) = stack.of("AWS::SMSVOICE::ConfigurationSet")
+    assert email.get("EventDestination", "Enabled") is True
+    assert {"bounce", "complaint", "delivery", "reject", "send"} <= set(
+        email.get("EventDestination", "MatchingEventTypes")
+    )
+    assert {event["Enabled"] for event in sms.get("EventDestinations")} == {True}
+    assert topics == {
+        stack.named_by(email.get("EventDestination", "SnsDestination", "TopicARN")),
+        *(stack.named_by(event["SnsDestination"]["TopicArn"]) for event in sms.get("EventDestinations")),
+    }
