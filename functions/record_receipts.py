@@ -13,10 +13,11 @@ from predue.record import ref_of
 
 def _one(body: str) -> None:
     try:
-        envelope = json.loads(body)
-        event = json.loads(envelope["Message"])
-    except (ValueError, KeyError, TypeError) as error:
-        raise Unusable("a message on the receipts queue is no SNS notification of JSON") from error
+        event = json.loads(body)
+    except ValueError as error:
+        raise Unusable("a message on the receipts queue is no JSON") from error
+    if not isinstance(event, dict):
+        raise Unusable("a message on the receipts queue is no provider's event")
     receipt = read_receipt(event)
     if receipt is None:
         return
@@ -24,7 +25,7 @@ def _one(body: str) -> None:
     borrower_id = store.borrower_of(ref_of(receipt.reminder_id))
     if borrower_id is None:
         raise Unusable("a receipt names no borrower of ours")
-    note(receipt, borrower_id, clock.now(), store, desks.news())
+    note(receipt, borrower_id, clock.now(), store, store, store)
     count(f"Receipt{receipt.status.capitalize()}")
     logger.info("receipt", reminder_id=receipt.reminder_id, status=receipt.status)
 

@@ -56,10 +56,11 @@ def show(token: str) -> Response[str]:
 def act(token: str) -> Response[str]:
     """Stop the channel that the token names; the same again changes nothing."""
     meant = settings.keys().read_stop_token(token)
-    borrower_id = meant and desks.table().borrower_of(meant[0])
+    store = desks.table()
+    borrower_id = meant and store.borrower_of(meant[0])
     if not meant or not borrower_id:
         return _unknown()
-    news.stop(borrower_id, meant[1], f"one-click-{meant[0]}", "one-click", clock.now(), desks.news())
+    news.stop(borrower_id, meant[1], f"one-click-{meant[0]}", "one-click", clock.now(), store)
     count("OneClickStop")
     return _page(HTTPStatus.OK, "Done", "<p>You will get no more payment reminders by email.</p>")
 

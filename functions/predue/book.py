@@ -1,9 +1,8 @@
 """A loan book's rows, the state from which news goes on: they count as sequence 0 and change nothing that is known already."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Any
+from typing import Any, Protocol
 
 from predue import profile_news
 from predue.due import Due
@@ -11,18 +10,25 @@ from predue.news import NewsDesk, create_due, store_profile
 from predue.profile import Profile
 
 
-@dataclass(frozen=True, slots=True)
-class InstallmentRow:
+class InstallmentRow(Protocol):
     """One row of `installments.csv`; `amount` in minor units, `status` one of open, paid, cancelled."""
 
-    loan_id: str
-    installment_no: int
-    borrower_id: str
-    due_date: date
-    amount: int
-    currency: str
-    grace_days: int
-    status: str
+    @property
+    def loan_id(self) -> str: ...  # noqa: D102 - the class says it
+    @property
+    def installment_no(self) -> int: ...  # noqa: D102
+    @property
+    def borrower_id(self) -> str: ...  # noqa: D102
+    @property
+    def due_date(self) -> date: ...  # noqa: D102
+    @property
+    def amount(self) -> int: ...  # noqa: D102
+    @property
+    def currency(self) -> str: ...  # noqa: D102
+    @property
+    def grace_days(self) -> int: ...  # noqa: D102
+    @property
+    def status(self) -> str: ...  # noqa: D102
 
 
 def put_borrower(borrower_id: str, fields: Mapping[str, Any], desk: NewsDesk) -> Profile:
@@ -31,7 +37,9 @@ def put_borrower(borrower_id: str, fields: Mapping[str, Any], desk: NewsDesk) ->
     if known is not None:
         return known
     profile = profile_news.with_fields(
-        Profile(borrower_id, desk.keys.borrower_ref(borrower_id), sequences=dict.fromkeys(fields, 0)), fields, desk.keys
+        Profile(borrower_id, desk.keys().borrower_ref(borrower_id), sequences=dict.fromkeys(fields, 0)),
+        fields,
+        desk.keys(),
     )
     store_profile(None, profile, desk)
     return profile

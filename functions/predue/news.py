@@ -41,7 +41,7 @@ class NewsDesk:
     borrowers: Borrowers
     addresses: Addresses
     rulebook: Rulebook
-    keys: Keys
+    keys: Callable[[], Keys]
     used: set[tuple[str, str, int]] = field(default_factory=set)
 
 
@@ -87,7 +87,7 @@ def _update(event: ev.Updated, body: dict[str, Any], at: datetime, desk: NewsDes
     """Merge fields into a profile, re-key what its place and time move, and apply what waited for the borrower."""
     old = desk.dues.profile(event.borrower_id)
     new = profile_news.merged(
-        old or Profile(event.borrower_id, desk.keys.borrower_ref(event.borrower_id)), event, desk.keys
+        old or Profile(event.borrower_id, desk.keys().borrower_ref(event.borrower_id)), event, desk.keys()
     )
     if "consent" in event.given():
         desk.dues.write_consent(event.borrower_id, at, event.identity, body)
@@ -141,15 +141,15 @@ def _mark(
     return "applied"
 
 
-def stop(borrower_id: str, channel: str, event_id: str, source: str, at: datetime, desk: NewsDesk) -> None:
+def stop(borrower_id: str, channel: str, event_id: str, source: str, at: datetime, dues: Dues) -> None:
     """A borrower's own stop, by link or reply: it counts now, whatever loan systems said before, until a later opt-in.
 
     It takes the highest sequence known of the borrower's stops, so that no old opt-in lifts it and the next new one may.
     """
     for _ in range(_TRIES):
-        ledger = desk.dues.ledger(borrower_id)
+        ledger = dues.ledger(borrower_id)
         sequence = max((mark.sequence for mark in ledger.opt_outs.values()), default=0)
-        desk.dues.write_consent(
+        dues.write_consent(
             borrower_id,
             at,
             f"{source}#{event_id}",
@@ -158,7 +158,7 @@ def stop(borrower_id: str, channel: str, event_id: str, source: str, at: datetim
         changed = ledger.with_opt_out(channel, Mark(sequence, on=True))
         try:
             if changed is not None:
-                desk.dues.write_ledger(changed)
+                dues.write_ledger(changed)
         except LedgerMoved:
             continue
         return

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from predue import news, settle
 from predue.errors import LedgerMoved, NotRecordedYet, Unusable
-from predue.ports import Borrowers
+from predue.ports import Addresses, Borrowers, Dues
 from predue.record import Attempt, Record, ref_of
 
 _TRIES = 10
@@ -93,7 +93,9 @@ def merged(record: Record, receipt: Receipt) -> Record:
     return replace(settled, outcome="sent", reason="", attempts=attempts)
 
 
-def note(receipt: Receipt, borrower_id: str, now: datetime, borrowers: Borrowers, desk: news.NewsDesk) -> None:
+def note(
+    receipt: Receipt, borrower_id: str, now: datetime, borrowers: Borrowers, addresses: Addresses, dues: Dues
+) -> None:
     """Take a receipt into its record, then act on what it says of the contact point.
 
     Raises NotRecordedYet if the record is not written yet: the event came first, and must be kept.
@@ -108,18 +110,20 @@ def note(receipt: Receipt, borrower_id: str, now: datetime, borrowers: Borrowers
                 borrowers.settle_record(changed, record)
         except LedgerMoved:
             continue
-        _act(receipt, changed, now, desk)
+        _act(receipt, changed, now, borrowers, addresses, dues)
         return
     raise LedgerMoved(f"a record moved under {_TRIES} tries to note a receipt")
 
 
-def _act(receipt: Receipt, record: Record, now: datetime, desk: news.NewsDesk) -> None:
+def _act(
+    receipt: Receipt, record: Record, now: datetime, borrowers: Borrowers, addresses: Addresses, dues: Dues
+) -> None:
     """A contact point that failed for good is used no more; a complaint is a stop."""
     address = str(record.inputs.get("address", ""))
     if receipt.permanent and address:
-        settle.suppress_address(address, record.channel, receipt.status, now, desk.addresses, desk.borrowers)
+        settle.suppress_address(address, record.channel, receipt.status, now, addresses, borrowers)
     if receipt.status == "complained":
-        news.stop(record.borrower_id, record.channel, f"complaint-{receipt.reminder_id}", "provider", now, desk)
+        news.stop(record.borrower_id, record.channel, f"complaint-{receipt.reminder_id}", "provider", now, dues)
 
 
 __all__ = ["Receipt", "merged", "note", "read_receipt", "ref_of"]

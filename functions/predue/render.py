@@ -9,7 +9,7 @@ from predue.encoding import measure
 from predue.errors import TextMissing
 from predue.money import Money
 from predue.stage import StageKey
-from predue.textbook import Book, book, check_texts, locale_for, on_page, version
+from predue.textbook import Book, book, check_texts, locale_for, on_page, page
 from predue.wording import amount, day, inert, person, tail, web_address
 
 __all__ = ["Lender", "Line", "Message", "check_texts", "locale_for", "render"]
@@ -85,14 +85,16 @@ def render(
 def _message(texts: Book, section: str, values: Mapping[str, str], *, several: bool) -> Message:
     text = texts.fill(values, section, "many" if several else "one")
     body = texts.fill({**values, "text": text}, "frame").strip().translate(texts.spelling())
-    name = version(texts.locale, texts.channel, section)
+    version = texts.version(section, page() if texts.channel == "email" else "")
     if texts.channel == "sms":
         size = measure(body)
-        return Message(name, texts.locale, body, segments=size.segments, encoding=size.encoding)
+        return Message(version, texts.locale, body, segments=size.segments, encoding=size.encoding)
     if texts.channel == "email":
         subject = texts.fill(values, section, "many_subject" if several else "subject")
-        return Message(name, texts.locale, body, subject, _page(texts.locale, subject, body, values["unsubscribe_url"]))
-    return Message(name, texts.locale, body)
+        return Message(
+            version, texts.locale, body, subject, _page(texts.locale, subject, body, values["unsubscribe_url"])
+        )
+    return Message(version, texts.locale, body)
 
 
 def _urgency(line: Line) -> tuple[int, str]:

@@ -110,6 +110,15 @@ class Book:
             return stage
         return "after" if passed else "before"
 
+    def version(self, section: str, around: str = "") -> str:
+        """Name the exact words of a section, such as `en-US/sms/T-3@1a2b3c4d`; the name changes when they do.
+
+        They are the section's own, those that all sections share, and the page `around` them.
+        """
+        shared = {key: self.data[key] for key in self.data if key in _PLACES}
+        words = json.dumps([shared, self.data.get(section), around], ensure_ascii=False, sort_keys=True)
+        return f"{self.locale}/{self.channel}/{section}@{hashlib.sha256(words.encode()).hexdigest()[:8]}"
+
     def part(self, key: str) -> Mapping[str, Any]:
         """Find a table of the file, empty if it has none of that name."""
         found = self.data.get(key)
@@ -131,19 +140,6 @@ def book(locale: str, channel: str) -> Book:
     return _book(locale, channel)
 
 
-@lru_cache(maxsize=64)
-def version(locale: str, channel: str, section: str) -> str:
-    """Name the exact words of a section, such as `en-US/sms/T-3@1a2b3c4d`; the name changes when they do."""
-    data = _book(locale, channel).data
-    words = [
-        {key: data[key] for key in sorted(data) if key in _PLACES},
-        data.get(section),
-        page() if channel == "email" else "",
-    ]
-    digest = hashlib.sha256(json.dumps(words, ensure_ascii=False, sort_keys=True).encode()).hexdigest()
-    return f"{locale}/{channel}/{section}@{digest[:8]}"
-
-
 @lru_cache(maxsize=1)
 def page() -> str:
     """Read the HTML page around an email."""
@@ -151,7 +147,7 @@ def page() -> str:
 
 
 def on_page(values: Mapping[str, str]) -> str:
-    """Put `lang`, `subject` and `content` on the page, each already safe as HTML; raises TextMissing for other names."""
+    """Put `lang`, `subject` and `content`, each safe as HTML, on the page; raises TextMissing for other names."""
     try:
         return _PLACEHOLDER.sub(lambda match: values[match[1].strip()], page())
     except KeyError as unknown:

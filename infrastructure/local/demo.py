@@ -288,7 +288,7 @@ def _late_arrivals(book: _Book) -> None:
     """News of a borrower and of installments that the files do not have yet."""
     day = book.first_day + timedelta(days=1)
     new = {"borrower_id": "b-new-1", "name": "Vera Okafor", "email": "b-new-1@example.org", "locale": "en-GB"}
-    place = {"time_zone": "Europe/London", "jurisdiction": "GB", "channels": "email", "preferred_time": "12:30"}
+    place = {"time_zone": "Europe/London", "jurisdiction": "GB", "channels": "email", "consent": "email"}
     book.happens(day, "Europe/London", time(9), "borrower.updated", **new, **place)
     for number, borrower_id in enumerate(["b-new-1", *(row["borrower_id"] for row in book.borrowers[:2])], 1):
         terms = {"amount": "120.00", "currency": "GBP" if number == 1 else "USD", "grace_days": 5}

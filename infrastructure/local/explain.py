@@ -29,7 +29,7 @@ _INPUT_ORDER = {name: place for place, name in enumerate(_INPUTS)}
 _ABLE = frozenset(("able", "ok"))
 
 
-class NotFound(Exception):  # noqa: N818 - it names what happened; the command turns it into a line on the terminal
+class NotFound(Exception):
     """Nothing can be explained: the records or the borrower are missing; asking again does not help."""
 
 

@@ -42,9 +42,9 @@ class Verdict:
 class Coverage:
     """How many of the planned stages led to a reminder (sent, or unknown).
 
-    `by_outcome` counts planned stages by `sent`, `unknown`, `missing`, or outcome and reason (`suppressed: opted_out`).
-    `unplanned` counts stages that have an outcome and were not planned, `ambiguous` those that may or may not have
-    one, and `uncalled` the unknown reminders that never reached the carrier, as when a function dies between claim and call.
+    `by_outcome` counts planned stages by `sent`, `unknown`, `missing`, or outcome and reason (`suppressed: hold`).
+    `unplanned` counts stages that have an outcome and were not planned, `ambiguous` those that may have one, and
+    `uncalled` the unknown reminders that never reached the carrier, as when a function dies between claim and call.
     """
 
     planned: int

@@ -20,6 +20,7 @@ _TICK_STEPS = (1, 2, 5)
 _TICKS = 5
 _DENSE = 10
 _HOURS = 24
+_STACKS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +49,7 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """Columns over a scale; `ticks` are (pixels from the top, text), `dense` once values above columns would collide."""
+    """Columns over a scale; `ticks` are (pixels from the top, text), `dense` once values would collide."""
 
     columns: tuple[Column, ...]
     ticks: tuple[tuple[float, str], ...]
@@ -78,9 +79,10 @@ def write_report(
     """Write the report of a run.
 
     `summary` has the shape of `summarise`, whose figures are counted from `contacts` (lines of contacts.jsonl) where it
-    lacks them. A sample is a message as the borrower saw it: `channel`, `locale`, `to_label` (masked), `from`, `subject`,
-    `body`, `html`, `at`, `local_time`, `stage`, `segments`, `encoding`; what does not apply may be missing. `hours` are
-    the allowed local hours, to shade them: the first, and the one at which they end. Equal arguments give equal pages.
+    lacks them. A sample is a message as the borrower saw it: `channel`, `locale`, `to_label` (masked), `from`,
+    `subject`, `body`, `html`, `at`, `local_time`, `stage`, `segments`, `encoding`; what does not apply may be missing.
+    `hours` are the allowed local hours, to shade them: the first, and the one at which they end. Equal arguments give
+    equal pages.
     """
     figures = {**summarise(contacts), **summary}
     environment = Environment(
@@ -146,7 +148,7 @@ def _headline(figures: Mapping[str, Any]) -> dict[str, Any]:
         (
             "Reminders sent",
             _number(sent),
-            f"to {figures['borrowers_contacted']:,} of {figures['borrowers']:,} borrowers",
+            f"{figures['borrowers_contacted']:,} of {figures['borrowers']:,} borrowers contacted",
         ),
         ("Did not go out", _number(planned - contacts_in(figures)), f"{needless:,} because nothing was left to remind"),
         ("Most to one borrower", _number(per["max"]), f"{per['mean']:.2f} on average"),
@@ -184,7 +186,8 @@ def _charts(figures: Mapping[str, Any], period: tuple[date, date], hours: tuple[
         "by_day": _chart([(day, _day_label(day), by_day.get(day, {})) for day in sorted({*days, *by_day})]),
         "by_hour": _chart([(f"{hour:02}:00", f"{hour:02}", by_hour.get(f"{hour:02}", {})) for hour in range(_HOURS)]),
         "allowed": {
-            "hours": f"{hours[0]:02}:00 to {hours[1]:02}:00",
+            "first": f"{hours[0]:02}:00",
+            "last": f"{hours[1]:02}:00",
             "left": 100 * hours[0] / _HOURS,
             "width": 100 * (hours[1] - hours[0]) / _HOURS,
             "outside": sum(sum(n.values()) for hour, n in by_hour.items() if not hours[0] <= int(hour) < hours[1]),
@@ -253,8 +256,6 @@ def _scale(most: int) -> list[int]:
 
 
 def _outcomes(figures: Mapping[str, Any], contacts: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
-    groups = held_back(figures)
-    most = max((count for rows in groups.values() for *_, count in rows), default=1)
     receipts: Counter[str] = Counter()
     digests = switched = 0
     for line in contacts:
@@ -263,22 +264,25 @@ def _outcomes(figures: Mapping[str, Any], contacts: Iterable[Mapping[str, Any]])
             digests += len(line.get("dues") or ()) > 1
             switched += len({attempt["channel"] for attempt in line.get("attempts") or ()}) > 1
     return {
-        "groups": [
-            {
-                "code": group,
-                "label": words.GROUPS[group],
-                "total": sum(count for *_, count in rows),
-                "rows": [
-                    {"label": label, "code": code, "count": count, "width": 100 * count / most}
-                    for label, code, count in rows
-                ],
-            }
-            for group, rows in groups.items()
-        ],
+        "groups": _stacked(held_back(figures)),
         "receipts": receipts.most_common(),
         "digests": digests,
         "switched": switched,
     }
+
+
+def _stacked(groups: Mapping[str, Sequence[tuple[str, str, int]]]) -> list[list[dict[str, Any]]]:
+    """Deal the groups of reasons out to columns of about equal height; bars in percent of the longest."""
+    most = max((count for rows in groups.values() for *_, count in rows), default=1)
+    stacks: list[list[dict[str, Any]]] = [[] for _ in range(min(_STACKS, len(groups)))]
+    heights = [0] * len(stacks)
+    for group, reasons in groups.items():
+        place = heights.index(min(heights))
+        heights[place] += len(reasons) + 1
+        rows = [{"label": label, "code": code, "count": n, "width": 100 * n / most} for label, code, n in reasons]
+        total = sum(count for *_, count in reasons)
+        stacks[place].append({"code": group, "label": words.GROUPS[group], "total": total, "rows": rows})
+    return stacks
 
 
 def _business(figures: Mapping[str, Any]) -> dict[str, Any]:
@@ -293,7 +297,7 @@ def _business(figures: Mapping[str, Any]) -> dict[str, Any]:
             "total": total,
             "lines": [
                 {"name": name, "usd": value, "width": 100 * value / total if total else 0}
-                for name, value in cost.get("lines", {}).items()
+                for name, value in sorted(cost.get("lines", {}).items(), key=lambda line: -line[1])
             ],
         },
         "calls": [(name, calls.get(name), units.get(name)) for name in sorted({*calls, *units})],

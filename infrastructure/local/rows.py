@@ -18,7 +18,7 @@ class PortfolioError(Exception):
     """An input file cannot be used at all; the message names the file and what to mend."""
 
 
-class BadRow(Exception):  # noqa: N818 - a row that is set aside is no error of the program
+class BadRow(Exception):
     """One row cannot be used; the message says what was wrong and what to do, without the row's own words."""
 
 

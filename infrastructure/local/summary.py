@@ -26,7 +26,7 @@ def summarise(contacts: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
 
     The caller adds, all optional: `aws` {`calls`, `units`: {operation: number}}, `cost_per_million_reminders`
     {`total_usd`, `lines`: {item: usd}}, `seconds` {`wall`, `cpu`}, `promises` {`checked`: {number: checks}, `broken`:
-    [text or {`promise`, `detail`}]} and `coverage` {anything: value}.
+    [`"1: what happened"` or {`promise`, `detail`}] or {number: [text]}} and `coverage` {anything: value}.
     """
     outcomes: Counter[str] = Counter()
     reasons: defaultdict[str, Counter[str]] = defaultdict(Counter)
@@ -110,7 +110,7 @@ def promises(summary: Mapping[str, Any]) -> list[tuple[str, str, int, list[str]]
     told = summary.get("promises", {})
     checked: Mapping[str, int] = told.get("checked", {})
     broken: defaultdict[str, list[str]] = defaultdict(list)
-    for item in told.get("broken", ()):
+    for item in _breaches(told.get("broken", ())):
         number, detail = _breach(item)
         broken[number].append(detail)
     numbers = sorted({*map(str, checked), *broken}, key=lambda number: (not number.isdigit(), number.zfill(4)))
@@ -122,6 +122,13 @@ def promises(summary: Mapping[str, Any]) -> list[tuple[str, str, int, list[str]]
 
 def _checks(checked: Mapping[Any, int], number: str) -> int:
     return int(checked.get(number, checked.get(int(number), 0) if number.isdigit() else 0))
+
+
+def _breaches(broken: Mapping[Any, Iterable[str]] | Iterable[object]) -> Iterable[object]:
+    """Flatten what broke promises, if it is told as {number: [text]}."""
+    if not isinstance(broken, Mapping):
+        return broken
+    return [{"promise": number, "detail": text} for number, texts in broken.items() for text in texts]
 
 
 def _breach(item: object) -> tuple[str, str]:
@@ -207,7 +214,8 @@ def _chart(title: str, rows: Sequence[tuple[str, int]]) -> str:
 def _promises(summary: Mapping[str, Any]) -> str:
     lines = []
     for number, meaning, checks, broken in promises(summary):
-        mark = f"BROKEN {len(broken):,} times" if broken else f"kept in {_count(checks, 'check')}"
+        kept = f"kept in {_count(checks, 'check')}" if checks else "nothing to check"
+        mark = f"BROKEN {_count(len(broken), 'time')}" if broken else kept
         lines.append(f"  {number:>2}  {meaning:<64} {mark}")
         lines += [f"        {detail}" for detail in broken[:5]]
     return "\n".join(["Promises", *lines]) if lines else ""

@@ -64,6 +64,20 @@ def test_a_scheduled_function_that_did_not_run_raises_an_alarm_though_it_tells_n
         assert alarm.get("Period") * alarm.get("EvaluationPeriods") <= 1800
 
 
+def test_a_queue_fed_function_that_fails_closed_raises_an_alarm(stack: Stack) -> None:
+    watched = {
+        dimension["Value"]: settings(alarm, "Namespace", "Threshold", "ComparisonOperator")
+        for alarm in stack.of("AWS::CloudWatch::Alarm")
+        if alarm.get("MetricName") == "FailedClosed"
+        for dimension in alarm.get("Dimensions")
+        if dimension["Name"] == "service"
+    }
+    for function, _, _ in stack.events("SQS"):
+        variables = function.get("Environment", "Variables")
+        namespace, service = variables["POWERTOOLS_METRICS_NAMESPACE"], variables["POWERTOOLS_SERVICE_NAME"]
+        assert watched[service] == (namespace, 0, "GreaterThanThreshold"), function
+
+
 def test_a_public_page_that_fails_raises_an_alarm(api: Resource, stack: Stack) -> None:
     (alarm,) = alarms(stack, "5xx", api)
     assert settings(alarm, "Namespace", "Threshold", "ComparisonOperator") == (

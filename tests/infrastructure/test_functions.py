@@ -1,3 +1,4 @@
+import re
 import tomllib
 
 import yaml
@@ -55,6 +56,15 @@ def test_a_functions_settings_hold_names_and_no_keys(function: Resource) -> None
         assert not any(word in name for word in ("PASSWORD", "TOKEN", "PRIVATE")), name
 
 
+def test_the_code_asks_for_every_setting_and_the_template_gives_every_one_that_it_asks_for(stack: Stack) -> None:
+    given = {name for f in stack.of("AWS::Serverless::Function") for name in f.get("Environment", "Variables")}
+    source = "".join(path.read_text() for path in (ROOT / "functions").rglob("*.py"))
+    asked = set(re.findall(r"""env\(["']([A-Z_]+)["']\)""", source)) - {"AWS_LAMBDA_FUNCTION_NAME"}
+    for ending in re.findall(r'env\(f"\{channel\.upper\(\)\}(_[A-Z_]+)"\)', source):
+        asked |= {f"SMS{ending}", f"EMAIL{ending}"}
+    assert {name for name in given if not name.startswith("POWERTOOLS_")} == asked
+
+
 def test_both_channels_get_the_same_settings_but_for_their_provider(stack: Stack) -> None:
     settings = {f.name: set(f.get("Environment", "Variables")) for f in stack.of("AWS::Serverless::Function")}
     assert settings["DeliverSms"] ^ settings["DeliverEmail"] == {
@@ -62,6 +72,9 @@ def test_both_channels_get_the_same_settings_but_for_their_provider(stack: Stack
         "SMS_ORIGINATION_IDENTITY",
         "EMAIL_CONFIGURATION_SET",
         "EMAIL_FROM",
+        # Only email carries a link, which its token's key signs.
+        "KEYS_SECRET",
+        "PUBLIC_URL",
     }
     assert all(settings[name] >= COMMON for name in settings)
 

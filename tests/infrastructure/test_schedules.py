@@ -29,6 +29,14 @@ def test_a_schedule_neither_shifts_its_start_nor_follows_a_local_clock(
 
 
 @each_schedule
+def test_two_stacks_in_one_account_have_schedules_of_different_names(
+    scheduled: Resource, event: dict[str, Any]
+) -> None:
+    assert event["Name"] == scheduled.get("FunctionName")
+    assert event["Name"].startswith("predue-")
+
+
+@each_schedule
 def test_a_start_that_fails_is_tried_again_until_the_next_one_and_then_kept(
     scheduled: Resource, event: dict[str, Any]
 ) -> None:

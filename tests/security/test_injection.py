@@ -15,7 +15,9 @@ from predue.render import Lender, Line, Message, render
 TODAY = date(2026, 12, 2)
 BIDI = set("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u200e\u200f\u061c")
 LETTERS = st.one_of(
-    st.characters(), st.sampled_from(sorted(BIDI)), st.sampled_from("\r\n\0\u200b\u2028\u2029{}<>&'\".$%\\:/@ aбم王")
+    st.characters(),
+    st.sampled_from(sorted(BIDI)),
+    st.sampled_from("\r\n\0\u200b\u2028\u2029{}<>&'\".$%\\:/@ a\u0431م王"),
 )
 NAMES = st.text(LETTERS, max_size=80) | st.from_regex(r"(\w+\.)+(com|cn|рф)|https?://\w+|\{\{\w+\}\}", fullmatch=True)
 
@@ -88,13 +90,16 @@ def test_a_name_adds_no_tag_to_the_page(name: str) -> None:
 @given(NAMES)
 @example("Ana\u202egnp.exe")
 @example("\u2066Ana\u2069\u200b\ufeff")
-@example("ᅠㅤ\u2800")
+@example("Ana\u3164")
+@example("Ana\u1160\uffa0")
+@example("Ana\u2800")
+@example("Ana\ufe0f\U000e0100")
 def test_a_name_brings_no_unseen_character_into_a_message(name: str) -> None:
     email = message("email", name)
     for text in (email.body, email.subject, email.html):
         assert not BIDI & set(text)
         assert all(character == "\n" or unicodedata.category(character)[0] != "C" for character in text)
-        assert not set(text) & set("\u2028\u2029\u115f\u1160\u3164\uffa0\u2800")
+        assert not set(text) & set("\u2028\u2029\u115f\u1160\u3164\uffa0\u2800\ufe0f\U000e0100")
 
 
 @given(NAMES)
@@ -103,6 +108,7 @@ def test_a_name_brings_no_unseen_character_into_a_message(name: str) -> None:
 @example("https://evil.example/x")
 @example("eve@evil.example")
 @example("Call +1 900 555 0199")
+@example("Call 900 555 0199")
 @example("evil。com")
 @example("evil\u200b.com")
 @example("evil.\u202ecom")
@@ -128,6 +134,10 @@ def test_a_name_brings_no_link_and_no_telephone_number_into_a_message(name: str)
         "Ana; DROP",
         "evil.com",
         "12345678",
+        "Ana 900 555 0199",
+        "007",
+        "...",
+        "\u0301Ana",
         "",
     ],
 )
@@ -138,7 +148,12 @@ def test_what_is_not_plainly_a_name_gets_a_greeting_without_one(name: str) -> No
 @pytest.mark.parametrize(
     ("name", "shown"),
     [
-        *[("Ana López", "Ana López"), ("O'Brien", "O'Brien"), ("D’Angelo", "D’Angelo"), ("J.R. Smith", "J.R. Smith")],
+        *[
+            ("Ana López", "Ana López"),
+            ("O'Brien", "O'Brien"),
+            ("D\u2019Angelo", "D\u2019Angelo"),
+            ("J.R. Smith", "J.R. Smith"),
+        ],
         *[
             ("Jean-Luc St. John", "Jean-Luc St. John"),
             ("王芳", "王芳"),
@@ -170,12 +185,19 @@ def test_a_name_that_html_knows_better_is_escaped_once() -> None:
 @example("{{amount}}", "lender")
 @example("A\r\nBcc: eve@example.com", "lender")
 @example("<img src=x>", "reference")
+@example("</title><img src=x>", "lender")
 def test_no_other_value_is_read_as_a_text_a_header_or_a_tag(value: str, which: str) -> None:
     try:
         email = message("email", **{which: value})
     except TextMissing as error:
-        assert len(value) < 5 or value not in str(error)
+        told = str(error)
+    else:
+        _has_the_usual_shape(email)
         return
+    assert len(value) < 5 or value not in told
+
+
+def _has_the_usual_shape(email: Message) -> None:
     assert len(email.subject.splitlines()) == 1
     assert not BIDI & set(email.body + email.subject)
     assert not set("{}") & set(email.body + email.subject + email.html)

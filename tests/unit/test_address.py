@@ -49,7 +49,7 @@ def test_a_phone_number_is_brought_into_e164(written: str, canonical: str) -> No
     ],
 )
 def test_what_is_no_dialable_international_number_is_refused(written: str) -> None:
-    with pytest.raises(ValueError, match="^phone number"):
+    with pytest.raises(ValueError, match=r"^phone number"):
         phone(written)
 
 
@@ -84,10 +84,11 @@ def test_an_email_address_keeps_its_local_part_and_gets_an_ascii_domain(written:
         '"ana eve"@example.com',
         "ana..lopez@example.com",
         ".ana@example.com",
-        "añа@example.com",
+        "aña@example.com",
         "ana@eve@example.com",
         "ana@[192.0.2.1]",
         "ana@192.0.2.1",
+        "ana@192.0.2.10",
         "ana@-example.com",
         "ana@exam_ple.com",
         "ana\u202e@example.com",
@@ -100,7 +101,7 @@ def test_an_email_address_keeps_its_local_part_and_gets_an_ascii_domain(written:
     ],
 )
 def test_what_is_no_single_plain_email_address_is_refused(written: str) -> None:
-    with pytest.raises(ValueError, match="^email"):
+    with pytest.raises(ValueError, match=r"^email"):
         email(written)
 
 
@@ -117,7 +118,7 @@ def test_an_openid_is_one_opaque_word() -> None:
     "written", ["", "short", "o" * 65, "two words here", "o/../../etc", "oUpF8uMuAJO\nM2pxb1Q9", "用户用户用户用户"]
 )
 def test_what_is_no_opaque_word_is_no_openid(written: str) -> None:
-    with pytest.raises(ValueError, match="^WeChat openid"):
+    with pytest.raises(ValueError, match=r"^WeChat openid"):
         openid(written)
 
 
@@ -127,9 +128,10 @@ def test_a_reason_never_holds_the_address(written: str) -> None:
         try:
             read(written)
         except ValueError as error:
-            shown = "".join(traceback.format_exception(error)).splitlines()[-1]
-            assert len(written.strip()) < 9 or written.strip() not in shown
-            assert error.__suppress_context__ or error.__context__ is None
+            told = "".join(traceback.format_exception(error, chain=True)).partition("Error: ")[2]
+        else:
+            continue
+        assert len(written.strip()) < 9 or written.strip() not in told
 
 
 @given(st.emails())

@@ -7,11 +7,12 @@ from functools import lru_cache
 from predue.aws import clock, settings
 from predue.aws.bus import EventBus
 from predue.aws.plans import TablePlans
-from predue.aws.queues import OneOffSchedules, QueueName, SqsQueues
+from predue.aws.queues import OneOffSchedules, SqsQueues
 from predue.aws.settings import env
 from predue.aws.table import Table
 from predue.close import CloseDesk
 from predue.deliver import Desk
+from predue.gate import DELIVERED
 from predue.news import NewsDesk
 from predue.plan import PlanDesk
 from predue.ports import Provider
@@ -19,7 +20,7 @@ from predue.ports import Provider
 
 def table() -> Table:
     """The table."""
-    return Table(env("TABLE_NAME"), int(env("SHARDS")))
+    return Table(env("TABLE_NAME"), lambda: int(env("SHARDS")))
 
 
 def plans() -> TablePlans:
@@ -27,25 +28,26 @@ def plans() -> TablePlans:
     return TablePlans(env("TABLE_NAME"), env("DUE_INDEX"), table())
 
 
-def queue_names() -> dict[str, QueueName]:
+def queue_urls() -> dict[str, str]:
     """The queues of the channels."""
-    return {
-        channel: QueueName(env(f"{channel.upper()}_QUEUE_URL"), env(f"{channel.upper()}_QUEUE_ARN"))
-        for channel in ("sms", "email")
-    }
+    return {channel: env(f"{channel.upper()}_QUEUE_URL") for channel in DELIVERED}
+
+
+def _later() -> OneOffSchedules:
+    arns = {channel: env(f"{channel.upper()}_QUEUE_ARN") for channel in DELIVERED}
+    return OneOffSchedules(arns, env("DEFER_GROUP"), env("DEFER_ROLE_ARN"), env("DEFER_DLQ_ARN"))
 
 
 def delivery(channel: str, provider: Provider) -> Desk:
     """The desk of delivery on one channel, with the controls as they stand now."""
     controls = settings.controls()
-    queues = queue_names()
     store = table()
     return Desk(
         channel=channel,
         borrowers=store,
         addresses=store,
-        queues=SqsQueues(queues),
-        later=OneOffSchedules(queues, env("DEFER_GROUP"), env("DEFER_ROLE_ARN"), env("DEFER_DLQ_ARN")),
+        queues=SqsQueues(queue_urls()),
+        later=_later(),
         provider=provider,
         rulebook=controls.rulebook,
         switches=controls.switches,
@@ -67,7 +69,7 @@ def _no_link(_ref: str) -> str:
 def planning(time_left: Callable[[], float]) -> PlanDesk:
     """The planner's desk."""
     controls = settings.controls()
-    return PlanDesk(plans(), table(), SqsQueues(queue_names()), controls.rulebook, controls.switches, time_left)
+    return PlanDesk(plans(), table(), SqsQueues(queue_urls()), controls.rulebook, controls.switches, time_left)
 
 
 @lru_cache(maxsize=1)
@@ -79,7 +81,7 @@ def _used() -> set[tuple[str, str, int]]:
 def news() -> NewsDesk:
     """The desk of news."""
     store = table()
-    return NewsDesk(store, store, store, settings.controls().rulebook, settings.keys(), _used())
+    return NewsDesk(store, store, store, settings.controls().rulebook, settings.keys, _used())
 
 
 def closing(time_left: Callable[[], float]) -> CloseDesk:

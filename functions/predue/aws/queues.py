@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from typing import Any
 
 from botocore.exceptions import ClientError
 
@@ -16,18 +16,11 @@ _BATCH = 10
 _ROUNDS = 4
 
 
-class QueueName(NamedTuple):
-    """A queue by its URL, which SQS wants, and its ARN, which Scheduler wants."""
-
-    url: str
-    arn: str
-
-
 class SqsQueues:
     """Implements the port Queues."""
 
-    def __init__(self, queues: Mapping[str, QueueName]) -> None:
-        self._queues = queues
+    def __init__(self, urls: Mapping[str, str]) -> None:
+        self._urls = urls
 
     def send(self, channel: str, jobs: Sequence[Job], delay_seconds: int = 0) -> None:
         """See Queues; entries that SQS refuses for a passing reason are sent again."""
@@ -35,7 +28,7 @@ class SqsQueues:
             entries = [_entry(number, job, delay_seconds) for number, job in enumerate(jobs[start : start + _BATCH])]
             for _ in range(_ROUNDS):
                 with translated("queue"):
-                    answer = client("sqs").send_message_batch(QueueUrl=self._queues[channel].url, Entries=entries)
+                    answer = client("sqs").send_message_batch(QueueUrl=self._urls[channel], Entries=entries)
                 failed = {failure["Id"] for failure in answer.get("Failed", ())}
                 entries = [entry for entry in entries if entry["Id"] in failed]
                 if not entries:
@@ -52,8 +45,8 @@ def _entry(number: int, job: Job, delay_seconds: int) -> dict[str, Any]:
 class OneOffSchedules:
     """Implements the port Later over EventBridge Scheduler."""
 
-    def __init__(self, queues: Mapping[str, QueueName], group: str, role_arn: str, dead_letters_arn: str) -> None:
-        self._queues = queues
+    def __init__(self, arns: Mapping[str, str], group: str, role_arn: str, dead_letters_arn: str) -> None:
+        self._arns = arns
         self._group = group
         self._role_arn = role_arn
         self._dead_letters_arn = dead_letters_arn
@@ -73,7 +66,7 @@ class OneOffSchedules:
                     FlexibleTimeWindow={"Mode": "OFF"},
                     ActionAfterCompletion="DELETE",
                     Target={
-                        "Arn": self._queues[channel].arn,
+                        "Arn": self._arns[channel],
                         "RoleArn": self._role_arn,
                         "Input": body,
                         "DeadLetterConfig": {"Arn": self._dead_letters_arn},

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import uuid
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -35,9 +36,12 @@ def _epoch(moment: datetime) -> int:
 
 
 class Table:
-    """One DynamoDB table; implements the ports Borrowers, Dues and Addresses, and reads and writes the few items they share."""
+    """One DynamoDB table; implements the ports Borrowers, Dues and Addresses.
 
-    def __init__(self, name: str, shards: int) -> None:
+    `shards` tells into how many shards a due date is split; only whoever writes dues is asked.
+    """
+
+    def __init__(self, name: str, shards: Callable[[], int]) -> None:
         self._name = name
         self._shards = shards
 
@@ -184,7 +188,7 @@ class Table:
         item = items.due_item(due)
         item["expires_at"] = _epoch(instant.from_text(f"{due.last_day.isoformat()}T00:00:00Z") + _KEEP_DUES)
         if indexed:
-            shard = shard_of(due.borrower_id, self._shards)
+            shard = shard_of(due.borrower_id, self._shards())
             item["due_key"] = f"{'late' if overdue else due.due_date.isoformat()}#{shard}"
             item["slot_key"] = (
                 f"{place}#{wish}#{due.borrower_id}#{due.loan_id}#{due.installment_no}#{due.due_date.isoformat()}"

@@ -9,6 +9,7 @@ from infrastructure.local.audit.replay import (
     BORROWER_NEWS,
     IN_FILE,
     INSTALLMENT_NEWS,
+    NEVER,
     TEXTS,
     Borrower,
     Installment,
@@ -60,7 +61,7 @@ class History:
         return ((loan, number, due.owner, due.timeline) for (loan, number), due in self._owed.items())
 
     def _add_borrower(self, row: BorrowerRow, start: datetime) -> None:
-        person = self._people[row.borrower_id] = Borrower(IN_FILE, known=True)
+        person = self._people[row.borrower_id] = Borrower(known=True)
         for name in (*TEXTS, "channels", "consent", "preferred_time"):
             person.fields[name] = Newest(getattr(row, name), IN_FILE)
         person.note(start)
@@ -68,10 +69,12 @@ class History:
     def _add_installment(self, row: InstallmentRow, start: datetime) -> None:
         due = Installment(
             row.borrower_id,
+            row.currency,
             Newest(row.due_date, IN_FILE),
-            Newest((row.amount, row.currency, row.grace_days), IN_FILE),
+            Newest(row.amount, IN_FILE),
+            Newest(row.grace_days, IN_FILE),
             Newest(row.status == "cancelled", IN_FILE),
-            Newest(value=False, sequence=IN_FILE),
+            Newest(value=False, sequence=NEVER),
             row.amount if row.status == "paid" else 0,
         )
         self._owed[row.loan_id, row.installment_no] = due
@@ -89,6 +92,8 @@ class History:
                 self._about_installment(event, happening, at)
             elif kind == "borrower" and happening in BORROWER_NEWS:
                 self._about_borrower(body, happening, at)
+            else:
+                return
         except ValueError:
             return
         self._seen.add(identity)
@@ -96,18 +101,18 @@ class History:
     def _about_installment(self, event: EventRow, happening: str, at: datetime) -> None:
         """Apply news of an installment, or keep it aside until its installment is known; raises ValueError."""
         key = word(event.body, "loan_id"), whole(event.body, "installment_no", 1)
-        owner = word(event.body, "borrower_id")
+        owner = None if event.body.get("borrower_id") is None else word(event.body, "borrower_id")
         due = self._owed.get(key)
         if due is None and happening != "scheduled":
             whole(event.body, "sequence")
             self._aside[key].append(event)
             return
         if due is None:
-            due = scheduled(event.body, owner)
+            due = scheduled(event.body)
             self._owed[key] = due
             for kept in self._aside.pop(key, ()):
                 self._late(due, kept)
-        elif due.owner != owner:
+        elif owner not in (None, due.owner):
             raise ValueError("the installment is another borrower's")
         else:
             INSTALLMENT_NEWS[happening](due, event.body, whole(event.body, "sequence"))
@@ -117,8 +122,8 @@ class History:
         """Apply news that was kept aside; what turns out not to fit has no effect."""
         happening = kept.body["type"].partition(".")[2]
         try:
-            if due.owner == kept.body["borrower_id"]:
-                INSTALLMENT_NEWS[happening](due, kept.body, kept.body["sequence"])
+            if kept.body.get("borrower_id") in (None, due.owner):
+                INSTALLMENT_NEWS[happening](due, kept.body, whole(kept.body, "sequence"))
         except ValueError:
             return
 

@@ -97,11 +97,13 @@ class Newest(Generic[Fact]):
 
 @dataclass(slots=True)
 class Installment:
-    """One installment while its news is replayed; amount, currency and grace travel together as `terms`."""
+    """One installment while its news is replayed; amounts in minor units of a currency that never changes."""
 
     owner: str
+    currency: str
     due_date: Newest[date]
-    terms: Newest[tuple[int, str, int]]
+    amount: Newest[int]
+    grace_days: Newest[int]
     cancelled: Newest[bool]
     disputed: Newest[bool]
     paid: int = 0
@@ -109,16 +111,15 @@ class Installment:
 
     def note(self, at: datetime) -> None:
         """Put the present state on the timeline."""
-        amount, _, grace_days = self.terms.value
-        state = Owed(self.due_date.value, grace_days, amount - self.paid, self.cancelled.value, self.disputed.value)
-        self.timeline.note(at, state)
+        outstanding = self.amount.value - self.paid
+        flags = self.cancelled.value, self.disputed.value
+        self.timeline.note(at, Owed(self.due_date.value, self.grace_days.value, outstanding, *flags))
 
 
 @dataclass(slots=True)
 class Borrower:
     """One borrower while the news is replayed; opt-outs and holds may be known before the profile is."""
 
-    sequence: int = NEVER
     known: bool = False
     fields: dict[str, Newest[Any]] = field(default_factory=dict)
     opted_out: dict[str, Newest[bool]] = field(default_factory=dict)
@@ -141,49 +142,60 @@ class Borrower:
 
     def opt(self, channel: str, sequence: int, *, out: bool) -> None:
         """Take an opt-out or an opt-in of a channel or of `all`; each lifts only its like."""
-        self.opted_out.setdefault(channel, Newest(value=False, sequence=self.sequence)).offer(out, sequence)
+        self.opted_out.setdefault(channel, Newest(value=False, sequence=NEVER)).offer(out, sequence)
 
     def hold(self, reason: str, sequence: int, *, on: bool) -> None:
         """Begin or end a hold."""
-        ended = max(self.sequence, self.all_ended)
-        self.holds.setdefault(reason, Newest(value=False, sequence=ended)).offer(on, sequence)
+        self.holds.setdefault(reason, Newest(value=False, sequence=self.all_ended)).offer(on, sequence)
 
     def end_all(self, sequence: int) -> None:
-        """End the holds that began before, also those whose beginning arrives later."""
+        """End the holds that are no newer, also those whose beginning arrives later."""
         self.all_ended = max(self.all_ended, sequence)
         for fact in self.holds.values():
-            fact.offer(value=False, sequence=sequence)
+            if fact.sequence <= sequence:
+                fact.value, fact.sequence = False, sequence
 
 
-def scheduled(body: Mapping[str, Any], owner: str) -> Installment:
+def scheduled(body: Mapping[str, Any]) -> Installment:
     """Begin an installment with the news that announces it; raises ValueError."""
-    due_date, terms, sequence = _date(body), _terms(body, 0), whole(body, "sequence")
+    sequence, currency = whole(body, "sequence"), _text(body.get("currency"))
+    if currency not in known_currencies():
+        raise ValueError("currency is no ISO 4217 code")
+    grace_days = _grace(body)
     return Installment(
-        owner,
-        Newest(due_date, sequence),
-        Newest(terms, sequence),
+        word(body, "borrower_id"),
+        currency,
+        Newest(_date(body), sequence),
+        Newest(_minor(body, currency), sequence),
+        Newest(0, NEVER) if grace_days is None else Newest(grace_days, sequence),
         Newest(value=False, sequence=sequence),
         Newest(value=False, sequence=NEVER),
     )
 
 
 def _schedule(due: Installment, body: Mapping[str, Any], sequence: int) -> None:
-    due_date, terms = _date(body), _terms(body, due.terms.value[2])
-    due.due_date.offer(due_date, sequence)
-    due.terms.offer(terms, sequence)
+    if _text(body.get("currency")) != due.currency or body.get("amount") is None:
+        raise ValueError("currency is not the installment's, or there is no amount")
+    _reschedule(due, body, sequence)
     due.cancelled.offer(value=False, sequence=sequence)
 
 
 def _reschedule(due: Installment, body: Mapping[str, Any], sequence: int) -> None:
-    due.due_date.offer(_date(body), sequence)
+    due_date, grace_days = _date(body), _grace(body)
+    amount = None if body.get("amount") is None else _minor(body, due.currency)
+    due.due_date.offer(due_date, sequence)
+    if amount is not None:
+        due.amount.offer(amount, sequence)
+    if grace_days is not None:
+        due.grace_days.offer(grace_days, sequence)
 
 
 def _pay(due: Installment, body: Mapping[str, Any], _: int) -> None:
-    due.paid += _minor(body, due.terms.value[1])
+    due.paid += _minor(body, due.currency)
 
 
 def _reverse(due: Installment, body: Mapping[str, Any], _: int) -> None:
-    due.paid -= _minor(body, due.terms.value[1])
+    due.paid -= _minor(body, due.currency)
 
 
 def _cancel(due: Installment, _: Mapping[str, Any], sequence: int) -> None:
@@ -217,7 +229,8 @@ def _update(person: Borrower, body: Mapping[str, Any], sequence: int) -> None:
 
 
 def _opt_out(person: Borrower, body: Mapping[str, Any], sequence: int) -> None:
-    person.opt(_channel_or_all(body), sequence, out=True)
+    """An opt-out that names no channel stops all."""
+    person.opt(_channel_or_all({"channel": "all", **body}), sequence, out=True)
 
 
 def _opt_in(person: Borrower, body: Mapping[str, Any], sequence: int) -> None:
@@ -254,8 +267,10 @@ def word(body: Mapping[str, Any], name: str) -> str:
 
 
 def whole(body: Mapping[str, Any], name: str, least: int = 0) -> int:
-    """Read a whole number; raises ValueError."""
+    """Read a whole number, also one that was written as a text; raises ValueError."""
     value = body.get(name)
+    if isinstance(value, str) and value.isascii() and value.isdigit():
+        value = int(value)
     if not isinstance(value, int) or isinstance(value, bool) or value < least:
         raise ValueError(f"{name} is no whole number")
     return value
@@ -265,19 +280,18 @@ def _date(body: Mapping[str, Any]) -> date:
     return read_date(_text(body.get("due_date")))
 
 
-def _terms(body: Mapping[str, Any], grace_days: int) -> tuple[int, str, int]:
-    currency = _text(body.get("currency"))
-    if currency not in known_currencies():
-        raise ValueError("currency is no ISO 4217 code")
-    grace_days = whole({"grace_days": grace_days, **body}, "grace_days")
+def _grace(body: Mapping[str, Any]) -> int | None:
+    if body.get("grace_days") is None:
+        return None
+    grace_days = whole(body, "grace_days")
     if grace_days > LONGEST_GRACE:
         raise ValueError("grace_days is too long")
-    return _minor(body, currency), currency, grace_days
+    return grace_days
 
 
 def _minor(body: Mapping[str, Any], currency: str) -> int:
     amount = body.get("amount")
-    if body.get("currency", currency) != currency:
+    if body.get("currency") not in (None, currency):
         raise ValueError("currency is not the installment's")
     if isinstance(amount, bool) or not isinstance(amount, str | int | float):
         raise ValueError("amount is no number")  # noqa: TRY004 - all malformed news is a ValueError

@@ -1,0 +1,132 @@
+"""The resources of the templates on one machine: which are made over AWS APIs, which the stack plays, which are left out and why.
+
+Every type that a template uses stands in exactly one of the three; a test fails for one that does not.
+"""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+from infrastructure.local.template import ACCOUNT, REGION, Resource, TemplateError
+
+PLAYED = {
+    "AWS::CloudFormation::Stack": "its file is read as part of the whole",
+    "AWS::SES::ConfigurationSet": "by the carrier simulator",
+    "AWS::SES::ConfigurationSetEventDestination": "by the carrier simulator, which puts its events into the subscribed queues",
+    "AWS::SMSVOICE::ConfigurationSet": "by the carrier simulator",
+    "AWS::SNS::Subscription": "by the carrier simulator",
+    "AWS::SNS::Topic": "by the carrier simulator",
+    "AWS::Serverless::Function": "called in this process, with its own environment, when its events occur",
+    "AWS::Serverless::HttpApi": "its routes call their functions",
+}
+LEFT_OUT = {
+    "AWS::ApiGatewayV2::ApiMapping": "names on the internet mean nothing on one machine",
+    "AWS::ApiGatewayV2::DomainName": "names on the internet mean nothing on one machine",
+    "AWS::CloudWatch::Alarm": "nobody is called; the run's summary tells what happened",
+    "AWS::IAM::ManagedPolicy": "one process has one set of rights; tests/infrastructure checks the policies",
+    "AWS::IAM::Role": "one process has one set of rights; tests/infrastructure checks the roles",
+    "AWS::KMS::Alias": "nothing is encrypted at rest on one machine",
+    "AWS::KMS::Key": "nothing is encrypted at rest on one machine",
+    "AWS::Logs::LogGroup": "logs go to a file of the run",
+    "AWS::SNS::TopicPolicy": "one process has one set of rights",
+    "AWS::SQS::QueuePolicy": "one process has one set of rights",
+}
+
+Clients = Callable[[str], Any]
+
+
+def _table(resource: Resource, clients: Clients) -> dict[str, Any]:
+    name = f"predue-{resource.name}"
+    clients("dynamodb").create_table(
+        TableName=name,
+        BillingMode=resource.get("BillingMode"),
+        AttributeDefinitions=resource.get("AttributeDefinitions"),
+        KeySchema=resource.get("KeySchema"),
+        GlobalSecondaryIndexes=resource.get("GlobalSecondaryIndexes"),
+    )
+    return {"": name, "Arn": f"arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/{name}"}
+
+
+def _queue(resource: Resource, clients: Clients) -> dict[str, Any]:
+    """Without its redrive policy and its timeouts, which the stack itself plays in virtual time."""
+    name = resource.get("QueueName")
+    url = clients("sqs").create_queue(
+        QueueName=name, Attributes={"VisibilityTimeout": "43200", "MessageRetentionPeriod": "1209600"}
+    )["QueueUrl"]
+    return {"": url, "Arn": f"arn:aws:sqs:{REGION}:{ACCOUNT}:{name}", "QueueName": name}
+
+
+def _parameter(resource: Resource, clients: Clients) -> dict[str, Any]:
+    name = resource.get("Name")
+    clients("ssm").put_parameter(
+        Name=name, Value=resource.get("Value"), Type=resource.get("Type"), Tier=resource.get("Tier", default="Standard")
+    )
+    return {"": name}
+
+
+def _secret(resource: Resource, clients: Clients) -> dict[str, Any]:
+    """With a root of its own that is the same in every run, so that a run's opaque ids are, too."""
+    content = json.loads(resource.get("GenerateSecretString", "SecretStringTemplate"))
+    content[resource.get("GenerateSecretString", "GenerateStringKey")] = "one-machine-".ljust(
+        resource.get("GenerateSecretString", "PasswordLength"), "0"
+    )
+    made = clients("secretsmanager").create_secret(Name=f"predue-{resource.name}", SecretString=json.dumps(content))
+    return {"": made["ARN"]}
+
+
+def _bus(resource: Resource, clients: Clients) -> dict[str, Any]:
+    name = resource.get("Name")
+    made = clients("events").create_event_bus(Name=name)
+    return {"": name, "Name": name, "Arn": made["EventBusArn"]}
+
+
+def _schedule_group(resource: Resource, clients: Clients) -> dict[str, Any]:
+    name = resource.get("Name")
+    clients("scheduler").create_schedule_group(Name=name)
+    return {"": name, "Arn": f"arn:aws:scheduler:{REGION}:{ACCOUNT}:schedule-group/{name}"}
+
+
+MADE: dict[str, Callable[[Resource, Clients], dict[str, Any]]] = {
+    "AWS::DynamoDB::Table": _table,
+    "AWS::Events::EventBus": _bus,
+    "AWS::SQS::Queue": _queue,
+    "AWS::SSM::Parameter": _parameter,
+    "AWS::Scheduler::ScheduleGroup": _schedule_group,
+    "AWS::SecretsManager::Secret": _secret,
+}
+
+_NAMED_BY = {
+    "AWS::SES::ConfigurationSet": "Name",
+    "AWS::SMSVOICE::ConfigurationSet": "ConfigurationSetName",
+    "AWS::SNS::Topic": "TopicName",
+}
+
+
+class Resources:
+    """Makes resources when something first asks for them, and knows their names and attributes."""
+
+    def __init__(self, clients: Clients) -> None:
+        self._clients = clients
+        self._made: dict[str, dict[str, Any]] = {}
+
+    def physical(self, resource: Resource, attribute: str) -> Any:
+        """`Ref` (attribute "") or an attribute of a resource; raises TemplateError for a type or attribute that is not known."""
+        attributes = self._attributes(resource)
+        if attribute not in attributes:
+            raise TemplateError(f"{resource.path}: attribute {attribute or 'Ref'} of {resource.type} is not known here")
+        return attributes[attribute]
+
+    def _attributes(self, resource: Resource) -> dict[str, Any]:
+        if resource.path not in self._made:
+            if resource.type in MADE:
+                self._made[resource.path] = MADE[resource.type](resource, self._clients)
+            elif resource.type in PLAYED or resource.type in LEFT_OUT:
+                name = (
+                    resource.get(_NAMED_BY[resource.type]) if resource.type in _NAMED_BY else f"predue-{resource.name}"
+                )
+                arn = f"arn:aws:{resource.type.split('::')[1].lower()}:{REGION}:{ACCOUNT}:{name}"
+                # A topic's Ref is its ARN; all the others of these are referred to by name.
+                self._made[resource.path] = {"": arn if resource.type == "AWS::SNS::Topic" else name, "Arn": arn}
+            else:
+                raise TemplateError(f"{resource.path}: the stack on one machine does not know {resource.type}")
+        return self._made[resource.path]

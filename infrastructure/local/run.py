@@ -1,0 +1,227 @@
+"""A run: a portfolio through the deployed handlers over the stack on one machine, in virtual time."""
+
+import json
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from datetime import time as wall
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from moto import mock_aws
+
+from infrastructure.cost.bill import bill, per_million
+from infrastructure.local import outputs
+from infrastructure.local.fast_moto import fast_queries
+from infrastructure.local.portfolio import BorrowerRow, EventRow, Portfolio, Rejected, write_rejected
+from infrastructure.local.promises import Audit, Run, Terms, audit
+from infrastructure.local.report import write_report
+from infrastructure.local.stack import NEWS, Stack
+from infrastructure.local.summary import contacts_in, summarise
+from infrastructure.local.template import REGION
+from predue import book, news, zone
+from predue.aws import desks
+from predue.errors import BadNews
+from predue.policy import LOCAL_DAY, Policy, Rulebook, read_policy
+from predue.slot import instant_of
+
+Progress = Callable[[float, str], None]
+_LONGEST_SETTLING = timedelta(days=4)
+"""SMS receipts may come for 72 hours (facts of End User Messaging); then the run ends with what it knows."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a run is asked for; the days are local to each borrower and both included."""
+
+    first_day: date
+    last_day: date
+    out: Path
+    seed: int = 1
+    policy: Policy = Policy()
+    title: str = "Run"
+
+
+def run(portfolio: Portfolio, options: Options, progress: Progress = lambda _share, _what: None) -> dict[str, Any]:
+    """Run a portfolio, write every output file, and return the summary."""
+    began = time.monotonic(), time.process_time()
+    options.out.mkdir(parents=True, exist_ok=True)
+    policy = _bounded(options)
+    start, end = _span(portfolio.borrowers, policy, options)
+    rejected = list(portfolio.rejected)
+    with (
+        (options.out / "wire.jsonl").open("w", encoding="utf-8") as wire,
+        (options.out / "logs.jsonl").open("w", encoding="utf-8") as log,
+        _moto(),
+    ):
+        stack = Stack(
+            start, log=log, wire=wire, seed=options.seed, parameters={"InitialPolicy": policy.model_dump_json()}
+        )
+        with stack.feeding():
+            _load(portfolio, start, progress)
+        for row in portfolio.events:
+            if row.at < end:
+                stack.at(row.at, NEWS, lambda row=row: _apply(row, stack, rejected))  # type: ignore[misc]  # the default binds the row
+        _play(stack, start, end, progress)
+        found = outputs.records(stack.functions_environment()["TABLE_NAME"])
+        dead_letters = stack.dead_letters()
+    write_rejected(options.out / "rejected.csv", rejected)
+    contacts = [outputs.contact_line(record) for record in found]
+    outputs.write_lines(options.out / "contacts.jsonl", contacts)
+    outputs.write_lines(
+        options.out / "records.jsonl",
+        [line | {"inputs": dict(record.inputs)} for line, record in zip(contacts, found, strict=True)],
+    )
+    outputs.write_lines(options.out / "overdue.jsonl", stack.handed_over)
+    verdict = audit(
+        portfolio,
+        Run(options.first_day, options.last_day, start),
+        contacts,
+        _lines(options.out / "wire.jsonl"),
+        _terms(policy),
+    )
+    summary = _summary(contacts, stack, verdict, options, dead_letters, len(rejected))
+    summary["seconds"] = {
+        "wall": round(time.monotonic() - began[0], 1),
+        "cpu": round(time.process_time() - began[1], 1),
+    }
+    (options.out / "summary.json").write_text(json.dumps(summary, indent=2, default=str) + "\n", encoding="utf-8")
+    hours = policy.hours.start.hour, policy.hours.end.hour
+    write_report(
+        options.out / "report.html",
+        summary=summary,
+        contacts=contacts,
+        samples=outputs.samples(found, stack.carrier.samples),
+        title=options.title,
+        period=(options.first_day, options.last_day),
+        hours=hours,
+    )
+    return summary
+
+
+def _bounded(options: Options) -> Policy:
+    """The policy with the run's days, inside the days that it may name itself."""
+    policy = options.policy
+    first = max(filter(None, (policy.first_day, options.first_day)))
+    last = min(filter(None, (policy.last_day, options.last_day)))
+    return policy.model_copy(update={"first_day": first, "last_day": last})
+
+
+def _span(borrowers: list[BorrowerRow], policy: Policy, options: Options) -> tuple[datetime, datetime]:
+    """From the first local midnight of the first day, wherever a borrower may be, to the last one after the last day."""
+    rulebook = Rulebook(policy)
+    zones = {ZoneInfo("UTC")}
+    for row in borrowers:
+        pack = rulebook.rules(row.jurisdiction, options.first_day).pack
+        zones.update(zone.zones_of(zone.label(row.time_zone, row.jurisdiction), pack.zones))
+    start = min(instant_of(options.first_day, wall(), one) for one in zones)
+    return start, max(instant_of(options.last_day + timedelta(days=1), wall(), one) for one in zones)
+
+
+@contextmanager
+def _moto() -> Iterator[None]:
+    """moto in this process, with credentials that mean nothing anywhere."""
+    before = dict(os.environ)
+    os.environ.update(AWS_ACCESS_KEY_ID="local", AWS_SECRET_ACCESS_KEY="local", AWS_DEFAULT_REGION=REGION)
+    os.environ.pop("AWS_PROFILE", None)
+    try:
+        with mock_aws(), fast_queries():
+            yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+
+
+def _load(portfolio: Portfolio, start: datetime, progress: Progress) -> None:
+    """The files' rows, known from the first instant on."""
+    desk = desks.news()
+    profiles = {}
+    for number, row in enumerate(portfolio.borrowers):
+        fields = {name: getattr(row, name) for name in row.__slots__ if name != "borrower_id"}
+        profiles[row.borrower_id] = book.put_borrower(row.borrower_id, fields, desk)
+        progress(number / len(portfolio.borrowers) * 0.05, "borrowers")
+    for number, due in enumerate(portfolio.installments):
+        book.put_installment(due, profiles[due.borrower_id], start, desk)
+        progress(0.05 + number / len(portfolio.installments) * 0.05, "installments")
+
+
+def _apply(row: EventRow, stack: Stack, rejected: list[Rejected]) -> None:
+    """One happening, as the webhook will apply it."""
+    with stack.feeding():
+        try:
+            news.apply(row.body, stack.clock(), desks.news())
+        except BadNews as error:
+            rejected.append(Rejected("events.jsonl", row.line, str(error)))
+
+
+def _play(stack: Stack, start: datetime, end: datetime, progress: Progress) -> None:
+    """The whole period, then what the carriers still have to say."""
+
+    def show(now: datetime) -> None:
+        progress(0.1 + 0.88 * (now - start) / (end - start), f"{now:%Y-%m-%d}")
+
+    stack.run_until(end, show)
+    while not stack.quiet() and stack.clock() < end + _LONGEST_SETTLING:
+        stack.run_until(stack.clock() + timedelta(hours=1))
+    progress(0.99, "report")
+
+
+def _terms(policy: Policy) -> Terms:
+    """What the audit judges by, in its own words."""
+    caps = {(cap.per, cap.channel): cap.count for cap in policy.caps}
+    return Terms(
+        hours=(policy.hours.start, policy.hours.end),
+        per_day=caps.get((LOCAL_DAY, None), 10**6),
+        per_week=caps.get(("7 days", None), 10**6),
+        per_month=caps.get(("30 days", None), 10**6),
+        sms_per_week=caps.get(("7 days", "sms"), 10**6),
+        default_time=policy.default_time,
+        stages=tuple(setting.stage() for setting in policy.stages),
+    )
+
+
+def _summary(
+    contacts: list[dict[str, Any]],
+    stack: Stack,
+    verdict: Audit,
+    options: Options,
+    dead_letters: dict[str, int],
+    rejected: int,
+) -> dict[str, Any]:
+    summary = summarise(contacts)
+    log_bytes = (options.out / "logs.jsonl").stat().st_size
+    costs = bill(stack.meter, log_bytes)
+    coverage = verdict.coverage
+    return summary | {
+        "period": {"from": options.first_day.isoformat(), "to": options.last_day.isoformat(), "seed": options.seed},
+        "rejected_rows": rejected,
+        "dead_letters": dead_letters,
+        "handed_over": len({one["event_id"] for one in stack.handed_over}),
+        "aws": {
+            "calls": dict(sorted(stack.meter.calls.items())),
+            "units": dict(sorted(stack.meter.units.items())),
+            "invocations": dict(sorted(stack.meter.invocations.items())),
+            "news_calls": dict(sorted(stack.news_meter.calls.items())),
+        },
+        "cost_per_million_reminders": per_million(costs, contacts_in(summary)),
+        "promises": {
+            "checked": {str(number): one.checked for number, one in verdict.verdicts.items()},
+            "broken": [
+                {"promise": number, "detail": text} for number, one in verdict.verdicts.items() for text in one.broken
+            ],
+        },
+        "coverage": {
+            "planned_stages": coverage.planned,
+            "reminded": coverage.reminded,
+            "share": round(coverage.share, 4),
+            "by_outcome": dict(coverage.by_outcome),
+        },
+    }
+
+
+def _lines(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]

@@ -1,0 +1,88 @@
+"""Stands at the SDK's own wire: counts what the handlers call, answers in AWS's place, and takes time out of what is sent.
+
+It hangs on botocore's events of the one session that all adapters share, so the handlers run unchanged.
+"""
+
+import io
+import json
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import boto3
+from botocore.awsrequest import AWSPreparedRequest, AWSResponse
+
+from infrastructure.cost.meter import Meter
+
+Answer = Callable[[AWSPreparedRequest], AWSResponse | None]
+VISIBLE_AFTER = "visible_after"
+"""The message attribute in which a delay travels, since the stack and not the queue keeps the time."""
+
+
+class _Body(io.BytesIO):
+    """A response body as botocore reads it."""
+
+    def stream(self, *_: Any, **__: Any) -> Any:
+        yield self.read()
+
+
+def answer(
+    request: AWSPreparedRequest, status: int, body: dict[str, Any], headers: dict[str, str] | None = None
+) -> AWSResponse:
+    """A JSON answer to a request that never leaves the process."""
+    given = {"Content-Type": "application/json", **(headers or {})}
+    return AWSResponse(request.url, status, given, _Body(json.dumps(body).encode()))  # type: ignore[arg-type]  # botocore takes any raw stream
+
+
+class Wire:
+    """The hooks of one stack on a session; `sent` hears of every message queued, `scheduled` of every one-off schedule."""
+
+    def __init__(self, session: boto3.session.Session, meter: Meter) -> None:
+        self._events = session.events
+        self.meter = meter
+        self.sent: Callable[[str], None] = lambda _url: None
+        self.scheduled: Callable[[dict[str, Any]], None] = lambda _schedule: None
+        self._events.register("before-parameter-build", self._keep_parameters)
+        self._events.register("provide-client-params.sqs.SendMessageBatch", self._carry_delay)
+        self._events.register("after-call", self._after_call)
+
+    def play(self, service: str, operation: str, play: Answer) -> None:
+        """Answer an operation here instead of sending it; None lets it pass."""
+
+        def before_send(request: AWSPreparedRequest, **_: Any) -> AWSResponse | None:
+            return play(request)
+
+        self._events.register_first(f"before-send.{service}.{operation}", before_send)
+
+    @staticmethod
+    def _keep_parameters(params: dict[str, Any], context: dict[str, Any], **_: Any) -> None:
+        context["predue_parameters"] = params
+
+    @staticmethod
+    def _carry_delay(params: dict[str, Any], **_: Any) -> dict[str, Any]:
+        entries = []
+        for entry in params["Entries"]:
+            given = dict(entry)
+            delay = given.pop("DelaySeconds", 0)
+            if delay:
+                given["MessageAttributes"] = {VISIBLE_AFTER: {"DataType": "Number", "StringValue": str(delay)}}
+            entries.append(given)
+        return {**params, "Entries": entries}
+
+    def _after_call(self, parsed: dict[str, Any], model: Any, context: dict[str, Any], **_: Any) -> None:
+        params = context.get("predue_parameters", {})
+        service = model.service_model.service_name
+        failed = "Error" in parsed
+        self.meter.count(service, model.name, params, parsed)
+        if failed:
+            return
+        if (service, model.name) in (("sqs", "SendMessageBatch"), ("sqs", "SendMessage")):
+            self.sent(params["QueueUrl"])
+        elif (service, model.name) == ("scheduler", "CreateSchedule"):
+            self.scheduled(params)
+
+
+def delay_of(message: dict[str, Any]) -> timedelta:
+    """The delay that a received message carries."""
+    attribute = message.get("MessageAttributes", {}).get(VISIBLE_AFTER)
+    return timedelta(seconds=int(attribute["StringValue"])) if attribute else timedelta(0)

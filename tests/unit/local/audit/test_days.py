@@ -1,0 +1,115 @@
+from datetime import UTC, date, datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from infrastructure.local.audit.days import Days, Place, Terms, first_instant
+
+DAY = date(2026, 12, 10)
+
+
+def utc(text: str) -> datetime:
+    return datetime.fromisoformat(text).astimezone(UTC)
+
+
+def slot_of(place: Place, terms: Terms | None = None, day: date = DAY) -> datetime:
+    return Days(terms or Terms()).slot(place, day).at
+
+
+@pytest.mark.parametrize(
+    ("wish", "at"),
+    [
+        (None, "10:00"),
+        (time(12, 30), "12:30"),
+        (time(12, 31), "12:45"),
+        (time(6), "09:00"),
+        (time(19, 45), "19:45"),
+        (time(19, 46), "19:45"),
+        (time(20), "19:45"),
+        (time(23, 59), "19:45"),
+    ],
+)
+def test_the_slot_is_the_wish_rounded_up_and_moved_into_the_hours(wish: time | None, at: str) -> None:
+    assert slot_of(Place("America/New_York", "US", wish)) == utc(f"2026-12-10T{at}:00-05:00")
+
+
+def test_the_default_moves_into_the_hours_of_a_pack_too() -> None:
+    narrow = Terms(pack_hours={"US": (time(11), time(18, 50))})
+
+    assert slot_of(Place("America/New_York", "US-NY", None), narrow) == utc("2026-12-10T11:00:00-05:00")
+    assert slot_of(Place("America/New_York", "US-NY", time(19)), narrow) == utc("2026-12-10T18:45:00-05:00")
+
+
+def test_an_unknown_zone_takes_the_latest_slot_of_all_the_zones_of_its_country() -> None:
+    # China has Shanghai (UTC+8) and Urumqi (UTC+6): the hours shared are 11:00 to 20:00 in Shanghai.
+    assert slot_of(Place("", "CN", None)) == utc("2026-12-10T12:00:00+08:00")
+    assert slot_of(Place("Not/A_Zone", "CN", time(9)), Terms()) == utc("2026-12-10T11:00:00+08:00")
+    assert slot_of(Place("", "CN-31", time(19))) == utc("2026-12-10T19:45:00+08:00")
+
+
+def test_a_pack_may_name_the_zones_of_a_jurisdiction() -> None:
+    terms = Terms(pack_zones={"US-CA": ("America/Los_Angeles",)})
+
+    assert slot_of(Place("", "US-CA", None), terms) == utc("2026-12-10T10:00:00-08:00")
+
+
+def test_zones_without_a_common_hour_and_unknown_countries_have_no_reachable_slot() -> None:
+    days = Days(Terms(hours=(time(9), time(12))))
+
+    assert not days.slot(Place("", "US", None), DAY).reachable
+    assert not days.slot(Place("", "", None), DAY).reachable
+    assert days.fault(Place("", "ZZ", None), DAY, datetime(2026, 12, 10, 12, tzinfo=UTC)) == "no possible zone is known"
+
+
+@pytest.mark.parametrize(
+    ("zone", "day", "clock", "at"),
+    [
+        ("America/New_York", date(2026, 3, 8), time(2, 30), "2026-03-08T03:00:00-04:00"),
+        ("America/New_York", date(2026, 11, 1), time(1, 30), "2026-11-01T01:30:00-04:00"),
+        ("Africa/Cairo", date(2026, 4, 24), time(0), "2026-04-24T01:00:00+03:00"),
+        ("Australia/Lord_Howe", date(2026, 10, 4), time(2, 15), "2026-10-04T02:30:00+11:00"),
+    ],
+)
+def test_a_time_that_is_skipped_is_the_first_after_the_gap_and_one_that_comes_twice_the_first(
+    zone: str, day: date, clock: time, at: str
+) -> None:
+    assert first_instant(day, clock, ZoneInfo(zone)) == utc(at)
+
+
+def by_walking(day: date, clock: time, zone: ZoneInfo) -> datetime:
+    """Walk minute by minute from the day before until the wall clock has reached the time."""
+    moment = datetime.combine(day, time(), UTC) - timedelta(hours=15)
+    wall = datetime.combine(day, clock)
+    while moment.astimezone(zone).replace(tzinfo=None) < wall:
+        moment += timedelta(minutes=1)
+    return moment
+
+
+@given(
+    day=st.sampled_from(
+        [date(2026, 3, 8), date(2026, 11, 1), date(2026, 4, 24), date(2026, 10, 4), date(2026, 4, 5), DAY]
+    ),
+    clock=st.times().map(lambda t: t.replace(second=0, microsecond=0)),
+    zone=st.sampled_from(
+        ["America/New_York", "Africa/Cairo", "Australia/Lord_Howe", "Asia/Kathmandu", "Antarctica/Troll"]
+    ),
+)
+def test_the_first_instant_is_the_one_that_walking_finds(day: date, clock: time, zone: str) -> None:
+    assert first_instant(day, clock, ZoneInfo(zone)) == by_walking(day, clock, ZoneInfo(zone))
+
+
+@given(
+    zone=st.sampled_from(["", "America/New_York", "Asia/Kathmandu", "Pacific/Kiritimati", "Nowhere"]),
+    country=st.sampled_from(["US-CA", "CN", "NP", "FR", "AU"]),
+    wish=st.none() | st.times(),
+    day=st.dates(date(2026, 1, 1), date(2027, 12, 31)),
+)
+def test_every_reachable_slot_is_an_allowed_quarter_hour(zone: str, country: str, wish: time | None, day: date) -> None:
+    days, place = Days(Terms()), Place(zone, country, wish)
+    slot = days.slot(place, day)
+
+    if slot.reachable:
+        assert days.fault(place, day, slot.at) is None
+        assert slot.at.timestamp() % 900 == 0
