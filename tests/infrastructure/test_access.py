@@ -283,7 +283,7 @@ def test_the_unsubscribe_link_is_all_that_is_public(stack: Stack) -> None:
 def test_the_public_function_can_neither_send_nor_queue_nor_list_anything(stack: Stack) -> None:
     (function,) = {function for function, _, _ in stack.events("HttpApi")}
     actions = {action for s in permissions(role_of(function)) for action in s.actions}
-    assert {a.partition(":")[0] for a in actions} == {"dynamodb", "kms", "logs", "secretsmanager", "ssm", "xray"}
+    assert {a.partition(":")[0] for a in actions} == {"dynamodb", "kms", "logs", "secretsmanager", "xray"}
     assert {a for a in actions if a.startswith("dynamodb:")} == {"dynamodb:GetItem", *WRITES}
 
 

@@ -72,7 +72,9 @@ def test_a_queue_fed_function_that_fails_closed_raises_an_alarm(stack: Stack) ->
         for dimension in alarm.get("Dimensions")
         if dimension["Name"] == "service"
     }
-    for function, _, _ in stack.events("SQS"):
+    reading = [f for f, _, _ in stack.events("SQS") if "POLICY_PARAMETER" in f.get("Environment", "Variables")]
+    assert [function.name for function in reading] == ["DeliverSms", "DeliverEmail"]
+    for function in reading:
         variables = function.get("Environment", "Variables")
         namespace, service = variables["POWERTOOLS_METRICS_NAMESPACE"], variables["POWERTOOLS_SERVICE_NAME"]
         assert watched[service] == (namespace, 0, "GreaterThanThreshold"), function

@@ -5,13 +5,7 @@ import yaml
 
 from tests.infrastructure.stack import ROOT, Resource, Stack
 
-COMMON = {
-    "ENVIRONMENT",
-    "TABLE_NAME",
-    "POWERTOOLS_METRICS_NAMESPACE",
-    "POWERTOOLS_LOG_LEVEL",
-    "POWERTOOLS_SERVICE_NAME",
-}
+COMMON = {"TABLE_NAME", "POWERTOOLS_METRICS_NAMESPACE", "POWERTOOLS_LOG_LEVEL", "POWERTOOLS_SERVICE_NAME"}
 
 
 def test_a_functions_handler_is_a_file_of_its_own(function: Resource) -> None:

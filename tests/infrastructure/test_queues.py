@@ -92,8 +92,9 @@ def test_a_notification_that_cannot_reach_its_queue_is_kept(subscription: Resour
         assert dead_letters.type == "AWS::SQS::Queue"
 
 
-def test_provider_events_come_in_their_envelope_which_names_the_topic(subscription: Resource) -> None:
-    assert not subscription.get("RawMessageDelivery")
+def test_provider_events_come_as_their_provider_wrote_them(subscription: Resource) -> None:
+    if subscription.get("Protocol") == "sqs":
+        assert subscription.get("RawMessageDelivery") is True
 
 
 def test_provider_events_of_each_channel_reach_the_receipts_queue(stack: Stack) -> None:
