@@ -60,8 +60,7 @@ def put_installment(row: InstallmentRow, profile: Profile, at: datetime, desk: N
         grace_days=row.grace_days,
         changes=(),
         payments={"book": row.amount} if row.status == "paid" else {},
-        # A cancelled row says both at once; that the schedule counts as older lets a newer schedule revive it.
-        sequences={"due_date": 0, "amount": 0, "grace_days": 0, "scheduled": -1 if cancelled else 0}
+        sequences={"due_date": 0, "amount": 0, "grace_days": 0, "scheduled": 0}
         | ({"cancelled": 0} if cancelled else {}),
         cancelled=cancelled,
     )

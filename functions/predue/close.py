@@ -51,7 +51,10 @@ def close(shard: int, now: datetime, desk: CloseDesk) -> tuple[Tally, bool]:
     tally = Tally()
     for entry in desk.plans.overdue(shard):
         _hand_over(entry, now, desk, tally)
-    sweep = Sweep(RUN, shard, now, _moment, desk.plans, desk.news.rulebook, desk.time_left)
+    # Nothing is covered twice: the wait after the hours is longer than the index ever lags.
+    sweep = Sweep(
+        RUN, shard, now, _moment, desk.plans, desk.news.rulebook, desk.time_left, again=timedelta(0), by_time=False
+    )
 
     graces: set[int] = set()
 
@@ -83,7 +86,7 @@ def _page(task: Task, borrowers: dict[str, list[IndexEntry]], now: datetime, des
     )
     for borrower_id, entries in borrowers.items():
         brief = briefs.get(borrower_id)
-        if brief is None or keyed(brief.profile) != (task.place, task.wish):
+        if brief is None or keyed(brief.profile)[0] != task.place:
             continue
         keys = [
             StageKey(e.loan_id, e.installment_no, e.due_date, name)

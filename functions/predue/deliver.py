@@ -124,12 +124,13 @@ def _send(view: View, verdict: Verdict, action: Send, now: datetime, desk: Desk,
         return "failed"
     if desk.clock() - now > _STALE:
         return None
+    contact = replace(contact, text=message.text_version)
     ledger = view.ledger.pruned(now, MEMORY).with_settled(verdict.settled).with_contact(contact)
     desk.borrowers.write_ledger(ledger)
     answer = _call(view, action, contact, message, desk)
     if isinstance(answer, Refused):
         return _refused(view, contact, answer, desk, job)
-    desk.borrowers.write_record(_record(view, verdict, action, contact, message, answer))
+    desk.borrowers.write_record(_record(view, verdict, action, contact, answer))
     settle.record_known(view, verdict.settled, desk.borrowers, verdict.inputs)
     return "shadowed" if action.shadow else "sent" if isinstance(answer, Accepted) else "unknown"
 
@@ -185,14 +186,11 @@ def _call(view: View, action: Send, contact: Contact, message: Message, desk: De
     return desk.provider.send(envelope)
 
 
-def _record(
-    view: View, verdict: Verdict, action: Send, contact: Contact, message: Message, answer: Accepted | NoAnswer
-) -> Record:
+def _record(view: View, verdict: Verdict, action: Send, contact: Contact, answer: Accepted | NoAnswer) -> Record:
     """The record of a call that was accepted, or whose outcome nobody knows yet."""
     accepted = isinstance(answer, Accepted)
     record = settle.blank(view, contact.reminder_id, contact.at, contact.keys, verdict.inputs)
-    inputs = {**record.inputs, "address": view.profile.address_refs.get(contact.channel, "")}
-    record = replace(record, channel=contact.channel, text=message.text_version, inputs=inputs)
+    record = settle.called(record, view, contact)
     if action.shadow:
         return replace(record, outcome="suppressed", reason="shadow", attempts=contact.tries)
     said = "accepted" if isinstance(answer, Accepted) else f"no_answer:{answer.code}"

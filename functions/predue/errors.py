@@ -4,6 +4,7 @@ PredueError
 |-- Retryable                  the same work may succeed later
 |   |-- LedgerMoved            somebody else changed the borrower first: read again
 |   |-- StillCalling           another delivery holds the claim: leave the job for later
+|   |-- OutOfTime              the function ends soon: leave the rest for the next call
 |   |-- NotRecordedYet         a receipt came before our own record of the reminder
 |   `-- Unreachable            a service that we depend on did not answer
 |-- Unusable                   trying again cannot help: a person must look
@@ -36,6 +37,10 @@ class LedgerMoved(Retryable):
 
 class StillCalling(Retryable):
     """Another delivery claimed this contact and its lease still runs; after it the outcome is known or unknown."""
+
+
+class OutOfTime(Retryable):
+    """Too little of the function's time is left to begin another message; the queue brings it again."""
 
 
 class NotRecordedYet(Retryable):

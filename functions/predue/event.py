@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from datetime import date, time
 from decimal import Decimal
 from typing import Annotated, Any, Literal, Self
@@ -20,6 +21,10 @@ from pydantic import (
 from predue.errors import BadNews
 from predue.money import minor_units
 from predue.policy import Channel
+
+
+_HH_MM = re.compile(r"(?:[01]\d|2[0-3]):[0-5]\d", re.ASCII)
+_ISO_DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 
 
 def _id(value: str) -> str:
@@ -41,14 +46,36 @@ def _list(value: object) -> object:
 
 def _wall(value: object) -> object:
     """`HH:MM`, or empty for no wish."""
-    if not isinstance(value, str):
-        return value
-    return time.fromisoformat(value) if value else None
+    if value is None or value == "":
+        return None
+    if not isinstance(value, str) or not _HH_MM.fullmatch(value):
+        raise ValueError("a time is written HH:MM")
+    return time.fromisoformat(value)
+
+
+def _day(value: object) -> object:
+    """An ISO date, and no instant; within the years in which no sum of stages and graces leaves the calendar."""
+    if not isinstance(value, str) or not _ISO_DATE.fullmatch(value):
+        raise ValueError("a date is written YYYY-MM-DD")
+    if not "1970" <= value[:4] <= "2999":
+        raise ValueError("a date lies between 1970 and 2999")
+    return value
+
+
+def _currency(value: str) -> str:
+    """An ISO 4217 code."""
+    # Babel takes 47 ms to import, which functions that read no money need not pay.
+    from babel.numbers import list_currencies  # noqa: PLC0415
+
+    if value not in list_currencies():
+        raise ValueError("a currency is an ISO 4217 code")
+    return value
 
 
 Id = Annotated[str, Field(min_length=1, max_length=128), AfterValidator(_id)]
 Amount = Annotated[Decimal, BeforeValidator(_decimal), Field(gt=0)]
-Currency = Annotated[str, Field(pattern=r"^[A-Z]{3}$")]
+Currency = Annotated[str, Field(pattern=r"^[A-Z]{3}$"), AfterValidator(_currency)]
+Day = Annotated[date, BeforeValidator(_day)]
 Channels = Annotated[tuple[Channel, ...], BeforeValidator(_list)]
 
 
@@ -69,7 +96,7 @@ class InstallmentNews(_Body):
     """News about one installment."""
 
     loan_id: Id
-    installment_no: Annotated[int, Field(ge=1, le=10_000)]
+    installment_no: Annotated[int, Field(ge=1, lt=10**9)]
     borrower_id: Id | None = None
 
 
@@ -78,7 +105,7 @@ class Scheduled(InstallmentNews):
 
     type: Literal["installment.scheduled"]
     borrower_id: Id
-    due_date: date
+    due_date: Day
     amount: Amount
     currency: Currency
     grace_days: Annotated[int, Field(ge=0, le=365)] | None = None
@@ -93,7 +120,7 @@ class Rescheduled(InstallmentNews):
     """The installment is due on another date."""
 
     type: Literal["installment.rescheduled"]
-    due_date: date
+    due_date: Day
     amount: Amount | None = None
     grace_days: Annotated[int, Field(ge=0, le=365)] | None = None
 

@@ -32,7 +32,7 @@ class Mark(NamedTuple):
 class Contact:
     """One reserved right to contact.
 
-    `calling` from the claim on; what came of it stands in the reminder record. `refused` once the provider definitely refused,
+    `text` names the very words that the call carries. `calling` from the claim on; what came of it stands in the reminder record. `refused` once the provider definitely refused,
     which gives the cap slot back; `tries` then lists the refusals, and `again` tells that the same channel may be tried again.
     """
 
@@ -42,6 +42,7 @@ class Contact:
     keys: tuple[StageKey, ...]
     token: str
     reminder_id: str
+    text: str = ""
     state: Literal["calling", "refused"] = "calling"
     tries: tuple[Attempt, ...] = ()
     again: bool = False

@@ -22,6 +22,7 @@ from predue.money import minor_units
 from predue.policy import Rulebook
 from predue.ports import Addresses, Borrowers, Dues
 from predue.profile import Profile
+from predue.record import Outcome
 from predue.slot import day_over
 from predue.view import View
 
@@ -254,8 +255,7 @@ def _installment(event: InstallmentNews, body: dict[str, Any], at: datetime, des
     changed = _changed(due, event)
     if changed != due:
         changed = changed.noted(at)
-        if due.closed_by is None and changed.closed_by is not None:
-            _settle_planned(due, changed, at, desk)
+        _settle_planned(due, changed, at, desk)
         store_due(changed, profile, at, desk)
     if changed.moved_to is not None:
         _arrive(changed, profile, at, desk)
@@ -316,8 +316,10 @@ def _newer(due: Due, aspect: str, sequence: int) -> Due:
 
 
 def _recancelled(due: Due) -> Due:
-    """Cancelled if the newest cancellation is newer than the newest schedule."""
-    return replace(due, cancelled=due.sequences.get("cancelled", -1) > due.sequences.get("scheduled", -1))
+    """Cancelled unless the newest schedule is newer than the newest cancellation."""
+    if "cancelled" not in due.sequences:
+        return due
+    return replace(due, cancelled=due.sequences.get("cancelled", -1) >= due.sequences.get("scheduled", -1))
 
 
 def _restated(due: Due, event: ev.Scheduled) -> Due:
@@ -361,20 +363,25 @@ def _arrive(left: Due, profile: Profile, at: datetime, desk: NewsDesk) -> None:
 
 
 def _settle_planned(due: Due, changed: Due, at: datetime, desk: NewsDesk) -> None:
-    """Give planned stages whose slot has passed their outcome before the due leaves the index, where nobody would find them."""
+    """Give planned stages whose slot has passed their outcome before news takes them out of sight.
+
+    That concerns every stage of a due that closes, which leaves the index, and those that a shorter grace cuts off.
+    """
+    closes = due.closed_by is None and changed.closed_by is not None
+    if not closes and changed.grace_days >= due.grace_days:
+        return
     state = desk.borrowers.load(due.borrower_id, due.due_date)
     if state.profile is None:
         return
     view = View.of(state.profile, state.ledger, state.dues, desk.rulebook, at)
-    since = at.date() - _LOOK_BACK
-    closed_by = changed.closed_by
-    assert closed_by is not None, "called for a due that closes"
-    settled = [
-        settled_as(
-            view, (key,), at, *(("expired", "no_run") if at >= view.day_over(key.day()) else ("suppressed", closed_by))
-        )
-        for key, _ in view.unanswered(due, at, since)
-    ]
+    settled = []
+    for key, stage in view.unanswered(due, at, at.date() - _LOOK_BACK):
+        if closes or not changed.has_stage(stage):
+            over = at >= view.day_over(key.day())
+            outcome: Outcome = "expired" if over else "suppressed"
+            settled.append(
+                settled_as(view, (key,), at, outcome, "no_run" if over else changed.closed_by or "rescheduled")
+            )
     settle.settle(view, settled, at, desk.borrowers, {})
 
 

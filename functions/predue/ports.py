@@ -127,6 +127,7 @@ class IndexEntry(NamedTuple):
     loan_id: str
     installment_no: int
     due_date: date
+    wish: str = ""
 
 
 class Brief(NamedTuple):
@@ -139,11 +140,15 @@ class Brief(NamedTuple):
 class Plans(Protocol):
     """What planner and closing run read: the index, places and times in use, and their own checkpoints."""
 
-    def in_use(self) -> "InUse":
-        """The places, send times and graces of which there may be dues."""
+    def start(self, run: str, shard: int) -> "tuple[InUse, Checkpoint | None]":
+        """What is in use, and how far the run came on the shard: one read, strongly consistent."""
 
     def entries(self, due_date: date, shard: int, place: str, wish: str, after: str = "") -> Iterator[IndexEntry]:
-        """The open dues of a due date, shard, place and send time, sorted by borrower; only borrowers after `after`."""
+        """The open dues of a due date, shard, place and send time, sorted by borrower.
+
+        An empty `wish` means every send time; they come sorted by time, then borrower. `after` is `wish#borrower`, and only
+        what sorts after that borrower is given.
+        """
 
     def overdue(self, shard: int) -> Iterator[IndexEntry]:
         """The open dues that were already past their window when they became known."""
@@ -153,9 +158,6 @@ class Plans(Protocol):
 
     def records_of(self, pairs: Sequence[tuple[str, str]]) -> set[str]:
         """Which of the (borrower, reminder) pairs have a record: their reminder ids."""
-
-    def checkpoint(self, run: str, shard: int) -> "Checkpoint | None":
-        """How far a run came on a shard."""
 
     def save_checkpoint(self, run: str, shard: int, checkpoint: "Checkpoint") -> None:
         """Note how far a run came; never moves back."""

@@ -62,8 +62,14 @@ def _record(view: View, settled: Settled, inputs: Mapping[str, Any]) -> Record:
 def unknown(view: View, contact: Contact, inputs: Mapping[str, Any]) -> Record:
     """The record of a claim whose call may or may not have been made: it keeps its cap slot and is never called again."""
     attempt = Attempt(contact.at, contact.channel, "no_answer:interrupted")
-    record = blank(view, contact.reminder_id, contact.at, contact.keys, inputs)
-    return replace(record, channel=contact.channel, attempts=(*contact.tries, attempt))
+    record = called(blank(view, contact.reminder_id, contact.at, contact.keys, inputs), view, contact)
+    return replace(record, attempts=(*contact.tries, attempt))
+
+
+def called(record: Record, view: View, contact: Contact) -> Record:
+    """A record with what a claim says of its call; the contact point stands there as its keyed hash only."""
+    address = view.profile.address_refs.get(contact.channel, "")
+    return replace(record, channel=contact.channel, text=contact.text, inputs={**record.inputs, "address": address})
 
 
 def suppress_address(

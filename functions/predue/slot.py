@@ -7,6 +7,7 @@ instant does, where clocks jump.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
@@ -40,6 +41,7 @@ class Window:
     end: datetime
 
 
+@lru_cache(maxsize=1 << 14)
 def instant_of(day: date, wall: time, zone: ZoneInfo) -> datetime:
     """The UTC instant of a wall time: the first of two where clocks go back, the first existing minute where it is skipped."""
     naive = datetime.combine(day, wall)

@@ -22,6 +22,9 @@ from predue.slot import QUARTER, Hours
 LOOK_BACK = timedelta(days=3)
 """How far a run reaches back when earlier ones were missed."""
 
+ANY_TIME = ""
+"""Stands for all send times of a place."""
+
 PAGE = 50
 """Borrowers looked at together: DynamoDB reads at most 100 items a batch, and each borrower has two."""
 
@@ -39,7 +42,10 @@ class Task(NamedTuple):
 
 @dataclass(frozen=True)
 class Sweep:
-    """One run over one shard up to `target`; `moment` says when a place and time is due on a day."""
+    """One run over one shard up to `target`; `moment` says when a place and time is due on a day.
+
+    `again` is how much of what was covered is covered once more. `by_time` False takes the send times of a place together.
+    """
 
     run: str
     shard: int
@@ -48,6 +54,8 @@ class Sweep:
     plans: Plans
     rulebook: Rulebook
     time_left: Callable[[], float]
+    again: timedelta = QUARTER
+    by_time: bool = True
     enough: float = 20.0
 
     def through(
@@ -57,15 +65,15 @@ class Sweep:
 
         `offsets` gives the days from due date to task day that matter. Memory holds one page of borrowers.
         """
-        in_use = self.plans.in_use()
-        checkpoint = self.plans.checkpoint(self.run, self.shard) or Checkpoint(self.target - timedelta(days=1))
-        after = max(checkpoint.covered - QUARTER, self.target - LOOK_BACK)
+        in_use, found = self.plans.start(self.run, self.shard)
+        checkpoint = found or Checkpoint(self.target - timedelta(days=1))
+        after = max(checkpoint.covered - self.again, self.target - LOOK_BACK)
         tasks = self.tasks(in_use, after)
         resume = _Position.read(checkpoint.position) if checkpoint.target == self.target else None
         for task in tasks:
             if resume and task < resume.task:
                 continue
-            start = resume.borrower if resume and task == resume.task else ""
+            start = resume.last if resume and task == resume.task else ""
             for borrowers in self._pages(task, offsets(in_use), start):
                 if self.time_left() < self.enough:
                     position = _Position(task, start).text()
@@ -74,21 +82,23 @@ class Sweep:
                     )
                     return False
                 page(task, borrowers)
-                start = max(borrowers)
+                last = next(reversed(borrowers.values()))[-1]
+                start = f"{last.wish}#{last.borrower_id}"
         if tasks:
             self.plans.save_checkpoint(self.run, self.shard, Checkpoint(self.target))
         return True
 
     def tasks(self, in_use: InUse, after: datetime) -> list[Task]:
-        """The tasks whose moment lies at or after `after` and up to the target, in order."""
+        """The tasks whose moment lies after `after` and up to the target, in order."""
+        pairs = in_use.pairs if self.by_time else {(place, ANY_TIME) for place, _ in in_use.pairs}
         found = set()
         for day in _days(after, self.target):
             for rules in self.rulebook.every(day):
-                for place, wish in in_use.pairs:
+                for place, wish in pairs:
                     zones = zone.zones_of(place, rules.pack.zones)
-                    wished = rules.policy.default_time if wish == NO_WISH else time.fromisoformat(wish)
+                    wished = rules.policy.default_time if wish in (NO_WISH, ANY_TIME) else time.fromisoformat(wish)
                     at = self.moment(day, wished, rules.hours, zones)
-                    if after <= at <= self.target:
+                    if after < at <= self.target:
                         found.add(Task(at, place, wish, day))
         return sorted(found)
 
@@ -97,9 +107,8 @@ class Sweep:
         dates = sorted({task.day - timedelta(days=offset) for offset in offsets})
         streams = [self.plans.entries(due_date, self.shard, task.place, task.wish, after) for due_date in dates]
         page: dict[str, list[IndexEntry]] = {}
-        for borrower, entries in groupby(
-            heapq.merge(*streams, key=lambda entry: entry.borrower_id), key=lambda entry: entry.borrower_id
-        ):
+        merged = heapq.merge(*streams, key=lambda entry: (entry.wish, entry.borrower_id))
+        for borrower, entries in groupby(merged, key=lambda entry: entry.borrower_id):
             page[borrower] = list(entries)
             if len(page) == PAGE:
                 yield page
@@ -109,22 +118,22 @@ class Sweep:
 
 
 class _Position(NamedTuple):
-    """Where a run stopped: the task, and the last borrower whose page is done."""
+    """Where a run stopped: the task, and the last send time and borrower whose page is done."""
 
     task: Task
-    borrower: str
+    last: str
 
     def text(self) -> str:
         return json.dumps(
-            [instant.to_text(self.task.at), self.task.place, self.task.wish, self.task.day.isoformat(), self.borrower]
+            [instant.to_text(self.task.at), self.task.place, self.task.wish, self.task.day.isoformat(), self.last]
         )
 
     @classmethod
     def read(cls, text: str) -> "_Position | None":
         if not text:
             return None
-        at, place, wish, day, borrower = json.loads(text)
-        return cls(Task(instant.from_text(at), place, wish, date.fromisoformat(day)), borrower)
+        at, place, wish, day, last = json.loads(text)
+        return cls(Task(instant.from_text(at), place, wish, date.fromisoformat(day)), last)
 
 
 def _days(after: datetime, until: datetime) -> Iterator[date]:

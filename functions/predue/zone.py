@@ -11,10 +11,15 @@ UNKNOWN = "*"
 def zone(name: str) -> ZoneInfo | None:
     """The IANA time zone of that name, or None if there is none."""
     try:
-        return ZoneInfo(name) if name else None
+        return ZoneInfo(name) if name in _names() else None
     except (ZoneInfoNotFoundError, ValueError, OSError):
-        # OSError: a name such as "America" is a folder of the database, and a very long one no file name at all.
         return None
+
+
+@lru_cache(maxsize=1)
+def _names() -> frozenset[str]:
+    """The IANA names that tzdata lists; a machine's own database may hold files that are no zones of IANA's."""
+    return frozenset((resources.files("tzdata") / "zones").read_text(encoding="utf-8").split())
 
 
 @lru_cache(maxsize=1)

@@ -14,7 +14,7 @@ from typing import Any, TextIO
 
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 
-from infrastructure.local.wire import answer
+from infrastructure.local.wire import answer, json_body
 from predue import instant
 
 _SAMPLES = 500
@@ -45,7 +45,7 @@ class Carrier:
 
     def send_text_message(self, request: AWSPreparedRequest) -> AWSResponse:
         """Answer `SendTextMessage` (JSON protocol of pinpoint-sms-voice-v2)."""
-        body = _json(request)
+        body = json_body(request)
         reminder, number = body["Context"]["reminder_id"], body["DestinationPhoneNumber"]
         fate = self._draw("number", number)
         if fate < self.odds.bad_number:
@@ -74,7 +74,7 @@ class Carrier:
 
     def send_email(self, request: AWSPreparedRequest) -> AWSResponse:
         """Answer `SendEmail` (REST JSON protocol of sesv2)."""
-        body = _json(request)
+        body = json_body(request)
         reminder = next(tag["Value"] for tag in body["EmailTags"] if tag["Name"] == "reminder_id")
         to = body["Destination"]["ToAddresses"][0]
         content = body["Content"]["Simple"]
@@ -155,8 +155,3 @@ class Carrier:
                 "body": body,
             }
             self.samples.append(sample | {"html": html, "at": instant.to_text(self.clock())})
-
-
-def _json(request: AWSPreparedRequest) -> Any:
-    body = request.body
-    return json.loads(body.decode() if isinstance(body, bytes) else str(body))

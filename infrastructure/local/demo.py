@@ -136,7 +136,7 @@ def _borrower(book: _Book, number: int) -> Row:
         "jurisdiction": place.jurisdiction,
         "channels": channels,
         "consent": consent[book.one_of(_CONSENTS)],
-        "preferred_time": rng.choice(["", "", "", "", "09:00", "11:20", "12:30", "17:45", "19:15"]),
+        "preferred_time": rng.choice(["", "", "", "", "", "", "09:00", "11:20", "18:45", "18:45"]),
     }
     if rng.random() < _FEW:
         broken = rng.choice(["phone", "email"])

@@ -87,10 +87,17 @@ def fast_queries() -> Iterator[None]:
         candidates.note(self.get_table(table_name), item.attrs)
         return item
 
-    Table.all_items, Table.put_item, Table.query = all_items, put_item, query
-    DynamoDBBackend.update_item = update_item
+    replaced: dict[tuple[Any, str], Any] = {
+        (Table, "all_items"): all_items,
+        (Table, "put_item"): put_item,
+        (Table, "query"): query,
+    }
+    replaced[DynamoDBBackend, "update_item"] = update_item
+    before = {(owner, name): getattr(owner, name) for owner, name in replaced}
     try:
+        for (owner, name), function in replaced.items():
+            setattr(owner, name, function)
         yield
     finally:
-        Table.all_items, Table.put_item, Table.query = _all_items, _put_item, _query
-        DynamoDBBackend.update_item = _update_item
+        for (owner, name), function in before.items():
+            setattr(owner, name, function)

@@ -80,7 +80,11 @@ def samples(found: Sequence[Record], kept: Sequence[dict[str, Any]]) -> list[dic
             continue
         locale, _, stage = record.text.partition("@")[0].split("/")
         size = measure(sample["body"])
-        more = {"locale": locale, "stage": most_urgent(record.keys).stage, "local_time": record.local_time}
+        more: dict[str, Any] = {
+            "locale": locale,
+            "stage": most_urgent(record.keys).stage,
+            "local_time": record.local_time,
+        }
         if sample["channel"] == "sms":
             more |= {"segments": size.segments, "encoding": size.encoding}
         chosen.setdefault((sample["channel"], locale, stage, str(len(record.keys) > 1)), sample | more)

@@ -27,7 +27,7 @@ from infrastructure.local.clock import VirtualClock
 from infrastructure.local.resources import Resources
 from infrastructure.local.schedule import fires
 from infrastructure.local.template import ACCOUNT, REGION, Resource, TemplateError, TemplateFile
-from infrastructure.local.wire import Wire, answer, delay_of
+from infrastructure.local.wire import Wire, answer, delay_of, json_body
 from predue.aws import clients, desks
 from predue.aws import clock as predue_clock
 
@@ -150,18 +150,21 @@ class Stack:
             elif resource.type == "AWS::SNS::Subscription":
                 self.topics.setdefault(resource.get("TopicArn"), []).append(resource.get("Endpoint"))
         queues = {self._resources.physical(one, "Arn"): one for one in everything if one.type == "AWS::SQS::Queue"}
-        self._carrier_topics = {channel: self._topic(everything, channel) for channel in ("sms", "email")}
+        self._destinations = {channel: self._destination(everything, channel) for channel in ("sms", "email")}
         for resource in everything:
             if resource.type == "AWS::Serverless::Function":
                 self._deploy_function(resource, queues)
 
-    def _topic(self, everything: list[Resource], channel: str) -> str:
-        """The topic to which a channel's provider publishes, by its configuration set."""
+    @staticmethod
+    def _destination(everything: list[Resource], channel: str) -> tuple[str, set[str]]:
+        """The topic to which a channel's provider publishes, and the types of events that it asks for, in lower case."""
         for resource in everything:
             if channel == "sms" and resource.type == "AWS::SMSVOICE::ConfigurationSet":
-                return str(resource.get("EventDestinations")[0]["SnsDestination"]["TopicArn"])
+                wanted = resource.get("EventDestinations")[0]
+                return wanted["SnsDestination"]["TopicArn"], {kind.lower() for kind in wanted["MatchingEventTypes"]}
             if channel == "email" and resource.type == "AWS::SES::ConfigurationSetEventDestination":
-                return str(resource.get("EventDestination", "SnsDestination", "TopicARN"))
+                wanted = resource.get("EventDestination")
+                return wanted["SnsDestination"]["TopicARN"], {kind.lower() for kind in wanted["MatchingEventTypes"]}
         raise TemplateError(f"no configuration set says where the events of {channel} go")
 
     def _deploy_function(self, resource: Resource, queues: Mapping[str, Resource]) -> None:
@@ -267,7 +270,7 @@ class Stack:
     def _invoke_later(self, request: AWSPreparedRequest) -> AWSResponse:
         """Play Lambda's asynchronous invocation."""
         name = request.url.split("/functions/")[1].split("/")[0]
-        event = json.loads(request.body or b"{}")
+        event = json_body(request)
         self.at(self.clock(), SCHEDULE, lambda: self.invoke(self.functions[name], event))
         return answer(request, 202, {})
 
@@ -328,7 +331,7 @@ class Stack:
         """Call the function with batches of visible messages until none is left."""
         source, inbox = self.sources[url], self._inbox[url]
         while inbox and inbox[0].visible_at <= self.clock():
-            batch = []
+            batch: list[Message] = []
             while inbox and inbox[0].visible_at <= self.clock() and len(batch) < source.batch_size:
                 batch.append(heapq.heappop(inbox))
             self._deliver(url, source, batch)
@@ -398,18 +401,21 @@ class Stack:
         clients.client("sqs").send_message(QueueUrl=self.queue_arns[queue_arn], MessageBody=body)
 
     def _publish_later(self, wait: timedelta, channel: str, event: dict[str, Any]) -> None:
-        """Publish a provider's event on its topic, which puts it into the queues subscribed to it."""
+        """Publish a provider's event on its topic, which puts it into the queues subscribed to it, if its type is asked for."""
+        topic, types = self._destinations[channel]
+        if event["eventType"].replace(" ", "").lower() not in types:
+            return
         body = json.dumps(event)
 
         def publish() -> None:
-            for queue_arn in self.topics[self._carrier_topics[channel]]:
+            for queue_arn in self.topics[topic]:
                 self._put(queue_arn, body)
 
         self.at(self.clock() + wait, EVENT, publish)
 
     def _heard(self, request: AWSPreparedRequest) -> None:
         """Note what goes onto the application's bus, and let it pass."""
-        self.handed_over += [json.loads(entry["Detail"]) for entry in json.loads(request.body or b"{}")["Entries"]]
+        self.handed_over += [json.loads(entry["Detail"]) for entry in json_body(request)["Entries"]]
 
     def quiet(self) -> bool:
         """Whether nothing is left to happen but the schedules that recur."""

@@ -39,7 +39,7 @@ def _intrinsic(loader: _Loader, suffix: str, node: yaml.Node) -> Any:
     return {suffix if suffix in ("Ref", "Condition") else f"Fn::{suffix}": value}
 
 
-_Loader.add_multi_constructor("!", _intrinsic)  # type: ignore[no-untyped-call]  # types-PyYAML leaves it untyped
+_Loader.add_multi_constructor("!", _intrinsic)
 
 
 @dataclass

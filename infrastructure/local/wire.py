@@ -7,7 +7,7 @@ import io
 import json
 from collections.abc import Callable
 from datetime import timedelta
-from typing import Any
+from typing import Any, cast
 
 import boto3
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
@@ -15,6 +15,8 @@ from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from infrastructure.cost.meter import Meter
 
 Answer = Callable[[AWSPreparedRequest], AWSResponse | None]
+Hook = Callable[..., None]
+"""What botocore's stubs say of a handler, though some of its events take an answer."""
 VISIBLE_AFTER = "visible_after"
 """The message attribute in which a delay travels, since the stack and not the queue keeps the time."""
 
@@ -43,7 +45,7 @@ class Wire:
         self.sent: Callable[[str], None] = lambda _url: None
         self.scheduled: Callable[[dict[str, Any]], None] = lambda _schedule: None
         self._events.register("before-parameter-build", self._keep_parameters)
-        self._events.register("provide-client-params.sqs.SendMessageBatch", self._carry_delay)
+        self._events.register("provide-client-params.sqs.SendMessageBatch", cast("Hook", self._carry_delay))
         self._events.register("after-call", self._after_call)
 
     def play(self, service: str, operation: str, play: Answer) -> None:
@@ -52,7 +54,7 @@ class Wire:
         def before_send(request: AWSPreparedRequest, **_: Any) -> AWSResponse | None:
             return play(request)
 
-        self._events.register_first(f"before-send.{service}.{operation}", before_send)
+        self._events.register_first(f"before-send.{service}.{operation}", cast("Hook", before_send))
 
     @staticmethod
     def _keep_parameters(params: dict[str, Any], context: dict[str, Any], **_: Any) -> None:
@@ -80,6 +82,12 @@ class Wire:
             self.sent(params["QueueUrl"])
         elif (service, model.name) == ("scheduler", "CreateSchedule"):
             self.scheduled(params)
+
+
+def json_body(request: AWSPreparedRequest) -> Any:
+    """The JSON body of a request."""
+    body = request.body
+    return json.loads(body) if isinstance(body, str | bytes | bytearray) and body else {}
 
 
 def delay_of(message: dict[str, Any]) -> timedelta:

@@ -9,8 +9,13 @@ from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from predue.aws import desks
 from predue.aws.telemetry import count, failures, logger
 from predue.deliver import deliver
+from predue.errors import OutOfTime
 from predue.job import Job
 from predue.ports import Provider
+
+
+_ENOUGH_MS = 14_000
+"""What a message may need: a provider's slowest answer takes 13 seconds, and one that is cut off stays unknown."""
 
 
 def each(event: dict[str, Any], context: Any, handle: Callable[[str], None]) -> Any:
@@ -18,6 +23,8 @@ def each(event: dict[str, Any], context: Any, handle: Callable[[str], None]) -> 
 
     def one(record: SQSRecord) -> None:
         with failures("a message failed"):
+            if context.get_remaining_time_in_millis() < _ENOUGH_MS:
+                raise OutOfTime("too little time is left to begin another message")
             handle(record.body)
 
     processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)

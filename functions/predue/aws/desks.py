@@ -25,7 +25,7 @@ def table() -> Table:
 
 def plans() -> TablePlans:
     """The table as planner and closing run read it."""
-    return TablePlans(env("TABLE_NAME"), env("DUE_INDEX"), table())
+    return TablePlans(env("TABLE_NAME"), env("DUE_INDEX"))
 
 
 def queue_urls() -> dict[str, str]:

@@ -135,6 +135,8 @@ def _contact_item(contact: Contact) -> Item:
         "n": contact.token,
         "i": contact.reminder_id,
     }
+    if contact.text:
+        item["v"] = contact.text
     if contact.tries:
         item["a"] = _attempts(contact.tries)
     if contact.state == "refused":
@@ -150,6 +152,7 @@ def _read_contact(item: Item) -> Contact:
         keys=_read_keys(item["k"]),
         token=item["n"],
         reminder_id=item["i"],
+        text=item.get("v", ""),
         state="refused" if "x" in item else "calling",
         tries=_read_attempts(item.get("a", [])),
         again=item.get("x") == "again",

@@ -7,7 +7,7 @@ from typing import Any
 from predue import instant
 from predue.aws import items
 from predue.aws.clients import client, translated
-from predue.aws.table import Table
+from predue.aws.table import IN_USE
 from predue.errors import LedgerMoved, Unreachable
 from predue.ledger import Ledger
 from predue.ports import Brief, Checkpoint, IndexEntry, InUse
@@ -21,21 +21,22 @@ _ROUNDS = 8
 class TablePlans:
     """Implements the port Plans over one table and its index."""
 
-    def __init__(self, name: str, index: str, table: Table) -> None:
+    def __init__(self, name: str, index: str) -> None:
         self._name = name
         self._index = index
-        self._table = table
 
-    def in_use(self) -> InUse:
+    def start(self, run: str, shard: int) -> tuple[InUse, Checkpoint | None]:
         """See Plans."""
-        return self._table.in_use()
+        found = {item["pk"]: item for item in self._batch([IN_USE, (f"P#{run}", f"P#{shard}")], consistent=True)}
+        checkpoint = found.get(f"P#{run}")
+        return _in_use(found.get(IN_USE[0], {})), _checkpoint(checkpoint) if checkpoint else None
 
     def entries(self, due_date: date, shard: int, place: str, wish: str, after: str = "") -> Iterator[IndexEntry]:
         """See Plans."""
-        prefix = f"{place}#{wish}#"
-        # "$" sorts right after "#": past every due of the borrower `after`, and past the last borrower of the prefix.
-        first = f"{prefix}{after}$" if after else prefix
-        return self._walk(f"{due_date.isoformat()}#{shard}", first, f"{place}#{wish}$")
+        # "$" sorts right after "#": past every due of the borrower `after`, and past the last entry of the place or time.
+        prefix = f"{place}#{wish}" if wish else place
+        first = f"{place}#{after}$" if after else f"{prefix}#"
+        return self._walk(f"{due_date.isoformat()}#{shard}", first, f"{prefix}$")
 
     def overdue(self, shard: int) -> Iterator[IndexEntry]:
         """See Plans."""
@@ -52,18 +53,22 @@ class TablePlans:
             with translated("index"):
                 page = client("dynamodb").query(**request)
             for item in page["Items"]:
-                _, _, borrower_id, loan_id, installment_no, due_date = item["slot_key"]["S"].split("#")
-                yield IndexEntry(borrower_id, loan_id, int(installment_no), date.fromisoformat(due_date))
+                _, wish, borrower_id, loan_id, installment_no, due_date = item["slot_key"]["S"].split("#")
+                yield IndexEntry(borrower_id, loan_id, int(installment_no), date.fromisoformat(due_date), wish)
             if "LastEvaluatedKey" not in page:
                 return
             request["ExclusiveStartKey"] = page["LastEvaluatedKey"]
 
-    def _batch(self, keys: Sequence[tuple[str, str]], projection: str = "") -> Iterator[items.Item]:
-        """Items by key, eventually consistent, in batches; keys that DynamoDB left over are asked for again."""
+    def _batch(
+        self, keys: Sequence[tuple[str, str]], projection: str = "", *, consistent: bool = False
+    ) -> Iterator[items.Item]:
+        """Items by key, in batches; keys that DynamoDB left over are asked for again."""
         for start in range(0, len(keys), _BATCH):
             request: dict[str, Any] = {
                 "Keys": [items.wire({"pk": pk, "sk": sk}) for pk, sk in keys[start : start + _BATCH]]
             }
+            if consistent:
+                request["ConsistentRead"] = True
             if projection:
                 request["ProjectionExpression"] = projection
             left: dict[str, Any] = {self._name: request}
@@ -99,14 +104,6 @@ class TablePlans:
         keys = sorted({(items.borrower_pk(borrower_id), f"R#{reminder}") for borrower_id, reminder in pairs})
         return {item["sk"][2:] for item in self._batch(keys, "pk, sk")}
 
-    def checkpoint(self, run: str, shard: int) -> Checkpoint | None:
-        """See Plans."""
-        found = next(iter(self._batch([(f"P#{run}", f"P#{shard}")])), None)
-        if found is None:
-            return None
-        target = instant.from_ms(int(found["target"])) if "target" in found else None
-        return Checkpoint(instant.from_ms(int(found["covered"])), target, found.get("position", ""))
-
     def save_checkpoint(self, run: str, shard: int, checkpoint: Checkpoint) -> None:
         """See Plans."""
         item = {
@@ -126,3 +123,15 @@ class TablePlans:
                 )
         except LedgerMoved:
             return  # a later run came further
+
+
+def _in_use(item: items.Item) -> InUse:
+    pairs = (pair.rsplit("#", 1) for pair in item.get("pairs", ()))
+    return InUse(
+        frozenset((place, wish) for place, wish in pairs), frozenset(int(days) for days in item.get("graces", ()))
+    )
+
+
+def _checkpoint(item: items.Item) -> Checkpoint:
+    target = instant.from_ms(int(item["target"])) if "target" in item else None
+    return Checkpoint(instant.from_ms(int(item["covered"])), target, item.get("position", ""))

@@ -16,7 +16,7 @@ from predue.aws.clients import client, code_of, translated
 from predue.due import Due
 from predue.errors import LedgerMoved
 from predue.ledger import Ledger
-from predue.ports import InUse, State
+from predue.ports import State
 from predue.profile import Profile
 from predue.record import Record
 
@@ -24,6 +24,10 @@ _KEEP_EVENTS = timedelta(days=90)
 _KEEP_ASIDE = timedelta(days=180)
 _KEEP_DUES = timedelta(days=60)
 """A due goes some weeks after its window, when nothing about it can be decided any more."""
+
+
+IN_USE = ("U#in_use", "U")
+"""The key of the item that holds the places, send times and graces in use."""
 
 
 def shard_of(borrower_id: str, shards: int) -> int:
@@ -224,16 +228,10 @@ class Table:
         with translated("places in use"):
             client("dynamodb").update_item(
                 TableName=self._name,
-                Key=items.wire({"pk": "U#in_use", "sk": "U"}),
+                Key=items.wire(dict(zip(("pk", "sk"), IN_USE, strict=True))),
                 UpdateExpression="ADD pairs :pair, graces :grace",
                 ExpressionAttributeValues={":pair": {"SS": [f"{place}#{wish}"]}, ":grace": {"NS": [str(grace_days)]}},
             )
-
-    def in_use(self) -> InUse:
-        """See Plans."""
-        item = self._get("U#in_use", "U") or {}
-        pairs = frozenset(tuple(pair.rsplit("#", 1)) for pair in item.get("pairs", ()))
-        return InUse(pairs, frozenset(int(grace) for grace in item.get("graces", ())))
 
     def applied(self, event: str) -> str | None:
         """See Dues."""

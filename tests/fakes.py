@@ -1,0 +1,367 @@
+"""The ports in memory: the same conditions as the table's adapters, and a note of everything that was done."""
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime
+from typing import Any, NamedTuple
+
+from predue.due import Due
+from predue.errors import LedgerMoved
+from predue.job import Job
+from predue.ledger import Ledger
+from predue.ports import (
+    Accepted,
+    Brief,
+    Checkpoint,
+    Envelope,
+    IndexEntry,
+    InUse,
+    NoAnswer,
+    Refused,
+    State,
+)
+from predue.profile import Profile
+from predue.record import Record
+
+Answer = Accepted | Refused | NoAnswer
+Step = Callable[[str], None]
+
+WRITES = {
+    *("write_ledger", "settle_record", "write_record", "suppress", "link", "save_checkpoint", "name_borrower"),
+    *(
+        "write_profile",
+        "point",
+        "write_due",
+        "bump",
+        "use",
+        "mark_applied",
+        "keep_aside",
+        "drop_aside",
+        "write_consent",
+    ),
+}
+"""The calls of the store that change it."""
+
+
+def _silent(_call: str) -> None:
+    """Nothing happens between two calls."""
+
+
+class DueKey(NamedTuple):
+    """Where a due lies inside a borrower's partition, in the order of the table's sort key."""
+
+    due_date: date
+    loan_id: str
+    installment_no: int
+
+
+class Store:
+    """The table in memory: Borrowers, Dues, Addresses and Plans.
+
+    `before` is called with the name of each call before it takes effect; an exception from it is a crash at that point.
+    `answers_lost` makes every ledger write arrive twice, as when the SDK repeats one whose answer was lost.
+    """
+
+    def __init__(self, before: Step = _silent) -> None:
+        self.before = before
+        self.calls: list[str] = []
+        self.answers_lost = False
+        self.profiles: dict[str, Profile] = {}
+        self.ledgers: dict[str, tuple[Ledger, object]] = {}
+        self.dues: dict[str, dict[DueKey, Due]] = {}
+        self.index: dict[tuple[str, DueKey], tuple[str, str, IndexEntry]] = {}
+        self.records: dict[tuple[str, str], Record] = {}
+        self.pointers: dict[tuple[str, int], tuple[str, date]] = {}
+        self.events: dict[str, str] = {}
+        self.aside: dict[str, dict[str, str]] = {}
+        self.consents: dict[tuple[str, int, str], dict[str, Any]] = {}
+        self.names: dict[str, str] = {}
+        self.bad: dict[str, str] = {}
+        self.links: dict[str, set[str]] = {}
+        self.places: set[tuple[str, str]] = set()
+        self.graces: set[int] = set()
+        self.checkpoints: dict[tuple[str, int], Checkpoint] = {}
+
+    def _step(self, call: str) -> None:
+        self.before(call)
+        self.calls.append(call)
+
+    # Borrowers
+
+    def _ledger(self, borrower_id: str) -> Ledger:
+        return self.ledgers.get(borrower_id, (Ledger(borrower_id), None))[0]
+
+    def _dues(self, borrower_id: str) -> list[tuple[DueKey, Due]]:
+        return sorted(self.dues.get(borrower_id, {}).items(), key=lambda item: item[0])
+
+    def load(self, borrower_id: str, until: date) -> State:
+        self._step("load")
+        dues = tuple(due for key, due in self._dues(borrower_id) if key.due_date <= until)
+        return State(self.profiles.get(borrower_id), self._ledger(borrower_id), dues)
+
+    def ledger(self, borrower_id: str) -> Ledger:
+        self._step("ledger")
+        return self._ledger(borrower_id)
+
+    def write_ledger(self, ledger: Ledger) -> Ledger:
+        self._step("write_ledger")
+        written, token = replace(ledger, version=ledger.version + 1), object()
+        for _ in range(2 if self.answers_lost else 1):
+            stored, stored_token = self.ledgers.get(ledger.borrower_id, (None, None))
+            if (stored.version if stored else 0) == ledger.version:
+                self.ledgers[ledger.borrower_id] = (written, token)
+            elif stored_token is not token:
+                raise LedgerMoved("ledger")
+        return written
+
+    def bump(self, borrower_id: str) -> None:
+        self._step("bump")
+        stored, token = self.ledgers.get(borrower_id, (Ledger(borrower_id), None))
+        self.ledgers[borrower_id] = (replace(stored, version=stored.version + 1), token)
+
+    def record(self, borrower_id: str, reminder_id: str) -> Record | None:
+        self._step("record")
+        return self.records.get((borrower_id, reminder_id))
+
+    def write_record(self, record: Record) -> bool:
+        self._step("write_record")
+        stored = self.records.get((record.borrower_id, record.reminder_id))
+        if stored is not None and stored.outcome != "unknown":
+            return False
+        self.records[record.borrower_id, record.reminder_id] = record
+        return True
+
+    def settle_record(self, record: Record, before: Record) -> None:
+        self._step("settle_record")
+        stored = self.records.get((record.borrower_id, record.reminder_id))
+        if stored is None or stored.outcome != before.outcome or stored.receipt not in ("", before.receipt):
+            raise LedgerMoved("record")
+        self.records[record.borrower_id, record.reminder_id] = record
+
+    # Dues
+
+    def profile(self, borrower_id: str) -> Profile | None:
+        self._step("profile")
+        return self.profiles.get(borrower_id)
+
+    def write_profile(self, profile: Profile) -> None:
+        self._step("write_profile")
+        stored = self.profiles.get(profile.borrower_id)
+        if (stored.version if stored else 0) != profile.version:
+            raise LedgerMoved("profile")
+        self.profiles[profile.borrower_id] = replace(profile, version=profile.version + 1)
+
+    def name_borrower(self, ref: str, borrower_id: str) -> None:
+        self._step("name_borrower")
+        self.names[ref] = borrower_id
+
+    def pointer(self, loan_id: str, installment_no: int) -> tuple[str, date] | None:
+        self._step("pointer")
+        return self.pointers.get((loan_id, installment_no))
+
+    def point(self, loan_id: str, installment_no: int, borrower_id: str, due_date: date, before: date | None) -> None:
+        self._step("point")
+        stored = self.pointers.get((loan_id, installment_no))
+        expected = None if before is None else (borrower_id, before)
+        if stored not in ((borrower_id, due_date), expected):
+            raise LedgerMoved("pointer")
+        self.pointers[loan_id, installment_no] = (borrower_id, due_date)
+
+    def due(self, borrower_id: str, due_date: date, loan_id: str, installment_no: int) -> Due | None:
+        self._step("due")
+        return self.dues.get(borrower_id, {}).get(DueKey(due_date, loan_id, installment_no))
+
+    def all_dues(self, borrower_id: str) -> tuple[Due, ...]:
+        self._step("all_dues")
+        return tuple(due for _, due in self._dues(borrower_id))
+
+    def write_due(self, due: Due, place: str, wish: str, *, indexed: bool, overdue: bool = False) -> None:
+        self._step("write_due")
+        key = DueKey(due.due_date, due.loan_id, due.installment_no)
+        stored = self.dues.get(due.borrower_id, {}).get(key)
+        if (stored.version if stored else 0) != due.version:
+            raise LedgerMoved("due")
+        self.dues.setdefault(due.borrower_id, {})[key] = replace(due, version=due.version + 1)
+        self.index.pop((due.borrower_id, key), None)
+        if indexed:
+            day = due.due_date.isoformat()
+            slot_key = f"{place}#{wish}#{due.borrower_id}#{due.loan_id}#{due.installment_no}#{day}"
+            entry = IndexEntry(due.borrower_id, due.loan_id, due.installment_no, due.due_date, wish)
+            self.index[due.borrower_id, key] = ("late" if overdue else day, slot_key, entry)
+
+    def use(self, place: str, wish: str, grace_days: int) -> None:
+        self._step("use")
+        self.places.add((place, wish))
+        self.graces.add(grace_days)
+
+    def applied(self, event: str) -> str | None:
+        self._step("applied")
+        return self.events.get(event)
+
+    def mark_applied(self, event: str, body_hash: str, at: datetime) -> None:
+        self._step("mark_applied")
+        assert at.tzinfo is not None
+        self.events[event] = body_hash
+
+    def keep_aside(self, about: str, event: str, body: dict[str, Any], at: datetime) -> None:
+        self._step("keep_aside")
+        assert at.tzinfo is not None
+        self.aside.setdefault(about, {})[event] = json.dumps(body, default=str)
+
+    def kept_aside(self, about: str) -> list[dict[str, Any]]:
+        self._step("kept_aside")
+        bodies: list[dict[str, Any]] = [json.loads(text) for _, text in sorted(self.aside.get(about, {}).items())]
+        return sorted(bodies, key=lambda body: body["sequence"])
+
+    def drop_aside(self, about: str, event: str) -> None:
+        self._step("drop_aside")
+        self.aside.get(about, {}).pop(event, None)
+
+    def write_consent(self, borrower_id: str, at: datetime, event: str, body: dict[str, Any]) -> None:
+        self._step("write_consent")
+        self.consents.setdefault((borrower_id, int(body.get("sequence", 0)), event), {**body, "at": at})
+
+    # Addresses
+
+    def suppress(self, address_ref: str, reason: str, at: datetime) -> None:
+        self._step("suppress")
+        assert at.tzinfo is not None
+        self.bad[address_ref] = reason
+
+    def suppressed(self, address_ref: str) -> bool:
+        self._step("suppressed")
+        return address_ref in self.bad
+
+    def link(self, address_ref: str, borrower_id: str) -> None:
+        self._step("link")
+        self.links.setdefault(address_ref, set()).add(borrower_id)
+
+    def linked(self, address_ref: str) -> list[str]:
+        self._step("linked")
+        return sorted(self.links.get(address_ref, ()))
+
+    # Plans
+
+    def in_use(self) -> InUse:
+        self._step("in_use")
+        return InUse(frozenset(self.places), frozenset(self.graces))
+
+    def _walk(self, due_key: str, first: str, last: str) -> Iterator[IndexEntry]:
+        found = sorted((slot, entry) for day, slot, entry in self.index.values() if day == due_key)
+        yield from (entry for slot, entry in found if first <= slot <= last)
+
+    def entries(self, due_date: date, shard: int, place: str, wish: str, after: str = "") -> Iterator[IndexEntry]:
+        self._step("entries")
+        assert shard == 0, "the store has one shard"
+        prefix = f"{place}#{wish}" if wish else place
+        return self._walk(due_date.isoformat(), f"{place}#{after}$" if after else f"{prefix}#", f"{prefix}$")
+
+    def overdue(self, shard: int) -> Iterator[IndexEntry]:
+        self._step("overdue")
+        assert shard == 0, "the store has one shard"
+        return self._walk("late", " ", "~")
+
+    def briefs(self, borrower_ids: Sequence[str]) -> dict[str, Brief]:
+        self._step("briefs")
+        return {
+            borrower_id: Brief(self.profiles[borrower_id], self._ledger(borrower_id))
+            for borrower_id in borrower_ids
+            if borrower_id in self.profiles
+        }
+
+    def records_of(self, pairs: Sequence[tuple[str, str]]) -> set[str]:
+        self._step("records_of")
+        return {reminder for borrower_id, reminder in pairs if (borrower_id, reminder) in self.records}
+
+    def checkpoint(self, run: str, shard: int) -> Checkpoint | None:
+        self._step("checkpoint")
+        return self.checkpoints.get((run, shard))
+
+    def save_checkpoint(self, run: str, shard: int, checkpoint: Checkpoint) -> None:
+        self._step("save_checkpoint")
+        stored = self.checkpoints.get((run, shard))
+        if stored is None or stored.covered <= checkpoint.covered:
+            self.checkpoints[run, shard] = checkpoint
+
+
+class Sent(NamedTuple):
+    """One job as it was queued."""
+
+    channel: str
+    job: Job
+    delay_seconds: int
+
+
+@dataclass
+class FakeQueues:
+    """The queues of the channels; `sent` lists what was put into them."""
+
+    before: Step = _silent
+    sent: list[Sent] = field(default_factory=list)
+
+    def send(self, channel: str, jobs: Sequence[Job], delay_seconds: int = 0) -> None:
+        self.before("queue")
+        assert 0 <= delay_seconds <= 900, "SQS holds a message back for at most 15 minutes"
+        self.sent += [Sent(channel, Job.from_json(job.to_json()), delay_seconds) for job in jobs]
+
+
+@dataclass
+class FakeLater:
+    """One-off schedules; the same one again changes nothing."""
+
+    before: Step = _silent
+    planned: dict[tuple[datetime, str, Job], None] = field(default_factory=dict)
+
+    def at(self, moment: datetime, channel: str, job: Job) -> None:
+        self.before("later")
+        self.planned.setdefault((moment, channel, Job.from_json(job.to_json())), None)
+
+
+@dataclass
+class FakeBus:
+    """The event bus; `events` lists every emission, repeats included."""
+
+    before: Step = _silent
+    events: list[tuple[str, Due, datetime]] = field(default_factory=list)
+
+    def overdue(self, due: Due, event_id: str, at: datetime) -> None:
+        self.before("overdue")
+        self.events.append((event_id, due, at))
+
+
+@dataclass
+class FakeProvider:
+    """A provider that gives the answers of `answers` in turn, then accepts; `calls` lists what reached it."""
+
+    before: Step = _silent
+    answers: list[Answer] = field(default_factory=list)
+    calls: list[Envelope] = field(default_factory=list)
+
+    def send(self, envelope: Envelope) -> Answer:
+        self.before("send")
+        self.calls.append(envelope)
+        return self.answers.pop(0) if self.answers else Accepted(f"message-{len(self.calls)}")
+
+
+def state_of(store: Store) -> Mapping[str, Any]:
+    """What is known, without what only tells how it came to be known: versions, arrival times and their order."""
+    return {
+        "profiles": {
+            name: replace(profile, version=0, bad_addresses=tuple(sorted(profile.bad_addresses)))
+            for name, profile in store.profiles.items()
+        },
+        "ledgers": {
+            name: (ledger.opt_outs, ledger.holds, ledger.holds_ended, ledger.suppressed)
+            for name, (ledger, _) in store.ledgers.items()
+        },
+        "dues": {
+            (due.loan_id, due.installment_no): replace(due, version=0, changes=())
+            for dues in store.dues.values()
+            for due in dues.values()
+            if due.moved_to is None
+        },
+        "pointers": store.pointers,
+        "indexed": sorted(slot_key for _, slot_key, _ in store.index.values()),
+        "aside": {about: kept for about, kept in store.aside.items() if kept},
+    }

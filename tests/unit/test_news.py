@@ -1,0 +1,289 @@
+from datetime import date, timedelta
+from typing import Any
+
+import pytest
+
+from predue import news
+from predue.errors import BadNews, LedgerMoved
+from predue.event import body_hash
+from tests.fakes import state_of
+from tests.unit.world import DUE_DATE, SLOT, World, ready, utc
+
+LATER = date(2026, 6, 25)
+
+
+def test_an_event_counts_once() -> None:
+    world = ready()
+    paid = world.body("installment.paid", amount="40.00")
+    assert news.apply(paid, world.now, world.news_desk()) == "applied"
+    assert news.apply(paid, world.now, world.news_desk()) == "repeat"
+    assert world.due().outstanding == 6000
+
+
+def test_an_event_sent_again_at_another_time_is_still_the_same() -> None:
+    world = ready()
+    paid = world.body("installment.paid", amount="40.00", at="2026-06-01T00:00:00Z")
+    news.apply(paid, world.now, world.news_desk())
+    assert news.apply(paid | {"at": "2026-06-02T00:00:00Z"}, world.now, world.news_desk()) == "repeat"
+
+
+def test_another_body_under_the_same_id_is_refused() -> None:
+    world = ready()
+    paid = world.body("installment.paid", amount="40.00")
+    news.apply(paid, world.now, world.news_desk())
+    with pytest.raises(BadNews, match="event_id"):
+        news.apply(paid | {"amount": "41.00"}, world.now, world.news_desk())
+    assert world.due().outstanding == 6000
+
+
+def test_the_same_id_of_another_source_is_another_event() -> None:
+    world = ready()
+    paid = world.body("installment.paid", amount="40.00")
+    news.apply(paid, world.now, world.news_desk())
+    assert news.apply(paid | {"source": "bank"}, world.now, world.news_desk()) == "applied"
+    assert world.due().outstanding == 2000
+
+
+def test_a_borrower_who_does_not_match_the_installment_is_refused() -> None:
+    world = ready()
+    world.borrower("b-2")
+    with pytest.raises(BadNews, match="borrower_id"):
+        world.tell("installment.paid", amount="40.00", borrower_id="b-2")
+    with pytest.raises(BadNews, match="borrower_id"):
+        world.installment(borrower_id="b-2")
+    assert world.due().outstanding == 10000
+
+
+def test_a_payment_in_another_currency_is_refused() -> None:
+    world = ready()
+    with pytest.raises(BadNews, match="currency"):
+        world.tell("installment.paid", amount="40.00", currency="EUR")
+
+
+def test_a_payment_finer_than_the_currency_is_refused() -> None:
+    world = ready()
+    with pytest.raises(BadNews, match="amount"):
+        world.tell("installment.paid", amount="40.001")
+
+
+def test_payments_add_up_and_close_the_installment() -> None:
+    world = ready()
+    world.tell("installment.paid", amount="60.00")
+    assert world.due().closed_by is None
+    world.tell("installment.paid", amount="40.00")
+    assert world.due().closed_by == "paid"
+    assert world.store.index == {}
+
+
+def test_an_overpayment_leaves_nothing_owed_and_counts_against_a_reversal() -> None:
+    world = ready()
+    world.tell("installment.paid", amount="150.00")
+    assert world.due().outstanding == 0
+    world.tell("installment.payment_reversed", amount="40.00")
+    assert world.due().closed_by == "paid"
+    world.tell("installment.payment_reversed", amount="20.00")
+    assert world.due().outstanding == 1000
+    assert len(world.store.index) == 1
+
+
+def test_a_payment_counts_whatever_its_sequence() -> None:
+    world = ready()
+    world.tell("installment.paid", sequence=9, amount="10.00")
+    world.tell("installment.paid", sequence=1, amount="10.00")
+    world.tell("installment.paid", sequence=1, amount="10.00")
+    assert world.due().outstanding == 7000
+
+
+def test_older_news_of_the_same_aspect_changes_nothing() -> None:
+    world = ready()
+    world.tell("installment.disputed", sequence=9)
+    world.tell("installment.dispute_ended", sequence=8)
+    assert world.due().disputed
+    world.tell("borrower.updated", sequence=9, preferred_time="12:00")
+    world.tell("borrower.updated", sequence=8, preferred_time="13:00", locale="es-US")
+    assert f"{world.profile().preferred_time:%H:%M}" == "12:00"
+    assert world.profile().locale == "es-US"
+
+
+def test_older_news_of_another_aspect_still_counts() -> None:
+    world = ready()
+    world.tell("installment.disputed", sequence=9)
+    world.tell("installment.cancelled", sequence=8)
+    assert world.due().closed_by == "cancelled"
+
+
+def test_a_newer_schedule_revives_a_cancelled_installment() -> None:
+    world = ready()
+    world.tell("installment.cancelled")
+    world.installment()
+    assert world.due().closed_by is None
+
+
+def test_a_reschedule_moves_the_installment_with_its_payments() -> None:
+    world = ready()
+    world.tell("installment.paid", amount="40.00")
+    world.tell("installment.rescheduled", due_date=LATER.isoformat())
+    assert world.due().closed_by == "rescheduled"
+    assert world.due(due_date=LATER).outstanding == 6000
+    assert world.store.pointers["L-1", 1] == ("b-1", LATER)
+    assert [entry.due_date for _, _, entry in world.store.index.values()] == [LATER]
+
+
+def test_a_reschedule_there_and_back_leaves_the_installment_where_it_was() -> None:
+    world = ready()
+    before = state_of(world.store)["indexed"]
+    world.tell("installment.rescheduled", due_date=LATER.isoformat())
+    world.tell("installment.paid", amount="40.00")
+    world.tell("installment.rescheduled", due_date=DUE_DATE.isoformat())
+    assert world.due().closed_by is None
+    assert world.due().outstanding == 6000
+    assert world.due(due_date=LATER).closed_by == "rescheduled"
+    assert state_of(world.store)["indexed"] == before
+
+
+def test_news_of_an_unknown_installment_waits_for_it() -> None:
+    world = World()
+    world.borrower()
+    assert world.tell("installment.paid", amount="40.00") == "kept aside"
+    assert world.tell("installment.paid", amount="10.00") == "kept aside"
+    world.installment()
+    assert world.due().outstanding == 5000
+    assert state_of(world.store)["aside"] == {}
+
+
+def test_an_installment_of_an_unknown_borrower_waits_for_the_borrower() -> None:
+    world = World()
+    world.installment()
+    assert world.tell("installment.paid", amount="40.00") == "kept aside"
+    assert world.store.dues == {}
+    world.borrower()
+    assert world.due().outstanding == 6000
+    assert state_of(world.store)["aside"] == {}
+
+
+def test_what_waited_and_turns_out_wrong_is_dropped() -> None:
+    world = World()
+    world.borrower()
+    world.tell("installment.paid", amount="40.00", currency="EUR")
+    world.installment()
+    assert world.due().outstanding == 10000
+    assert state_of(world.store)["aside"] == {}
+
+
+def test_a_stop_of_a_borrower_who_is_not_known_yet_holds() -> None:
+    world = World()
+    world.tell("borrower.opted_out")
+    world.borrower()
+    assert world.ledger().stopped_all()
+
+
+@pytest.mark.parametrize(
+    ("kind", "fields"),
+    [
+        ("installment.rescheduled", {"due_date": "2026-06-25"}),
+        ("installment.paid", {"amount": "100.00"}),
+        ("installment.payment_reversed", {"amount": "30.00"}),
+        ("installment.disputed", {}),
+        ("installment.cancelled", {}),
+        ("borrower.updated", {"time_zone": "America/Chicago", "phone": "+12015550101"}),
+        ("borrower.opted_out", {"channel": "sms"}),
+        ("borrower.hold_started", {"reason": "hardship"}),
+    ],
+)
+def test_news_moves_the_ledger_after_its_last_change_and_before_it_is_applied(
+    kind: str, fields: dict[str, Any]
+) -> None:
+    world = ready()
+    version = world.ledger().version
+    world.store.calls.clear()
+    world.tell(kind, **fields)
+    calls = world.store.calls
+    last = max(index for index, call in enumerate(calls) if call in {"bump", "write_ledger"})
+    assert world.ledger().version > version
+    assert calls[-1] == "mark_applied"
+    assert not {"write_due", "write_profile", "point"} & set(calls[last:])
+
+
+def test_a_change_of_place_or_time_puts_the_open_installments_elsewhere_in_the_index() -> None:
+    world = ready()
+    world.installment("L-2")
+    world.tell("borrower.updated", time_zone="America/Chicago", preferred_time="18:30")
+    assert all(slot.startswith("America/Chicago#18:30#") for _, slot, _ in world.store.index.values())
+    assert len(world.store.index) == 2
+    assert ("America/Chicago", "18:30") in world.store.places
+
+
+def test_an_installment_that_closes_after_its_slot_settles_what_was_planned() -> None:
+    world = ready()
+    world.now = SLOT + timedelta(hours=1)
+    world.tell("installment.paid", amount="100.00")
+    assert world.outcomes() == {"L-1 T-3": ("suppressed", "paid")}
+
+
+def test_an_installment_that_closes_after_the_hours_of_its_stage_settles_it_as_expired() -> None:
+    world = ready()
+    world.now = utc("06-13 05:00")
+    world.tell("installment.paid", amount="100.00")
+    assert world.outcomes() == {"L-1 T-3": ("expired", "no_run")}
+
+
+def test_an_installment_that_closes_before_its_slot_leaves_nothing_to_settle() -> None:
+    world = ready()
+    world.now = SLOT - timedelta(seconds=1)
+    world.tell("installment.paid", amount="100.00")
+    assert world.outcomes() == {}
+
+
+def test_a_shorter_grace_settles_the_stages_that_it_cuts_off() -> None:
+    world = ready()
+    world.now = utc("06-16 14:30")
+    world.tell("installment.rescheduled", due_date=DUE_DATE.isoformat(), grace_days=0)
+    assert world.outcomes()["L-1 T+1"] == ("suppressed", "rescheduled")
+
+
+def test_a_suppressed_contact_point_is_noted_for_a_new_borrower_who_has_it() -> None:
+    world = ready()
+    ref = world.profile().address_refs["sms"]
+    world.store.suppress(ref, "bounced", world.now)
+    world.borrower("b-2")
+    assert world.ledger("b-2").suppressed == {"sms": (ref,)}
+
+
+def test_consent_is_kept_as_it_was_said() -> None:
+    world = ready()
+    world.tell("borrower.opted_out", channel="sms")
+    said = [body["type"] for body in world.store.consents.values()]
+    assert said == ["borrower.updated", "borrower.opted_out"]
+
+
+def test_a_stop_counts_at_once_and_no_older_opt_in_lifts_it() -> None:
+    world = ready()
+    world.tell("borrower.opted_out", channel="email")
+    news.stop("b-1", "email", "link-1", "page", world.now, world.store)
+    world.tell("borrower.opted_in", sequence=2, channel="email")
+    assert world.ledger().opted_out("email")
+    world.tell("borrower.opted_in", channel="email")
+    assert not world.ledger().opted_out("email")
+
+
+def test_an_opt_in_lifts_only_the_very_stop_that_was_set() -> None:
+    world = ready()
+    world.tell("borrower.opted_out", channel="all")
+    world.tell("borrower.opted_in", channel="sms")
+    assert world.ledger().opted_out("sms")
+
+
+def test_a_state_that_never_stands_still_leaves_the_event_for_a_repeat() -> None:
+    world = ready()
+
+    def before(call: str) -> None:
+        if call == "write_due":
+            raise LedgerMoved("due")
+
+    world.hook(before)
+    with pytest.raises(LedgerMoved):
+        world.tell("installment.paid", amount="40.00")
+
+
+def test_a_body_hash_leaves_out_only_the_time_of_arrival() -> None:
+    assert body_hash({"a": 1, "at": 1}) == body_hash({"a": 1, "at": 2}) != body_hash({"a": 2, "at": 1})

@@ -1,0 +1,124 @@
+"""A crash at any point of news is completed by the repeat that its sender then makes."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from predue import news
+from tests.fakes import WRITES, state_of
+from tests.unit.world import SLOT, World, ready, utc
+
+Story = list[tuple[str, dict[str, Any]]]
+
+
+class Crash(BaseException):
+    """The function dies at this point: nothing catches it."""
+
+
+STORY: Story = [
+    ("installment.paid", {"amount": "30.00"}),
+    (
+        "borrower.updated",
+        {
+            "phone": "+12015550100",
+            "email": "ann@example.com",
+            "channels": "sms",
+            "consent": "sms",
+            "time_zone": "America/New_York",
+            "jurisdiction": "US-NY",
+        },
+    ),
+    (
+        "installment.scheduled",
+        {"borrower_id": "b-1", "due_date": "2026-06-15", "amount": "100.00", "currency": "USD", "grace_days": 3},
+    ),
+    ("installment.rescheduled", {"due_date": "2026-06-25"}),
+    ("borrower.updated", {"time_zone": "America/Chicago", "phone": "+12015550101"}),
+    ("borrower.opted_out", {"channel": "sms"}),
+    ("borrower.hold_started", {"reason": "hardship"}),
+    ("installment.disputed", {}),
+    ("installment.rescheduled", {"due_date": "2026-06-15", "amount": "90.00"}),
+    ("installment.payment_reversed", {"amount": "30.00"}),
+    ("installment.paid", {"amount": "90.00"}),
+    ("installment.cancelled", {}),
+]
+
+
+def crash_ahead_of(number: int) -> Callable[[str], None]:
+    """A hook that crashes ahead of the n-th write."""
+    left = [number]
+
+    def before(call: str) -> None:
+        left[0] -= call in WRITES
+        if call in WRITES and left[0] == 0:
+            raise Crash
+
+    return before
+
+
+def tell_all(crash: int | None, *, until: int, order: list[int] | None = None) -> World:
+    """Tell the story; the event `until` crashes ahead of its write number `crash` and is then repeated."""
+    world = World(now=utc("06-12 14:30"))
+    bodies = [world.body(kind, **fields) for kind, fields in STORY]
+    for index in order or range(len(bodies)):
+        if crash is not None and index == until:
+            world.hook(crash_ahead_of(crash))
+            try:
+                news.apply(bodies[index], world.now, world.news_desk())
+            except Crash:
+                world.hook(lambda _call: None)
+                world.now += timedelta(seconds=30)
+                news.apply(bodies[index], world.now, world.news_desk())
+            world.hook(lambda _call: None)
+        else:
+            news.apply(bodies[index], world.now, world.news_desk())
+    return world
+
+
+@pytest.mark.parametrize("order", ["told", "the schedule first", "the borrower last"])
+@pytest.mark.parametrize("until", range(len(STORY)))
+def test_a_crash_between_any_two_writes_is_completed_by_the_repeat(until: int, order: str) -> None:
+    numbers = list(range(len(STORY)))
+    if order == "the schedule first":
+        numbers = [1, 2, 0, *numbers[3:]]
+    if order == "the borrower last":
+        numbers = [number for number in numbers if number not in {1, 4}] + [1, 4]
+    whole = tell_all(None, until=until, order=numbers)
+    for crash in range(1, 30):
+        mended = tell_all(crash, until=until, order=numbers)
+        assert state_of(mended.store) == state_of(whole.store), f"write {crash}"
+        assert mended.outcomes() == whole.outcomes(), f"write {crash}"
+
+
+@pytest.mark.parametrize("crash", range(1, 8))
+def test_a_crash_while_an_installment_closes_leaves_no_planned_stage_without_an_outcome(crash: int) -> None:
+    world = ready()
+    world.now = SLOT + timedelta(hours=1)
+    paid = world.body("installment.paid", amount="100.00")
+    world.hook(crash_ahead_of(crash))
+    try:
+        news.apply(paid, world.now, world.news_desk())
+    except Crash:
+        world.hook(lambda _call: None)
+        news.apply(paid, world.now, world.news_desk())
+    assert world.outcomes() == {"L-1 T-3": ("suppressed", "paid")}
+
+
+def test_nobody_is_called_about_money_whose_news_was_kept_aside_and_whose_installment_came_through_a_crash() -> None:
+    world = World()
+    world.borrower()
+    assert world.tell("installment.paid", amount="100.00") == "kept aside"
+    scheduled = world.body(
+        "installment.scheduled", borrower_id="b-1", due_date="2026-06-15", amount="100.00", currency="USD"
+    )
+    world.now -= timedelta(days=10)
+    world.hook(lambda call: (_ for _ in ()).throw(Crash()) if call == "kept_aside" else None)
+    with pytest.raises(Crash):
+        news.apply(scheduled, world.now, world.news_desk())
+    world.hook(lambda _call: None)
+    news.apply(scheduled, world.now, world.news_desk())
+    world.now += timedelta(days=10)
+    world.deliver()
+    assert world.provider.calls == []
