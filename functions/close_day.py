@@ -1,4 +1,6 @@
-"""Closes local days whose allowed hours are over, and hands over what left its grace unpaid; called every quarter hour."""
+"""Closes local days whose allowed hours are over, and hands over what left its grace unpaid; called every quarter
+hour.
+"""
 
 from collections.abc import Callable
 from datetime import datetime

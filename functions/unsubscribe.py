@@ -16,11 +16,13 @@ _PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="robots" content="noindex"><title>{title}</title>
 <style>body{{font:1.1rem/1.5 system-ui,sans-serif;max-width:32rem;margin:12vh auto;padding:0 1.2rem;color:#1b2733}}
-button{{font:inherit;padding:.6rem 1.4rem;border:0;border-radius:.5rem;background:#0b5a8a;color:#fff;cursor:pointer}}</style></head>
+button{{font:inherit;padding:.6rem 1.4rem;border:0;border-radius:.5rem;background:#0b5a8a;color:#fff}}</style></head>
 <body><h1>{title}</h1>{body}</body></html>"""
 _HEADERS = {
     "Cache-Control": "no-store",
-    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+    "Content-Security-Policy": (
+        "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    ),
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
 }
@@ -48,7 +50,10 @@ def show(token: str) -> Response[str]:
     """What would be stopped; changes nothing, since mail scanners follow links."""
     if settings.keys().read_stop_token(token) is None:
         return _unknown()
-    form = '<p>You will get no more payment reminders by email. Your payments stay due as agreed.</p><form method="post"><button>Stop emails</button></form>'
+    form = (
+        "<p>You will get no more payment reminders by email. Your payments stay due as agreed.</p>"
+        '<form method="post"><button>Stop emails</button></form>'
+    )
     return _page(HTTPStatus.OK, "Stop reminders by email?", form)
 
 

@@ -1,4 +1,6 @@
-"""A loan book's rows, the state from which news goes on: they count as sequence 0 and change nothing that is known already."""
+"""A loan book's rows, the state from which news goes on: they count as sequence 0 and change nothing that is known
+already.
+"""
 
 from collections.abc import Mapping
 from datetime import date, datetime

@@ -1,4 +1,5 @@
-"""The closing run: after the allowed hours of a local day every planned stage of it has an outcome, and what left its grace unpaid is
+"""The closing run: after the allowed hours of a local day every planned stage of it has an outcome, and what left its
+grace unpaid is
 handed over to collections, once.
 """
 
@@ -24,7 +25,9 @@ from predue.view import View
 RUN = "close"
 _TRIES = 10
 WAIT = timedelta(minutes=10)
-"""How long after the hours the run looks: longer than any claim's lease, so that what is calling then is known or unknown."""
+"""How long after the hours the run looks: longer than any claim's lease, so that what is calling then is known or
+unknown.
+"""
 
 
 @dataclass(frozen=True)
@@ -76,7 +79,9 @@ def _moment(day: date, _wish: time, hours: Hours, zones: tuple[ZoneInfo, ...]) -
 
 
 def _page(task: Task, borrowers: dict[str, list[IndexEntry]], now: datetime, desk: CloseDesk, tally: Tally) -> None:
-    """One page of borrowers: open ends are found in one batch of ledgers and one of records, and only those cost more."""
+    """One page of borrowers: open ends are found in one batch of ledgers and one of records, and only those cost
+    more.
+    """
     briefs = desk.plans.briefs(sorted(borrowers))
     unrecorded = _unrecorded(
         task.day,
@@ -155,7 +160,9 @@ def _record_unknown(view: View, contact: Contact, desk: CloseDesk) -> bool:
 
 
 def _hand_over(entry: IndexEntry, now: datetime, desk: CloseDesk, tally: Tally) -> None:
-    """Emit InstallmentOverdue for a due whose window is over unpaid, then take it out of the index; repeats carry the same id."""
+    """Emit InstallmentOverdue for a due whose window is over unpaid, then take it out of the index; repeats carry the
+    same id.
+    """
     for _ in range(_TRIES):
         profile = desk.news.dues.profile(entry.borrower_id)
         due = desk.news.dues.due(entry.borrower_id, entry.due_date, entry.loan_id, entry.installment_no)

@@ -1,7 +1,8 @@
 """Delivery of one job on one channel: look, gate, render, claim, call once, record.
 
-The claim is the last thing before the provider's call, and the only thing that entitles to it. Whatever is interrupted after the claim
-is never called again: a repeat finds the claim and looks up, or records as unknown, what came of it.
+The claim is the last thing before the provider's call, and the only thing that entitles to it. Whatever is
+interrupted after the claim is never called again: a repeat finds the claim and looks up, or records as unknown, what
+came of it.
 """
 
 import uuid
@@ -31,8 +32,8 @@ _BUSY_WAIT = timedelta(seconds=60)
 class Desk:
     """All that delivery on one channel works with.
 
-    `lease` is how long a claim may stay without a record before its outcome counts as unknown: longer than a function can run.
-    `unsubscribe_url` makes the borrower's one-click link from the borrower's ref.
+    `lease` is how long a claim may stay without a record before its outcome counts as unknown: longer than a function
+    can run. `unsubscribe_url` makes the borrower's one-click link from the borrower's ref.
     """
 
     channel: str
@@ -51,8 +52,8 @@ class Desk:
 def deliver(job: Job, desk: Desk) -> str:
     """Bring a job to its end on this channel, and say in a word what was done.
 
-    Raises StillCalling while another delivery's claim runs, and LedgerMoved if the borrower's state would not stand still; both leave
-    the job for later.
+    Raises StillCalling while another delivery's claim runs, and LedgerMoved if the borrower's state would not stand
+    still; both leave the job for later.
     """
     for _ in range(_TRIES):
         try:
@@ -86,7 +87,9 @@ def _try(job: Job, desk: Desk) -> str | None:
 
 
 def look(job: Job, borrowers: Borrowers, rulebook: Rulebook, now: datetime) -> View:
-    """The borrower's state as one strongly consistent read shows it; raises Unusable for a borrower without a profile."""
+    """The borrower's state as one strongly consistent read shows it; raises Unusable for a borrower without a
+    profile.
+    """
     state = borrowers.load(job.borrower_id, until=max(key.due_date for key in job.keys))
     if state.profile is None:
         raise Unusable("a job names a borrower who has no profile")
@@ -117,7 +120,7 @@ def _send(view: View, verdict: Verdict, action: Send, now: datetime, desk: Desk,
     """Render, claim, call once, record; None if the job has to be looked at again."""
     contact = _contact(view, action, now)
     try:
-        message = _message(view, action, contact, now, desk)
+        message = _message(view, action, contact, desk)
     except TextMissing:
         failed = Settled(now, action.keys, "failed", "text_missing", contact.tries)
         settle.settle(view, (*verdict.settled, failed), now, desk.borrowers, verdict.inputs)
@@ -149,7 +152,7 @@ def _contact(view: View, action: Send, now: datetime) -> Contact:
     )
 
 
-def _message(view: View, action: Send, contact: Contact, now: datetime, desk: Desk) -> Message:
+def _message(view: View, action: Send, contact: Contact, desk: Desk) -> Message:
     """The words of the reminder; amounts are what is owed at this read."""
     lines = []
     for key in action.keys:

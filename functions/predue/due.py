@@ -20,9 +20,9 @@ class Change:
 class Due:
     """One installment at one due date.
 
-    `amount` is in minor units; `payments` maps each payment's event to its signed minor units, so that counting one twice
-    is impossible; `sequences` holds, by aspect (`due_date`, `amount`, `cancelled`, `disputed`), the sequence of the newest news.
-    `changes` tells when it was open, because what is planned depends on what was known at the slot.
+    `amount` is in minor units; `payments` maps each payment's event to its signed minor units, so that counting one
+    twice is impossible; `sequences` holds, by aspect (`due_date`, `amount`, `cancelled`, `disputed`), the sequence of
+    the newest news. `changes` tells when it was open, because what is planned depends on what was known at the slot.
     """
 
     borrower_id: str

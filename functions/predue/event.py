@@ -22,7 +22,6 @@ from predue.errors import BadNews
 from predue.money import minor_units
 from predue.policy import Channel
 
-
 _HH_MM = re.compile(r"(?:[01]\d|2[0-3]):[0-5]\d", re.ASCII)
 _ISO_DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 
@@ -235,7 +234,9 @@ _ADAPTER: TypeAdapter[Event] = TypeAdapter(Annotated[Event, Field(discriminator=
 
 
 def read_event(body: object) -> Event:
-    """Read an event's body; raises BadNews that names each wrong field and repeats no value, since values may be personal."""
+    """Read an event's body; raises BadNews that names each wrong field and repeats no value, since values may be
+    personal.
+    """
     try:
         return _ADAPTER.validate_python(body)
     except ValidationError as error:

@@ -61,8 +61,9 @@ class Defer:
 class Verdict:
     """What to settle at once, what to do then, and the claims of earlier deliveries whose outcome must be looked up.
 
-    `settled` are outcomes to record, `action` is at most one of Send and Defer, `calling` the contacts that hold keys of the job, `known`
-    the settled stages that a repeat finds (their records are made sure of). `inputs` is what the gate saw.
+    `settled` are outcomes to record, `action` is at most one of Send and Defer, `calling` the contacts that hold keys
+    of the job, `known` the settled stages that a repeat finds (their records are made sure of). `inputs` is what the
+    gate saw.
     """
 
     settled: tuple[Settled, ...] = ()
@@ -111,7 +112,9 @@ def _in_memory(key: StageKey, now: datetime) -> bool:
 
 
 def _without_channel(view: View, key: StageKey, now: datetime) -> tuple[Outcome, str] | None:
-    """The outcome of a stage that no channel can change: closed, over, disputed, held, stopped, or nowhere to be reached."""
+    """The outcome of a stage that no channel can change: closed, over, disputed, held, stopped, or nowhere to be
+    reached.
+    """
     due = view.due(key)
     assert due is not None, "a planned key has its due"
     if reason := due.closed_by:
@@ -136,7 +139,9 @@ def _barred(view: View, due: Due) -> tuple[Outcome, str] | None:
 
 
 def settled_as(view: View, keys: Sequence[StageKey], now: datetime, outcome: Outcome, reason: str) -> Settled:
-    """The final outcome of some keys; after refusals by providers it is `failed` with what the last of them answered."""
+    """The final outcome of some keys; after refusals by providers it is `failed` with what the last of them
+    answered.
+    """
     tries = tuple(
         attempt
         for contact in view.ledger.contacts
@@ -202,7 +207,9 @@ def _refused_before(view: View, keys: Sequence[StageKey]) -> set[str]:
 def _choose(
     view: View, keys: tuple[StageKey, ...], now: datetime, switches: Switches
 ) -> tuple[Send | Defer | None, tuple[Settled, ...]]:
-    """The first channel of the borrower's order that may carry the most urgent key, and what cannot go along with it."""
+    """The first channel of the borrower's order that may carry the most urgent key, and what cannot go along with
+    it.
+    """
     urgent = view.rules.stages[most_urgent(keys).stage]
     refused = _refused_before(view, keys)
     able, reasons = [], []
@@ -233,7 +240,9 @@ def _foremost(view: View, reasons: Sequence[str], urgent: Stage) -> str:
 def _with_room(
     view: View, keys: tuple[StageKey, ...], able: Sequence[str], now: datetime, end: datetime, switches: Switches
 ) -> tuple[Send | Defer | None, tuple[Settled, ...]]:
-    """Of the able channels the first with room under its caps; else the instant at which one frees today; else settled."""
+    """Of the able channels the first with room under its caps; else the instant at which one frees today; else
+    settled.
+    """
     frees: list[tuple[datetime, str]] = []
     for channel in able:
         blocks = _full(view, channel, now, keys)
@@ -259,7 +268,9 @@ def _full(view: View, channel: str, now: datetime, keys: Sequence[StageKey]) -> 
 def _send(
     view: View, channel: str, keys: tuple[StageKey, ...], now: datetime, end: datetime, switches: Switches
 ) -> tuple[Send | None, tuple[Settled, ...]]:
-    """The reminder on its channel; stages that may not use the channel stay behind, and so does all outside the allow-list."""
+    """The reminder on its channel; stages that may not use the channel stay behind, and so does all outside the allow-
+    list.
+    """
     if not _listed(view, channel, switches):
         return None, (settled_as(view, keys, now, "suppressed", "allow_list"),)
     along = tuple(key for key in keys if view.rules.stages[key.stage].takes(channel))

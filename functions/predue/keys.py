@@ -13,7 +13,9 @@ from predue.record import REF_LENGTH
 
 @dataclass(frozen=True)
 class Keys:
-    """Root keys, the newest first; the first makes, all of them verify. Opaque names use the last, the oldest, which never changes."""
+    """Root keys, the newest first; the first makes, all of them verify. Opaque names use the last, the oldest, which
+    never changes.
+    """
 
     roots: Sequence[bytes]
 
@@ -40,7 +42,9 @@ class Keys:
         )
 
     def stop_token(self, ref: str, channel: str) -> str:
-        """The token of a one-click link that stops a channel; it does not expire, since a stop must always be possible."""
+        """The token of a one-click link that stops a channel; it does not expire, since a stop must always be
+        possible.
+        """
         return str(self._serializer("stop").dumps([ref, channel]))
 
     def read_stop_token(self, token: str) -> tuple[str, str] | None:

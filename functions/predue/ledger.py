@@ -1,7 +1,8 @@
-"""The borrower's contact ledger: recent contacts, settled stages, opt-outs, holds, and the version that orders them all.
+"""The borrower's contact ledger: recent contacts, settled stages, opt-outs, holds, and the version that orders them
+all.
 
-A ledger is a value. Whoever changes it writes the changed one back on condition that the stored version is still the one that was
-read; the write that loses reads again. So all that decides about a borrower happens in one order.
+A ledger is a value. Whoever changes it writes the changed one back on condition that the stored version is still the
+one that was read; the write that loses reads again. So all that decides about a borrower happens in one order.
 """
 
 from collections.abc import Iterable, Mapping
@@ -32,8 +33,9 @@ class Mark(NamedTuple):
 class Contact:
     """One reserved right to contact.
 
-    `text` names the very words that the call carries. `calling` from the claim on; what came of it stands in the reminder record. `refused` once the provider definitely refused,
-    which gives the cap slot back; `tries` then lists the refusals, and `again` tells that the same channel may be tried again.
+    `text` names the very words that the call carries. `calling` from the claim on; what came of it stands in the
+    reminder record. `refused` once the provider definitely refused, which gives the cap slot back; `tries` then lists
+    the refusals, and `again` tells that the same channel may be tried again.
     """
 
     at: datetime
@@ -68,8 +70,8 @@ class Settled:
 class Ledger:
     """See the module; `version` 0 is a ledger that was never written.
 
-    `opt_outs` is by channel or `all`; `holds` by reason, and `holds_ended` is the sequence up to which all holds were ended at once.
-    `suppressed` lists, by channel, the keyed hashes of contact points that must not be used.
+    `opt_outs` is by channel or `all`; `holds` by reason, and `holds_ended` is the sequence up to which all holds were
+    ended at once. `suppressed` lists, by channel, the keyed hashes of contact points that must not be used.
     """
 
     borrower_id: str
@@ -110,7 +112,8 @@ class Ledger:
         return self.settled_for(key) is not None or (contact is not None and contact.counts)
 
     def full_until(self, cap: Cap, now: datetime, day: date) -> datetime | None:
-        """None while the cap has room; else the instant at which it frees by itself (`datetime.max` for not on this local day).
+        """None while the cap has room; else the instant at which it frees by itself (`datetime.max` for not on this
+        local day).
 
         Windows are half-open: a contact exactly as old as the window no longer counts.
         """
@@ -124,7 +127,9 @@ class Ledger:
         return inside[len(inside) - cap.count] + cap.rolling if cap.count else _NEVER
 
     def pruned(self, now: datetime, memory: timedelta) -> "Ledger":
-        """Without what is older than `memory`: no cap looks back that far, and no stage that old is decided any more."""
+        """Without what is older than `memory`: no cap looks back that far, and no stage that old is decided any
+        more.
+        """
         oldest = now - memory
         return replace(
             self,

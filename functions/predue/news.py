@@ -1,8 +1,8 @@
 """News from loan systems and borrowers, applied once each, in any order, any number of times.
 
-Every event is applied in the same order: the change itself, then the ledger's version (so that every claim which read before it is lost),
-then the mark that it is applied, then the acknowledgement, which is the return. Each step repeats harmlessly, so a sender who repeats an event
-after a crash completes it; only the mark cuts a repeat short.
+Every event is applied in the same order: the change itself, then the ledger's version (so that every claim which read
+before it is lost), then the mark that it is applied, then the acknowledgement, which is the return. Each step repeats
+harmlessly, so a sender who repeats an event after a crash completes it; only the mark cuts a repeat short.
 """
 
 from collections.abc import Callable
@@ -115,7 +115,9 @@ def store_profile(old: Profile | None, new: Profile, desk: NewsDesk) -> None:
 
 
 def _rekey(profile: Profile, at: datetime, desk: NewsDesk) -> None:
-    """Write the open dues of a borrower under the profile's place and time; whoever adds a due checks the profile after."""
+    """Write the open dues of a borrower under the profile's place and time; whoever adds a due checks the profile
+    after.
+    """
     for due in desk.dues.all_dues(profile.borrower_id):
         if due.closed_by is None:
             store_due(due, profile, at, desk)
@@ -145,7 +147,8 @@ def _mark(
 def stop(borrower_id: str, channel: str, event_id: str, source: str, at: datetime, dues: Dues) -> None:
     """A borrower's own stop, by link or reply: it counts now, whatever loan systems said before, until a later opt-in.
 
-    It takes the highest sequence known of the borrower's stops, so that no old opt-in lifts it and the next new one may.
+    It takes the highest sequence known of the borrower's stops, so that no old opt-in lifts it and the next new one
+    may.
     """
     for _ in range(_TRIES):
         ledger = dues.ledger(borrower_id)
@@ -206,7 +209,8 @@ def _schedule(event: ev.Scheduled, body: dict[str, Any], at: datetime, desk: New
     )
     create_due(due.noted(at), profile, at, desk)
     if where[1] != event.due_date:
-        # An earlier creation was cut short after its pointer: what it began is completed, then moved to the date of this event.
+        # An earlier creation was cut short after its pointer: what it began is completed, then moved to the date of
+        # this event.
         return _installment(event, body, at, desk)
     _apply_kept(_about(event), at, desk)
     return "applied"
@@ -399,7 +403,9 @@ def _keep(
 
 
 def _apply_kept(about: str, at: datetime, desk: NewsDesk) -> None:
-    """Apply what waited, in the order of its sequences; what turns out wrong is dropped as it would have been refused."""
+    """Apply what waited, in the order of its sequences; what turns out wrong is dropped as it would have been
+    refused.
+    """
     for body in desk.dues.kept_aside(about):
         event = read_event(body)
         try:

@@ -1,6 +1,7 @@
 """The planner: finds whom a slot concerns, and queues one job for each borrower.
 
-It writes nothing per due and may run twice: duplicates die at the claim. Borrowers whom no channel can reach get their outcome at once.
+It writes nothing per due and may run twice: duplicates die at the claim. Borrowers whom no channel can reach get
+their outcome at once.
 """
 
 from collections.abc import Callable, Sequence
@@ -48,7 +49,9 @@ class Tally:
 
 
 def plan(shard: int, now: datetime, desk: PlanDesk) -> tuple[Tally, bool]:
-    """Queue the jobs of every slot up to `now` that the shard has not covered; False if time ran out and the run must go on."""
+    """Queue the jobs of every slot up to `now` that the shard has not covered; False if time ran out and the run must
+    go on.
+    """
     tally = Tally()
     sweep = Sweep(RUN, shard, now, reference_slot, desk.plans, desk.rulebook, desk.time_left)
 
@@ -80,7 +83,9 @@ def _page(task: Task, borrowers: dict[str, list[IndexEntry]], now: datetime, des
 
 
 def _belongs(task: Task, brief: Brief | None, rulebook: Rulebook) -> View | None:
-    """The borrower's view if this slot is the borrower's own; the index may lag behind a change of place, time or rules."""
+    """The borrower's view if this slot is the borrower's own; the index may lag behind a change of place, time or
+    rules.
+    """
     if brief is None or keyed(brief.profile) != (task.place, task.wish) or not rulebook.policy.allows(task.day):
         return None
     view = View(brief.profile, brief.ledger, {}, rulebook.rules(brief.profile.jurisdiction, task.at.date()))
@@ -101,7 +106,9 @@ def _keys(day: date, entries: Sequence[IndexEntry], view: View) -> tuple[StageKe
 
 
 def _route(view: View, keys: Sequence[StageKey]) -> str | None:
-    """The channel whose queue the job goes to: the first that may carry the most urgent stage; None if there is none."""
+    """The channel whose queue the job goes to: the first that may carry the most urgent stage; None if there is
+    none.
+    """
     urgent = view.rules.stages[most_urgent(keys).stage]
     return next(
         (
@@ -114,7 +121,9 @@ def _route(view: View, keys: Sequence[StageKey]) -> str | None:
 
 
 def _any_channel(view: View) -> str:
-    """A queue for a borrower who could be reached after all, as the consistent read says; any deliver function finds the way."""
+    """A queue for a borrower who could be reached after all, as the consistent read says; any deliver function finds
+    the way.
+    """
     return next((channel for channel in view.profile.channels if channel in ("sms", "email")), "email")
 
 

@@ -92,8 +92,8 @@ class LenderSetting(_Model):
 class Policy(_Model):
     """The lender's own settings; every key is optional, and the defaults are the product's (docs/policy.md lists them).
 
-    `first_day` and `last_day` bound the local days on which anything is planned. `allow_list` names the only contact points that may
-    be reached (exact, or `*@domain`); outside production an absent list means nobody.
+    `first_day` and `last_day` bound the local days on which anything is planned. `allow_list` names the only contact
+    points that may be reached (exact, or `*@domain`); outside production an absent list means nobody.
     """
 
     version: Annotated[str, Field(pattern=r"^[\w.\-]{1,40}$")] = "default"
@@ -138,7 +138,9 @@ class Policy(_Model):
 
 
 class Pack(_Model):
-    """One jurisdiction's rules between two dates, with the source they come from; packs only ever make rules stricter."""
+    """One jurisdiction's rules between two dates, with the source they come from; packs only ever make rules
+    stricter.
+    """
 
     id: str
     jurisdictions: tuple[str, ...]
@@ -212,7 +214,9 @@ def packs() -> tuple[Pack, ...]:
 
 
 def pack_for(jurisdiction: str, day: date, known: Iterable[Pack] | None = None) -> Pack:
-    """The pack in force on a day: the jurisdiction's own, else its country's, else `default`; raises BadPolicy if none is."""
+    """The pack in force on a day: the jurisdiction's own, else its country's, else `default`; raises BadPolicy if none
+    is.
+    """
     in_force = [
         pack
         for pack in (packs() if known is None else known)

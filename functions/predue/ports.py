@@ -37,7 +37,9 @@ class Borrowers(Protocol):
         """Store what a provider's event made of a record; raises LedgerMoved if it is no longer as `before`."""
 
     def write_record(self, record: Record) -> bool:
-        """Store a record unless a final one stands there; one that says `unknown` is replaced. False if it was left alone."""
+        """Store a record unless a final one stands there; one that says `unknown` is replaced. False if it was left
+        alone.
+        """
 
     def record(self, borrower_id: str, reminder_id: str) -> Record | None:
         """A record, strongly consistent."""
@@ -88,7 +90,9 @@ class NoAnswer(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Envelope:
-    """One message on its way: to whom, under which reminder id, and the seconds after which the carrier must drop it."""
+    """One message on its way: to whom, under which reminder id, and the seconds after which the carrier must drop
+    it.
+    """
 
     reminder_id: str
     to: str
@@ -146,8 +150,8 @@ class Plans(Protocol):
     def entries(self, due_date: date, shard: int, place: str, wish: str, after: str = "") -> Iterator[IndexEntry]:
         """The open dues of a due date, shard, place and send time, sorted by borrower.
 
-        An empty `wish` means every send time; they come sorted by time, then borrower. `after` is `wish#borrower`, and only
-        what sorts after that borrower is given.
+        An empty `wish` means every send time; they come sorted by time, then borrower. `after` is `wish#borrower`,
+        and only what sorts after that borrower is given.
         """
 
     def overdue(self, shard: int) -> Iterator[IndexEntry]:
@@ -171,7 +175,9 @@ class InUse(NamedTuple):
 
 
 class Checkpoint(NamedTuple):
-    """`covered`: the instant up to which a run is complete; `position`: where an unfinished run for `target` resumes."""
+    """`covered`: the instant up to which a run is complete; `position`: where an unfinished run for `target`
+    resumes.
+    """
 
     covered: datetime
     target: datetime | None = None
@@ -194,7 +200,8 @@ class Dues(Protocol):
         """The borrower and current due date of an installment, strongly consistent."""
 
     def point(self, loan_id: str, installment_no: int, borrower_id: str, due_date: date, before: date | None) -> None:
-        """Set the pointer of an installment from `before` (None: there is none yet); raises LedgerMoved if it is elsewhere.
+        """Set the pointer of an installment from `before` (None: there is none yet); raises LedgerMoved if it is
+        elsewhere.
 
         A pointer that is there already is left as it is.
         """

@@ -11,9 +11,10 @@ CHANNELS = ("sms", "email", "voice", "wechat", "push")
 class Profile:
     """Who the borrower is to predue.
 
-    `ref` is the borrower's opaque name in reminder ids and links. `addresses` maps a channel to its valid contact point (phone
-    in E.164, email address, WeChat openid); a bad one stands in `bad_addresses` instead, and its channel is lost until it is
-    mended. `address_refs` maps a channel to the keyed hash of its contact point. `channels` is the order of preference.
+    `ref` is the borrower's opaque name in reminder ids and links. `addresses` maps a channel to its valid contact
+    point (phone in E.164, email address, WeChat openid); a bad one stands in `bad_addresses` instead, and its channel
+    is lost until it is mended. `address_refs` maps a channel to the keyed hash of its contact point. `channels` is
+    the order of preference.
     """
 
     borrower_id: str

@@ -1,4 +1,6 @@
-"""What the providers say afterwards, and what it does to a record: a status only ever rises, in whatever order events come."""
+"""What the providers say afterwards, and what it does to a record: a status only ever rises, in whatever order events
+come.
+"""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -59,7 +61,9 @@ class Receipt(NamedTuple):
 
 
 def read_receipt(event: Mapping[str, Any]) -> Receipt | None:
-    """The receipt that an SES or SMS event is, or None for one that says nothing about delivery; raises Unusable for no event."""
+    """The receipt that an SES or SMS event is, or None for one that says nothing about delivery; raises Unusable for no
+    event.
+    """
     kind = str(event.get("eventType", ""))
     try:
         if kind in _SMS:

@@ -24,8 +24,9 @@ class Attempt(NamedTuple):
 class Record:
     """The final outcome of one reminder; `keys` are the planned stages that it answers for.
 
-    `at` is the gate's `now` in the claim or of the decision, `local_time` the same with the borrower's offset. `inputs` holds what
-    the gate saw (consent, basis, hours, counts), so that the decision can be explained from this record alone.
+    `at` is the gate's `now` in the claim or of the decision, `local_time` the same with the borrower's offset.
+    `inputs` holds what the gate saw (consent, basis, hours, counts), so that the decision can be explained from this
+    record alone.
     """
 
     reminder_id: str
@@ -53,8 +54,8 @@ def most_urgent(keys: Sequence[StageKey]) -> StageKey:
 def reminder_id(ref: str, keys: Sequence[StageKey]) -> str:
     """The id of the reminder that covers `keys`: deterministic, opaque, and led back to its borrower by `ref`.
 
-    Any two reminders of a borrower cover disjoint keys, so the most urgent key makes the id unique. Letters and digits only:
-    SES tags and SMS contexts take it as it is.
+    Any two reminders of a borrower cover disjoint keys, so the most urgent key makes the id unique. Letters and
+    digits only: SES tags and SMS contexts take it as it is.
     """
     digest = hashlib.sha256(most_urgent(keys).text().encode()).digest()
     return ref + base64.b32encode(digest[:10]).decode().lower()

@@ -1,4 +1,5 @@
-"""Final outcomes without a provider's acceptance: written to the ledger first, which makes them exclusive, then recorded.
+"""Final outcomes without a provider's acceptance: written to the ledger first, which makes them exclusive, then
+recorded.
 
 A crash between the two is mended by whoever meets the settled stages again: a redelivery, or the closing run.
 """
@@ -60,7 +61,9 @@ def _record(view: View, settled: Settled, inputs: Mapping[str, Any]) -> Record:
 
 
 def unknown(view: View, contact: Contact, inputs: Mapping[str, Any]) -> Record:
-    """The record of a claim whose call may or may not have been made: it keeps its cap slot and is never called again."""
+    """The record of a claim whose call may or may not have been made: it keeps its cap slot and is never called
+    again.
+    """
     attempt = Attempt(contact.at, contact.channel, "no_answer:interrupted")
     record = called(blank(view, contact.reminder_id, contact.at, contact.keys, inputs), view, contact)
     return replace(record, attempts=(*contact.tries, attempt))
@@ -75,7 +78,8 @@ def called(record: Record, view: View, contact: Contact) -> Record:
 def suppress_address(
     address_ref: str, channel: str, reason: str, at: datetime, addresses: Addresses, borrowers: Borrowers
 ) -> None:
-    """Stop the use of a contact point for everyone: noted on the address first, then in the ledger of each borrower linked.
+    """Stop the use of a contact point for everyone: noted on the address first, then in the ledger of each borrower
+    linked.
 
     A new link is written before the suppression is read, so that one of the two sides always sees the other.
     """

@@ -1,14 +1,14 @@
 """Slots and hours: when, on a local day, a reminder may go out.
 
-Everything takes the tuple of zones in which the borrower may be (one, when the zone is known) and holds in all of them at
-once. Hours are compared on the wall clock, so a change of clocks needs no special case; only turning a wall time into an
-instant does, where clocks jump.
+Everything takes the tuple of zones in which the borrower may be (one, when the zone is known) and holds in all of
+them at once. Hours are compared on the wall clock, so a change of clocks needs no special case; only turning a wall
+time into an instant does, where clocks jump.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from datetime import UTC, date, datetime, time, timedelta
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 QUARTER = timedelta(minutes=15)
@@ -43,12 +43,15 @@ class Window:
 
 @lru_cache(maxsize=1 << 14)
 def instant_of(day: date, wall: time, zone: ZoneInfo) -> datetime:
-    """The UTC instant of a wall time: the first of two where clocks go back, the first existing minute where it is skipped."""
+    """The UTC instant of a wall time: the first of two where clocks go back, the first existing minute where it is
+    skipped.
+    """
     naive = datetime.combine(day, wall)
     moment = naive.replace(tzinfo=zone).astimezone(UTC)
     if moment.astimezone(zone).replace(tzinfo=None) == naive:
         return moment
-    # The wall time does not exist. Read with the offset after the jump it lies before the jump: walk to the first minute after.
+    # The wall time does not exist. Read with the offset after the jump it lies before the jump: walk to the first
+    # minute after.
     moment = naive.replace(tzinfo=zone, fold=1).astimezone(UTC)
     while moment.astimezone(zone).replace(tzinfo=None) < naive:
         moment += _MINUTE
@@ -86,8 +89,8 @@ def _floor(moment: datetime) -> datetime:
 def slot_of(day: date, wish: time, hours: Hours, zones: Sequence[ZoneInfo]) -> datetime | None:
     """The slot on a local day for a wished wall time; None when the zones share no allowed time on that day.
 
-    The wish is rounded up to a quarter hour; outside the allowed hours the nearest allowed slot of that day takes its place.
-    Where several zones are possible the wish counts in the one that reaches it last.
+    The wish is rounded up to a quarter hour; outside the allowed hours the nearest allowed slot of that day takes its
+    place. Where several zones are possible the wish counts in the one that reaches it last.
     """
     common = window(day, hours, zones)
     if common is None:
@@ -104,9 +107,11 @@ def slot_of(day: date, wish: time, hours: Hours, zones: Sequence[ZoneInfo]) -> d
 
 
 def reference_slot(day: date, wish: time, hours: Hours, zones: Sequence[ZoneInfo]) -> datetime:
-    """The slot at which a stage is looked at: `slot_of`, or where there is none, that of the zone which reaches it last.
+    """The slot at which a stage is looked at: `slot_of`, or where there is none, that of the zone which reaches it
+    last.
 
-    Nothing can be sent at such a slot, but the planned stage still gets its outcome there. No zone at all counts as UTC.
+    Nothing can be sent at such a slot, but the planned stage still gets its outcome there. No zone at all counts as
+    UTC.
     """
     common = slot_of(day, wish, hours, zones)
     if common is not None:

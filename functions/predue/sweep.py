@@ -1,7 +1,9 @@
-"""What planner and closing run share: which places and times a run covers, page by page, with a checkpoint for each shard.
+"""What planner and closing run share: which places and times a run covers, page by page, with a checkpoint for each
+shard.
 
-A run covers what lies between the last covered instant and its own, and one quarter hour before again, since the index lags. It may run
-twice, be missed, or stop half-way: the checkpoint moves only when all before it is done, and what is done twice is harmless.
+A run covers what lies between the last covered instant and its own, and one quarter hour before again, since the
+index lags. It may run twice, be missed, or stop half-way: the checkpoint moves only when all before it is done, and
+what is done twice is harmless.
 """
 
 import heapq
@@ -44,7 +46,8 @@ class Task(NamedTuple):
 class Sweep:
     """One run over one shard up to `target`; `moment` says when a place and time is due on a day.
 
-    `again` is how much of what was covered is covered once more. `by_time` False takes the send times of a place together.
+    `again` is how much of what was covered is covered once more. `by_time` False takes the send times of a place
+    together.
     """
 
     run: str
@@ -61,7 +64,8 @@ class Sweep:
     def through(
         self, offsets: Callable[[InUse], Iterable[int]], page: Callable[[Task, dict[str, list[IndexEntry]]], None]
     ) -> bool:
-        """Call `page` with the open dues of every task, grouped by borrower; False if time ran out and another call must go on.
+        """Call `page` with the open dues of every task, grouped by borrower; False if time ran out and another call
+        must go on.
 
         `offsets` gives the days from due date to task day that matter. Memory holds one page of borrowers.
         """

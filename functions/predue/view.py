@@ -1,4 +1,6 @@
-"""What the gate looks at: a borrower's live state as one strongly consistent read shows it, and the planned stages in it."""
+"""What the gate looks at: a borrower's live state as one strongly consistent read shows it, and the planned stages in
+it.
+"""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -63,7 +65,9 @@ class View:
         return self.dues.get((key.loan_id, key.installment_no, key.due_date))
 
     def planned(self, key: StageKey) -> bool:
-        """Whether a stage was planned: the installment known and open at the stage's slot, the stage inside policy and window."""
+        """Whether a stage was planned: the installment known and open at the stage's slot, the stage inside policy and
+        window.
+        """
         stage, due = self.rules.stages.get(key.stage), self.due(key)
         if stage is None or due is None or not due.has_stage(stage):
             return False

@@ -43,8 +43,8 @@ def label(time_zone: str, jurisdiction: str) -> str:
 def zones_of(place: str, listed: tuple[str, ...] = ()) -> tuple[ZoneInfo, ...]:
     """Every zone in which a borrower of that label may be; empty when nobody can tell.
 
-    A known zone stands for itself. Otherwise the zones that the jurisdiction's pack lists, or, if it lists none, those that tzdata's
-    zone.tab gives for the country.
+    A known zone stands for itself. Otherwise the zones that the jurisdiction's pack lists, or, if it lists none,
+    those that tzdata's zone.tab gives for the country.
     """
     if not place.startswith(UNKNOWN):
         known = zone(place)

@@ -1,7 +1,8 @@
 """Counts AWS calls and what they consume, from requests and answers at the wire; exact, and the same on every machine.
 
-DynamoDB units follow from item sizes: a read unit is 4 KB strongly consistent, half of it eventually; a write unit is 1 KB, and a write
-that touches an index costs as much again (developer guide, "Capacity unit consumption for operations"). SQS bills by 64 KB.
+DynamoDB units follow from item sizes: a read unit is 4 KB strongly consistent, half of it eventually; a write unit is
+1 KB, and a write that touches an index costs as much again (developer guide, "Capacity unit consumption for
+operations"). SQS bills by 64 KB.
 """
 
 import math
@@ -42,7 +43,9 @@ def _reads(sizes: int, *, consistent: bool) -> float:
 
 
 class Meter:
-    """`calls` and `units` by `service.Operation`; units are DynamoDB's read and write units and SQS's requests of 64 KB."""
+    """`calls` and `units` by `service.Operation`; units are DynamoDB's read and write units and SQS's requests of 64
+    KB.
+    """
 
     def __init__(self) -> None:
         self.calls: Counter[str] = Counter()

@@ -1,7 +1,8 @@
 """The carrier simulator: answers SES and End User Messaging at the SDK's wire, and sends their events afterwards.
 
-It makes the providers' message ids, writes one line per call into wire.jsonl, refuses what real carriers refuse, and draws receipts, bounces
-and delays from its seed and the reminder's id, so that the same call always meets the same fate.
+It makes the providers' message ids, writes one line per call into wire.jsonl, refuses what real carriers refuse, and
+draws receipts, bounces and delays from its seed and the reminder's id, so that the same call always meets the same
+fate.
 """
 
 import hashlib

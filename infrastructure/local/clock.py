@@ -10,6 +10,7 @@ class VirtualClock:
         self._now = start.astimezone(UTC)
 
     def __call__(self) -> datetime:
+        """The virtual instant."""
         return self._now
 
     def move_to(self, moment: datetime) -> None:

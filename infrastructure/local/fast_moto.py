@@ -1,6 +1,7 @@
 """Makes moto's DynamoDB find a query's candidates by key; moto itself walks, and sorts, the whole table at every query.
 
-The candidates are all that changes: what a query means, how it sorts and pages stays moto's own code. A test compares the two.
+The candidates are all that changes: what a query means, how it sorts and pages stays moto's own code. A test compares
+the two.
 """
 
 import inspect
@@ -21,7 +22,9 @@ _SIGNATURE = inspect.signature(_query)
 
 
 class _Candidates:
-    """By table: for each index the keys of the items that once had a value of its hash attribute; stale ones are filtered by moto."""
+    """By table: for each index the keys of the items that once had a value of its hash attribute; stale ones are
+    filtered by moto.
+    """
 
     def __init__(self) -> None:
         self._keys: dict[int, dict[str, dict[str, set[tuple[Any, Any]]]]] = defaultdict(
@@ -59,7 +62,9 @@ def _find(table: Any, hash_key: str, range_key: str) -> Any:
 
 @contextmanager
 def fast_queries() -> Iterator[None]:
-    """Within this, moto's tables with string keys answer queries in time that depends on the answer, not on the table."""
+    """Within this, moto's tables with string keys answer queries in time that depends on the answer, not on the
+    table.
+    """
     candidates = _Candidates()
 
     def all_items(self: Any) -> Any:

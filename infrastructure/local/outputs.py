@@ -1,4 +1,6 @@
-"""What a run leaves behind: contacts.jsonl, records.jsonl and the samples of the report, read from the table through its API."""
+"""What a run leaves behind: contacts.jsonl, records.jsonl and the samples of the report, read from the table through
+its API.
+"""
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
@@ -71,7 +73,9 @@ def write_lines(path: Path, lines: Iterable[dict[str, Any]]) -> None:
 
 
 def samples(found: Sequence[Record], kept: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Some of the messages that the carrier kept, as different from each other as there are: by channel, language and stage."""
+    """Some of the messages that the carrier kept, as different from each other as there are: by channel, language and
+    stage.
+    """
     by_id = {record.reminder_id: record for record in found}
     chosen: dict[tuple[str, ...], dict[str, Any]] = {}
     for sample in kept:

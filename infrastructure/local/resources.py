@@ -1,4 +1,5 @@
-"""The resources of the templates on one machine: which are made over AWS APIs, which the stack plays, which are left out and why.
+"""The resources of the templates on one machine: which are made over AWS APIs, which the stack plays, which are left
+out and why.
 
 Every type that a template uses stands in exactly one of the three; a test fails for one that does not.
 """
@@ -12,7 +13,7 @@ from infrastructure.local.template import ACCOUNT, REGION, Resource, TemplateErr
 PLAYED = {
     "AWS::CloudFormation::Stack": "its file is read as part of the whole",
     "AWS::SES::ConfigurationSet": "by the carrier simulator",
-    "AWS::SES::ConfigurationSetEventDestination": "by the carrier simulator, which puts its events into the subscribed queues",
+    "AWS::SES::ConfigurationSetEventDestination": "by the carrier simulator, which tells the subscribed queues",
     "AWS::SMSVOICE::ConfigurationSet": "by the carrier simulator",
     "AWS::SNS::Subscription": "by the carrier simulator",
     "AWS::SNS::Topic": "by the carrier simulator",
@@ -110,7 +111,9 @@ class Resources:
         self._made: dict[str, dict[str, Any]] = {}
 
     def physical(self, resource: Resource, attribute: str) -> Any:
-        """`Ref` (attribute "") or an attribute of a resource; raises TemplateError for a type or attribute that is not known."""
+        """`Ref` (attribute "") or an attribute of a resource; raises TemplateError for a type or attribute that is
+        not known.
+        """
         attributes = self._attributes(resource)
         if attribute not in attributes:
             raise TemplateError(f"{resource.path}: attribute {attribute or 'Ref'} of {resource.type} is not known here")

@@ -5,7 +5,7 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from datetime import time as wall
 from pathlib import Path
@@ -26,7 +26,7 @@ from infrastructure.local.template import REGION
 from predue import book, news, zone
 from predue.aws import desks
 from predue.errors import BadNews
-from predue.policy import LOCAL_DAY, Policy, Rulebook, read_policy
+from predue.policy import LOCAL_DAY, Policy, Rulebook
 from predue.slot import instant_of
 
 Progress = Callable[[float, str], None]
@@ -42,7 +42,7 @@ class Options:
     last_day: date
     out: Path
     seed: int = 1
-    policy: Policy = Policy()
+    policy: Policy = field(default_factory=Policy)
     title: str = "Run"
 
 
@@ -112,7 +112,9 @@ def _bounded(options: Options) -> Policy:
 
 
 def _span(borrowers: list[BorrowerRow], policy: Policy, options: Options) -> tuple[datetime, datetime]:
-    """From the first local midnight of the first day, wherever a borrower may be, to the last one after the last day."""
+    """From the first local midnight of the first day, wherever a borrower may be, to the last one after the last
+    day.
+    """
     rulebook = Rulebook(policy)
     zones = {ZoneInfo("UTC")}
     for row in borrowers:
@@ -124,9 +126,9 @@ def _span(borrowers: list[BorrowerRow], policy: Policy, options: Options) -> tup
 
 @contextmanager
 def _moto() -> Iterator[None]:
-    """moto in this process, with credentials that mean nothing anywhere."""
+    """Moto in this process, with credentials that mean nothing anywhere."""
     before = dict(os.environ)
-    os.environ.update(AWS_ACCESS_KEY_ID="local", AWS_SECRET_ACCESS_KEY="local", AWS_DEFAULT_REGION=REGION)
+    os.environ |= {"AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local", "AWS_DEFAULT_REGION": REGION}
     os.environ.pop("AWS_PROFILE", None)
     try:
         with mock_aws(), fast_queries():

@@ -10,7 +10,9 @@ _CRON = re.compile(r"cron\((\d{1,2})/(\d{1,2}) \* \* \* \? \*\)")
 
 
 def fires(expression: str, after: datetime) -> Iterator[datetime]:
-    """The instants, at or after `after`, at which a schedule fires; raises TemplateError for a form that is not played."""
+    """The instants, at or after `after`, at which a schedule fires; raises TemplateError for a form that is not
+    played.
+    """
     match = _CRON.fullmatch(expression)
     if not match:
         raise TemplateError(

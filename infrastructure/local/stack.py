@@ -1,8 +1,9 @@
 """The stack on one machine: the resources of the templates, and AWS's part played in virtual time.
 
-It fires schedules, polls queues with the settings of the event source mappings, calls functions again that asked for it, routes HTTP, runs
-one-off schedules and publishes the carriers' events. The handlers are the deployed ones, imported from functions/, each called with the
-environment that its template gives it. Time is the clock's: it moves only from one happening to the next.
+It fires schedules, polls queues with the settings of the event source mappings, calls functions again that asked for
+it, routes HTTP, runs one-off schedules and publishes the carriers' events. The handlers are the deployed ones,
+imported from functions/, each called with the environment that its template gives it. Time is the clock's: it moves
+only from one happening to the next.
 """
 
 import heapq
@@ -30,6 +31,7 @@ from infrastructure.local.template import ACCOUNT, REGION, Resource, TemplateErr
 from infrastructure.local.wire import Wire, answer, delay_of, json_body
 from predue.aws import clients, desks
 from predue.aws import clock as predue_clock
+from predue.aws.telemetry import logger
 
 ROOT = Path(__file__).parents[2]
 PARAMETERS = {
@@ -40,7 +42,8 @@ PARAMETERS = {
     "Shards": 1,
     "LogLevel": "INFO",
 }
-# Happenings of one instant in their order: news before the slot, receipts and schedules before the jobs they may concern.
+# Happenings of one instant in their order: news before the slot, receipts and schedules before the jobs they may
+# concern.
 NEWS, EVENT, SCHEDULE, QUEUE = range(4)
 
 
@@ -157,7 +160,9 @@ class Stack:
 
     @staticmethod
     def _destination(everything: list[Resource], channel: str) -> tuple[str, set[str]]:
-        """The topic to which a channel's provider publishes, and the types of events that it asks for, in lower case."""
+        """The topic to which a channel's provider publishes, and the types of events that it asks for, in lower
+        case.
+        """
         for resource in everything:
             if channel == "sms" and resource.type == "AWS::SMSVOICE::ConfigurationSet":
                 wanted = resource.get("EventDestinations")[0]
@@ -401,7 +406,9 @@ class Stack:
         clients.client("sqs").send_message(QueueUrl=self.queue_arns[queue_arn], MessageBody=body)
 
     def _publish_later(self, wait: timedelta, channel: str, event: dict[str, Any]) -> None:
-        """Publish a provider's event on its topic, which puts it into the queues subscribed to it, if its type is asked for."""
+        """Publish a provider's event on its topic, which puts it into the queues subscribed to it, if its type is asked
+        for.
+        """
         topic, types = self._destinations[channel]
         if event["eventType"].replace(" ", "").lower() not in types:
             return
@@ -440,8 +447,6 @@ def _environment(variables: Mapping[str, str]) -> Iterator[None]:
 @contextmanager
 def _logging_to(log: TextIO) -> Iterator[None]:
     """Standard output, where Powertools writes logs and metrics, goes to the log."""
-    from predue.aws.telemetry import logger
-
     caught = io.StringIO()
     streams = [handler for handler in logger.handlers if hasattr(handler, "setStream")]
     before = [handler.setStream(caught) for handler in streams]

@@ -1,6 +1,8 @@
-"""Reads template.yaml and the files nested in it, and resolves their intrinsic functions against resources as they are made.
+"""Reads template.yaml and the files nested in it, and resolves their intrinsic functions against resources as they are
+made.
 
-The templates are the only description of the stack. Resolution is lazy: asking for a property makes whatever it refers to.
+The templates are the only description of the stack. Resolution is lazy: asking for a property makes whatever it
+refers to.
 """
 
 import re

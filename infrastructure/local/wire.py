@@ -1,4 +1,5 @@
-"""Stands at the SDK's own wire: counts what the handlers call, answers in AWS's place, and takes time out of what is sent.
+"""Stands at the SDK's own wire: counts what the handlers call, answers in AWS's place, and takes time out of what is
+sent.
 
 It hangs on botocore's events of the one session that all adapters share, so the handlers run unchanged.
 """
@@ -37,7 +38,9 @@ def answer(
 
 
 class Wire:
-    """The hooks of one stack on a session; `sent` hears of every message queued, `scheduled` of every one-off schedule."""
+    """The hooks of one stack on a session; `sent` hears of every message queued, `scheduled` of every one-off
+    schedule.
+    """
 
     def __init__(self, session: boto3.session.Session, meter: Meter) -> None:
         self._events = session.events

@@ -13,7 +13,6 @@ from predue.errors import OutOfTime
 from predue.job import Job
 from predue.ports import Provider
 
-
 _ENOUGH_MS = 14_000
 """What a message may need: a provider's slowest answer takes 13 seconds, and one that is cut off stays unknown."""
 

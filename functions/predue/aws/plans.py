@@ -33,7 +33,8 @@ class TablePlans:
 
     def entries(self, due_date: date, shard: int, place: str, wish: str, after: str = "") -> Iterator[IndexEntry]:
         """See Plans."""
-        # "$" sorts right after "#": past every due of the borrower `after`, and past the last entry of the place or time.
+        # "$" sorts right after "#": past every due of the borrower `after`, and past the last entry of the place or
+        # time.
         prefix = f"{place}#{wish}" if wish else place
         first = f"{place}#{after}$" if after else f"{prefix}#"
         return self._walk(f"{due_date.isoformat()}#{shard}", first, f"{prefix}$")

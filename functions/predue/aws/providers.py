@@ -20,7 +20,8 @@ _SHORTEST_TTL = 5
 _CLIENT_ERROR = range(400, 500)
 
 # What each provider answers when it has definitely not taken a message (API references of SESv2 SendEmail and of
-# pinpoint-sms-voice-v2 SendTextMessage). A 4xx that is not named is a refusal of the channel: our set-up is wrong. All else is no answer.
+# pinpoint-sms-voice-v2 SendTextMessage). A 4xx that is not named is a refusal of the channel: our set-up is wrong. All
+# else is no answer.
 _EMAIL: dict[str, RefusalKind] = {
     "LimitExceededException": "refused_busy",
     "ThrottlingException": "refused_busy",

@@ -52,7 +52,9 @@ class OneOffSchedules:
         self._dead_letters_arn = dead_letters_arn
 
     def at(self, moment: datetime, channel: str, job: Job) -> None:
-        """See Later; the name follows from job and instant, so that the same call again meets a conflict and leaves it."""
+        """See Later; the name follows from job and instant, so that the same call again meets a conflict and leaves
+        it.
+        """
         body = job.to_json()
         name = hashlib.sha256(f"{channel}{moment.isoformat()}{body}".encode()).hexdigest()[:40]
         with translated("one-off schedule"):
@@ -60,7 +62,8 @@ class OneOffSchedules:
                 client("scheduler").create_schedule(
                     Name=name,
                     GroupName=self._group,
-                    # Seconds are honoured only to the minute, so a fraction of one is rounded up by the caller's own check at delivery.
+                    # Seconds are honoured only to the minute, so a fraction of one is rounded up by the caller's own
+                    # check at delivery.
                     ScheduleExpression=f"at({moment.astimezone(UTC):%Y-%m-%dT%H:%M:%S})",
                     ScheduleExpressionTimezone="UTC",
                     FlexibleTimeWindow={"Mode": "OFF"},

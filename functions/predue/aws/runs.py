@@ -16,7 +16,8 @@ Run = Callable[[int, datetime, Callable[[], float]], bool]
 def fan_out(event: dict[str, Any], context: Any, run: Run) -> None:
     """Run one shard; a scheduled call without a shard starts all of them, its own function once for each other one.
 
-    `run` takes shard, target instant and a function that tells the seconds left; it returns False if it must be called again.
+    `run` takes shard, target instant and a function that tells the seconds left; it returns False if it must be
+    called again.
     """
 
     def time_left() -> float:
@@ -33,7 +34,9 @@ def fan_out(event: dict[str, Any], context: Any, run: Run) -> None:
 
 
 def _call_again(shard: int, target: datetime) -> None:
-    """Call this very function for a shard, asynchronously; Lambda repeats it on failure, then puts it into the dead letters."""
+    """Call this very function for a shard, asynchronously; Lambda repeats it on failure, then puts it into the dead
+    letters.
+    """
     payload = json.dumps({"shard": shard, "target": instant.to_text(target)})
     with translated("own function"):
         client("lambda").invoke(

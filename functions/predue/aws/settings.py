@@ -25,6 +25,7 @@ _T = TypeVar("_T")
 _FRESH = timedelta(seconds=15)
 """How long a read policy or switch may serve: the longest that a turned switch takes to reach a warm function."""
 _KEYS_FRESH = timedelta(minutes=5)
+_SHORTEST_ROOT = 32
 
 
 def env(name: str) -> str:
@@ -97,10 +98,10 @@ def _read_keys() -> Keys:
     try:
         raw: Any = json.loads(secret)
         roots = [raw["root"], *raw.get("older", [])]
-        if not all(isinstance(root, str) and len(root) >= 32 for root in roots):  # noqa: PLR2004 - 32 characters hold enough entropy
-            raise TypeError
-    except (ValueError, KeyError, TypeError) as error:
-        raise BadPolicy("the keys secret holds no `root` of 32 characters or more") from error
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise BadPolicy("the keys secret holds no `root`") from error
+    if not all(isinstance(root, str) and len(root) >= _SHORTEST_ROOT for root in roots):
+        raise BadPolicy(f"a root in the keys secret is no text of {_SHORTEST_ROOT} characters or more")
     return Keys([root.encode() for root in roots])
 
 

@@ -149,7 +149,8 @@ class Table:
             try:
                 client("dynamodb").put_item(**request)
             except ClientError as error:
-                # The SDK repeats a write whose answer was lost: the condition then fails because the first one had succeeded.
+                # The SDK repeats a write whose answer was lost: the condition then fails because the first one had
+                # succeeded.
                 stored: Any = error.response.get("Item", {})
                 if code_of(error) != "ConditionalCheckFailedException" or stored.get("w") != {"S": token}:
                     raise

@@ -1,4 +1,6 @@
-"""One logger and one set of metrics for all functions; neither ever carries personal data, bodies or exception texts of others."""
+"""One logger and one set of metrics for all functions; neither ever carries personal data, bodies or exception texts of
+others.
+"""
 
 import traceback
 from collections.abc import Iterator
@@ -20,7 +22,9 @@ def count(name: str, value: float = 1) -> None:
 
 @contextmanager
 def failures(what: str) -> Iterator[None]:
-    """Log and count a failure on its way out: its kind and place, and its text only if it is our own, which holds no personal data."""
+    """Log and count a failure on its way out: its kind and place, and its text only if it is our own, which holds no
+    personal data.
+    """
     try:
         yield
     except PredueError as error:
@@ -30,5 +34,6 @@ def failures(what: str) -> Iterator[None]:
     except Exception as error:
         count("Unexpected")
         places = [f"{frame.name}:{frame.lineno}" for frame in traceback.extract_tb(error.__traceback__)[-6:]]
-        logger.error(what, error=type(error).__name__, places=places)
+        # Not logger.exception: it would write the exception's text and arguments, which may be personal.
+        logger.error(what, error=type(error).__name__, places=places)  # noqa: TRY400
         raise
