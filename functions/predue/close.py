@@ -1,6 +1,6 @@
-"""The closing run: after the allowed hours of a local day every planned stage of it has an outcome, and what left its
-grace unpaid is
-handed over to collections, once.
+"""The closing run: after the allowed hours of a local day every planned stage of it has an outcome.
+
+What left its grace unpaid is handed over to collections, once.
 """
 
 import hashlib

@@ -111,7 +111,8 @@ class Sweep:
         dates = sorted({task.day - timedelta(days=offset) for offset in offsets})
         streams = [self.plans.entries(due_date, self.shard, task.place, task.wish, after) for due_date in dates]
         page: dict[str, list[IndexEntry]] = {}
-        merged = heapq.merge(*streams, key=lambda entry: (entry.wish, entry.borrower_id))
+        # As the index sorts them: a borrower's id ends with the "#" that parts the key.
+        merged = heapq.merge(*streams, key=lambda entry: (entry.wish, f"{entry.borrower_id}#"))
         for borrower, entries in groupby(merged, key=lambda entry: entry.borrower_id):
             page[borrower] = list(entries)
             if len(page) == PAGE:

@@ -1,10 +1,13 @@
 """Where a borrower's clock may stand: one known time zone, or every zone that it could be."""
 
+import re
 from functools import lru_cache
 from importlib import resources
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 UNKNOWN = "*"
+_NO_CODE = re.compile(r"[^A-Za-z0-9-]")
+"""What no ISO 3166 code holds, and what would break the keys of the index."""
 
 
 @lru_cache(maxsize=1024)
@@ -36,7 +39,7 @@ def _zones_by_country() -> dict[str, tuple[str, ...]]:
 
 def label(time_zone: str, jurisdiction: str) -> str:
     """How the index names a borrower's place: the zone, or `*` and the jurisdiction while the zone is unknown."""
-    return time_zone if zone(time_zone) else f"{UNKNOWN}{jurisdiction}"
+    return time_zone if zone(time_zone) else f"{UNKNOWN}{_NO_CODE.sub('', jurisdiction)[:10]}"
 
 
 @lru_cache(maxsize=4096)

@@ -58,6 +58,6 @@ def bill(meter: Meter, log_bytes: int) -> dict[str, float]:
 def per_million(costs: dict[str, float], reminders: int) -> dict[str, Any]:
     """The same for a million reminders, in dollars; nothing where none went out."""
     if not reminders:
-        return {"total_usd": None, "lines": {}}
+        return {}
     lines = {name: round(cost / reminders * _MILLION, 4) for name, cost in costs.items()}
     return {"total_usd": round(sum(lines.values()), 2), "lines": lines}

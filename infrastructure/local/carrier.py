@@ -57,7 +57,7 @@ class Carrier:
         if fate < self.odds.bad_number + self.odds.stopped_number:
             return self._refuse(request, "sms", reminder, "ConflictException", "DESTINATION_PHONE_NUMBER_OPTED_OUT", {})
         message_id = self._accept("sms", reminder)
-        self._sample("sms", reminder, number, body["OriginationIdentity"], body["MessageBody"])
+        self._sample("sms", reminder, number, body["OriginationIdentity"].rpartition("/")[2], body["MessageBody"])
         event = {"context": body["Context"], "messageId": message_id, "destinationPhoneNumber": number}
         self._text_events(reminder, event)
         return answer(request, 200, {"MessageId": message_id})

@@ -8,30 +8,27 @@ only from one happening to the next.
 
 import heapq
 import importlib
-import io
 import itertools
 import json
-import os
-import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, redirect_stdout
-from dataclasses import dataclass, field
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any, NamedTuple, TextIO
+from typing import Any, TextIO
 
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 
 from infrastructure.cost.meter import Meter
 from infrastructure.local.carrier import Carrier
 from infrastructure.local.clock import VirtualClock
+from infrastructure.local.lambdas import Function, Route, call, environment, http_event
+from infrastructure.local.pollers import Poller, Source
 from infrastructure.local.resources import Resources
 from infrastructure.local.schedule import fires
 from infrastructure.local.template import ACCOUNT, REGION, Resource, TemplateError, TemplateFile
-from infrastructure.local.wire import Wire, answer, delay_of, json_body
+from infrastructure.local.wire import Wire, answer, json_body
 from predue.aws import clients, desks
 from predue.aws import clock as predue_clock
-from predue.aws.telemetry import logger
 
 ROOT = Path(__file__).parents[2]
 PARAMETERS = {
@@ -47,65 +44,6 @@ PARAMETERS = {
 NEWS, EVENT, SCHEDULE, QUEUE = range(4)
 
 
-class Context:
-    """What Lambda passes beside the event."""
-
-    def __init__(self, name: str, timeout: int) -> None:
-        self.function_name = name
-        self.function_version = "$LATEST"
-        self.invoked_function_arn = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:{name}"
-        self.memory_limit_in_mb = 512
-        self.aws_request_id = "00000000-0000-0000-0000-000000000000"
-        self.log_group_name = f"/aws/lambda/{name}"
-        self.log_stream_name = "local"
-        self._timeout = timeout
-
-    def get_remaining_time_in_millis(self) -> int:
-        """The whole timeout: virtual time stands still while a handler runs."""
-        return self._timeout * 1000
-
-
-@dataclass(frozen=True)
-class Function:
-    """One function of the template; the handler is the deployed one."""
-
-    name: str
-    handler: Callable[[Any, Any], Any]
-    environment: Mapping[str, str]
-    timeout: int
-
-
-@dataclass(frozen=True)
-class Source:
-    """One event source mapping: a queue, and the function that it feeds."""
-
-    function: Function
-    batch_size: int
-    visibility: timedelta
-    max_receives: int
-    dead_letters_url: str
-
-
-class Route(NamedTuple):
-    """One route of the HTTP API."""
-
-    method: str
-    path: str
-    function: Function
-
-
-@dataclass(order=True)
-class Message:
-    """A message in flight: received once from the queue, and kept by the stack until a handler is done with it."""
-
-    visible_at: datetime
-    order: int
-    body: str = field(compare=False)
-    message_id: str = field(compare=False)
-    receipt_handle: str = field(compare=False)
-    receives: int = field(compare=False, default=0)
-
-
 class Stack:
     """See the module. Use as a context; `run_until` moves time."""
 
@@ -118,8 +56,6 @@ class Stack:
         self.log = log
         self._agenda: list[tuple[datetime, int, int, Callable[[], None]]] = []
         self._order = itertools.count()
-        self._inbox: dict[str, list[Message]] = {}
-        self._arrived: dict[str, int] = {}
         self.handed_over: list[dict[str, Any]] = []
         clients.forget()
         desks.forget()
@@ -134,7 +70,7 @@ class Stack:
         self._resources = Resources(clients.client)
         self.root = TemplateFile(ROOT / "template.yaml", PARAMETERS | dict(parameters or {}), self._resources.physical)
         self.functions: dict[str, Function] = {}
-        self.sources: dict[str, Source] = {}
+        self.pollers: dict[str, Poller] = {}
         self.routes: list[Route] = []
         self.queue_arns: dict[str, str] = {}
         self.topics: dict[str, list[str]] = {}
@@ -177,11 +113,12 @@ class Stack:
         module, _, attribute = resource.get("Handler").partition(".")
         own = resource.get("Environment", "Variables", default={})
         name = resource.get("FunctionName")
-        environment = {key: str(value) for key, value in (shared["Environment"]["Variables"] | own).items()}
-        environment |= {"AWS_LAMBDA_FUNCTION_NAME": name, "POWERTOOLS_TRACE_DISABLED": "true"}
-        with _environment(environment):
+        variables = {key: str(value) for key, value in (shared["Environment"]["Variables"] | own).items()}
+        variables |= {"AWS_LAMBDA_FUNCTION_NAME": name, "POWERTOOLS_TRACE_DISABLED": "true"}
+        with environment(variables):
             handler = getattr(importlib.import_module(module), attribute)
-        function = Function(name, handler, environment, resource.get("Timeout"))
+        dead_letters = resource.get("EventInvokeConfig", "DestinationConfig", "OnFailure", "Destination", default="")
+        function = Function(name, handler, variables, resource.get("Timeout"), dead_letters)
         self.functions[name] = function
         for event in resource.get("Events", default={}).values():
             self._subscribe(function, event["Type"], event["Properties"], queues)
@@ -202,7 +139,10 @@ class Stack:
                     redrive["maxReceiveCount"],
                     self.queue_arns[redrive["deadLetterTargetArn"]],
                 )
-                self.sources[self.queue_arns[properties["Queue"]]] = source
+                url = self.queue_arns[properties["Queue"]]
+                self.pollers[url] = Poller(
+                    url, source, self.clock, self._at_queues_turn, self.invoke, self._log_failure
+                )
             case "HttpApi":
                 self.routes.append(Route(properties["Method"].upper(), properties["Path"], function))
             case _:
@@ -224,7 +164,7 @@ class Stack:
                 "time": self.clock().isoformat(),
                 "detail": "{}",
             }
-            self.invoke(function, event)
+            self._invoke_async(function, event)
             self._every(moments, function)
 
         self.at(moment, SCHEDULE, fire)
@@ -257,7 +197,7 @@ class Stack:
         """Within this, news may be applied as a function of the stack would; its calls are counted apart."""
         self._wire.meter = self.news_meter
         try:
-            with self._playing(), _environment(self.functions_environment()):
+            with self._playing(), environment(self.functions_environment()):
                 yield
         finally:
             self._wire.meter = self.meter
@@ -266,18 +206,32 @@ class Stack:
 
     def invoke(self, function: Function, event: Any) -> Any:
         """Call a handler as Lambda would: its own environment, JSON in and out, standard output to the log."""
-        payload = json.loads(json.dumps(event))
         self.meter.invocations[function.name] += 1
-        with self._playing(), _environment(function.environment), _logging_to(self.log):
-            result = function.handler(payload, Context(function.name, function.timeout))
-        return None if result is None else json.loads(json.dumps(result))
+        with self._playing():
+            return call(function, event, self.log)
 
     def _invoke_later(self, request: AWSPreparedRequest) -> AWSResponse:
         """Play Lambda's asynchronous invocation."""
         name = request.url.split("/functions/")[1].split("/")[0]
         event = json_body(request)
-        self.at(self.clock(), SCHEDULE, lambda: self.invoke(self.functions[name], event))
+        self.at(self.clock(), SCHEDULE, lambda: self._invoke_async(self.functions[name], event))
         return answer(request, 202, {})
+
+    def _invoke_async(self, function: Function, event: Any, failures: int = 0) -> None:
+        """Call a function that nobody waits for: a failure is tried twice more, then goes to its dead letters."""
+        try:
+            self.invoke(function, event)
+        except Exception as error:  # noqa: BLE001 - whatever a handler raises, Lambda retries
+            self._log_failure(function, error)
+            if failures < len(_ASYNC_WAITS):
+                again = self.clock() + _ASYNC_WAITS[failures]
+                self.at(again, SCHEDULE, lambda: self._invoke_async(function, event, failures + 1))
+            elif function.dead_letters_arn:
+                self._put(function.dead_letters_arn, json.dumps(event))
+
+    def _log_failure(self, function: Function, error: Exception) -> None:
+        line = {"message": "a function failed", "function": function.name, "error": type(error).__name__}
+        self.log.write(json.dumps(line) + "\n")
 
     def request(self, method: str, path: str) -> dict[str, Any]:
         """Route one HTTP request as API Gateway does (payload format 2.0)."""
@@ -296,87 +250,17 @@ class Stack:
                         strict=True,
                     )
                 )
-                return dict(self.invoke(route.function, _http_event(route, path, values)))
+                return dict(self.invoke(route.function, http_event(route, path, values)))
         return {"statusCode": 404, "body": '{"message":"Not Found"}', "headers": {}}
 
     # Queues
 
     def _note_sent(self, url: str) -> None:
-        """Messages wait in the queue until the queue's turn at this instant."""
-        if self._arrived.get(url, 0) == 0:
-            self.at(self.clock(), QUEUE, lambda: self._poll(url))
-        self._arrived[url] = self._arrived.get(url, 0) + 1
+        if url in self.pollers:
+            self.pollers[url].note_sent()
 
-    def _poll(self, url: str) -> None:
-        """Receive what has come, then let the function have what is visible."""
-        self._arrived[url] = 0
-        if url not in self.sources:
-            return
-        inbox = self._inbox.setdefault(url, [])
-        while messages := self._receive(url):
-            for message in messages:
-                visible = self.clock() + delay_of(message)
-                kept = Message(
-                    visible, next(self._order), message["Body"], message["MessageId"], message["ReceiptHandle"]
-                )
-                heapq.heappush(inbox, kept)
-                if visible > self.clock():
-                    self.at(visible, QUEUE, lambda: self._feed(url))
-            if len(messages) < _MOST_RECEIVED:
-                break
-        self._feed(url)
-
-    def _receive(self, url: str) -> list[dict[str, Any]]:
-        got = clients.client("sqs").receive_message(
-            QueueUrl=url, MaxNumberOfMessages=_MOST_RECEIVED, MessageAttributeNames=["All"]
-        )
-        return list(got.get("Messages", []))
-
-    def _feed(self, url: str) -> None:
-        """Call the function with batches of visible messages until none is left."""
-        source, inbox = self.sources[url], self._inbox[url]
-        while inbox and inbox[0].visible_at <= self.clock():
-            batch: list[Message] = []
-            while inbox and inbox[0].visible_at <= self.clock() and len(batch) < source.batch_size:
-                batch.append(heapq.heappop(inbox))
-            self._deliver(url, source, batch)
-
-    def _deliver(self, url: str, source: Source, batch: list[Message]) -> None:
-        """One call of the function; what failed becomes visible again later, or goes to the dead letters."""
-        for message in batch:
-            message.receives += 1
-        try:
-            result = self.invoke(source.function, {"Records": [_sqs_record(url, message) for message in batch]}) or {}
-            failed = {failure["itemIdentifier"] for failure in result.get("batchItemFailures", ())}
-        except Exception as error:  # noqa: BLE001 - a handler that fails fails its batch, as in Lambda
-            self.log.write(
-                json.dumps(
-                    {"message": "a function failed", "function": source.function.name, "error": type(error).__name__}
-                )
-                + "\n"
-            )
-            failed = {message.message_id for message in batch}
-        done = [message for message in batch if message.message_id not in failed]
-        self._delete(url, done)
-        for message in batch:
-            if message.message_id in failed:
-                self._again(url, source, message)
-
-    def _delete(self, url: str, messages: list[Message]) -> None:
-        if messages:
-            entries = [
-                {"Id": str(number), "ReceiptHandle": message.receipt_handle} for number, message in enumerate(messages)
-            ]
-            clients.client("sqs").delete_message_batch(QueueUrl=url, Entries=entries)
-
-    def _again(self, url: str, source: Source, message: Message) -> None:
-        if message.receives >= source.max_receives:
-            clients.client("sqs").send_message(QueueUrl=source.dead_letters_url, MessageBody=message.body)
-            self._delete(url, [message])
-            return
-        message.visible_at = self.clock() + source.visibility
-        heapq.heappush(self._inbox[url], message)
-        self.at(message.visible_at, QUEUE, lambda: self._feed(url))
+    def _at_queues_turn(self, moment: datetime, happening: Callable[[], None]) -> None:
+        self.at(moment, QUEUE, happening)
 
     def dead_letters(self) -> dict[str, int]:
         """How many messages each dead-letter queue holds, by queue name; empty ones are left out."""
@@ -429,66 +313,5 @@ class Stack:
         return all(rank == SCHEDULE for _, rank, _, _ in self._agenda)
 
 
-_MOST_RECEIVED = 10
-
-
-@contextmanager
-def _environment(variables: Mapping[str, str]) -> Iterator[None]:
-    """The environment of one function, and of no other: what its template forgets is missing here, too."""
-    before = dict(os.environ)
-    os.environ.update(variables)
-    try:
-        yield
-    finally:
-        os.environ.clear()
-        os.environ.update(before)
-
-
-@contextmanager
-def _logging_to(log: TextIO) -> Iterator[None]:
-    """Standard output, where Powertools writes logs and metrics, goes to the log."""
-    caught = io.StringIO()
-    streams = [handler for handler in logger.handlers if hasattr(handler, "setStream")]
-    before = [handler.setStream(caught) for handler in streams]
-    try:
-        with redirect_stdout(caught):
-            yield
-    finally:
-        for handler, stream in zip(streams, before, strict=True):
-            handler.setStream(stream or sys.stdout)
-        log.write(caught.getvalue())
-
-
-def _sqs_record(url: str, message: Message) -> dict[str, Any]:
-    name = url.rpartition("/")[2]
-    return {
-        "messageId": message.message_id,
-        "receiptHandle": message.receipt_handle,
-        "body": message.body,
-        "attributes": {"ApproximateReceiveCount": str(message.receives)},
-        "messageAttributes": {},
-        "md5OfBody": "",
-        "eventSource": "aws:sqs",
-        "eventSourceARN": f"arn:aws:sqs:{REGION}:{ACCOUNT}:{name}",
-        "awsRegion": REGION,
-    }
-
-
-def _http_event(route: Route, path: str, values: Mapping[str, str]) -> dict[str, Any]:
-    http = {"method": route.method, "path": path, "protocol": "HTTP/1.1", "sourceIp": "127.0.0.1", "userAgent": "local"}
-    return {
-        "version": "2.0",
-        "routeKey": f"{route.method} {route.path}",
-        "rawPath": path,
-        "rawQueryString": "",
-        "headers": {},
-        "requestContext": {
-            "http": http,
-            "stage": "$default",
-            "requestId": "local",
-            "apiId": "local",
-            "accountId": ACCOUNT,
-        },
-        "pathParameters": dict(values),
-        "isBase64Encoded": False,
-    }
+# Lambda retries an asynchronous call after one minute and after two more (developer guide, "Asynchronous invocation").
+_ASYNC_WAITS = (timedelta(minutes=1), timedelta(minutes=2))

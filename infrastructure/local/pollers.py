@@ -1,0 +1,147 @@
+"""Queues as event source mappings poll them: batches, visibility, partial answers and dead letters, in virtual time.
+
+A message is received once from the queue and stays in flight there; the poller keeps its visibility, so that any queue
+that speaks the API will do.
+"""
+
+import heapq
+import itertools
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from infrastructure.local.clock import VirtualClock
+from infrastructure.local.lambdas import Function
+from infrastructure.local.template import ACCOUNT, REGION
+from infrastructure.local.wire import delay_of
+from predue.aws import clients
+
+_MOST_RECEIVED = 10
+
+
+@dataclass(frozen=True)
+class Source:
+    """One event source mapping: a queue, and the function that it feeds."""
+
+    function: Function
+    batch_size: int
+    visibility: timedelta
+    max_receives: int
+    dead_letters_url: str
+
+
+@dataclass(order=True)
+class Message:
+    """A message in flight: received once from the queue, and kept by the stack until a handler is done with it."""
+
+    visible_at: datetime
+    order: int
+    body: str = field(compare=False)
+    message_id: str = field(compare=False)
+    receipt_handle: str = field(compare=False)
+    receives: int = field(compare=False, default=0)
+
+
+@dataclass
+class Poller:
+    """Polls one queue for one function; `at` has something done at an instant, `invoke` calls the function,
+    and `failed` hears of a call that raised.
+    """
+
+    url: str
+    source: Source
+    clock: VirtualClock
+    at: Callable[[datetime, Callable[[], None]], None]
+    invoke: Callable[[Function, Any], Any]
+    failed: Callable[[Function, Exception], None]
+    _inbox: list[Message] = field(default_factory=list)
+    _waiting: bool = False
+    _order: itertools.count[int] = field(default_factory=itertools.count)
+
+    def note_sent(self) -> None:
+        """Messages have come; they are received at this instant's turn of the queues."""
+        if not self._waiting:
+            self._waiting = True
+            self.at(self.clock(), self._poll)
+
+    def _poll(self) -> None:
+        """Receive what has come, then let the function have what is visible."""
+        self._waiting = False
+        while messages := self._receive():
+            for message in messages:
+                self._take(message)
+            if len(messages) < _MOST_RECEIVED:
+                break
+        self._feed()
+
+    def _receive(self) -> list[dict[str, Any]]:
+        got = clients.client("sqs").receive_message(
+            QueueUrl=self.url, MaxNumberOfMessages=_MOST_RECEIVED, MessageAttributeNames=["All"]
+        )
+        return list(got.get("Messages", []))
+
+    def _take(self, message: dict[str, Any]) -> None:
+        """Keep a received message until its delay is over."""
+        visible = self.clock() + delay_of(message)
+        kept = Message(visible, next(self._order), message["Body"], message["MessageId"], message["ReceiptHandle"])
+        heapq.heappush(self._inbox, kept)
+        if visible > self.clock():
+            self.at(visible, self._feed)
+
+    def _feed(self) -> None:
+        """Call the function with batches of visible messages until none is left."""
+        while batch := self._visible():
+            self._deliver(batch)
+
+    def _visible(self) -> list[Message]:
+        batch: list[Message] = []
+        while self._inbox and self._inbox[0].visible_at <= self.clock() and len(batch) < self.source.batch_size:
+            batch.append(heapq.heappop(self._inbox))
+        return batch
+
+    def _deliver(self, batch: list[Message]) -> None:
+        """One call of the function; what failed becomes visible again later, or goes to the dead letters."""
+        for message in batch:
+            message.receives += 1
+        try:
+            records = [_sqs_record(self.url, message) for message in batch]
+            result = self.invoke(self.source.function, {"Records": records}) or {}
+            failed = {failure["itemIdentifier"] for failure in result.get("batchItemFailures", ())}
+        except Exception as error:  # noqa: BLE001 - a handler that fails fails its batch, as in Lambda
+            self.failed(self.source.function, error)
+            failed = {message.message_id for message in batch}
+        self._delete([message for message in batch if message.message_id not in failed])
+        for message in batch:
+            if message.message_id in failed:
+                self._again(message)
+
+    def _delete(self, messages: list[Message]) -> None:
+        if messages:
+            handles = [message.receipt_handle for message in messages]
+            entries = [{"Id": str(number), "ReceiptHandle": handle} for number, handle in enumerate(handles)]
+            clients.client("sqs").delete_message_batch(QueueUrl=self.url, Entries=entries)
+
+    def _again(self, message: Message) -> None:
+        if message.receives >= self.source.max_receives:
+            clients.client("sqs").send_message(QueueUrl=self.source.dead_letters_url, MessageBody=message.body)
+            self._delete([message])
+            return
+        message.visible_at = self.clock() + self.source.visibility
+        heapq.heappush(self._inbox, message)
+        self.at(message.visible_at, self._feed)
+
+
+def _sqs_record(url: str, message: Message) -> dict[str, Any]:
+    name = url.rpartition("/")[2]
+    return {
+        "messageId": message.message_id,
+        "receiptHandle": message.receipt_handle,
+        "body": message.body,
+        "attributes": {"ApproximateReceiveCount": str(message.receives)},
+        "messageAttributes": {},
+        "md5OfBody": "",
+        "eventSource": "aws:sqs",
+        "eventSourceARN": f"arn:aws:sqs:{REGION}:{ACCOUNT}:{name}",
+        "awsRegion": REGION,
+    }
