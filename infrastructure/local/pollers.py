@@ -6,7 +6,7 @@ that speaks the API will do.
 
 import heapq
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -57,7 +57,7 @@ class Poller:
     failed: Callable[[Function, Exception], None]
     _inbox: list[Message] = field(default_factory=list)
     _waiting: bool = False
-    _order: itertools.count[int] = field(default_factory=itertools.count)
+    _order: Iterator[int] = field(default_factory=itertools.count)
 
     def note_sent(self) -> None:
         """Messages have come; they are received at this instant's turn of the queues."""
