@@ -58,7 +58,9 @@ class View:
 
     def local_time(self, now: datetime) -> str:
         """The borrower's wall time with its offset; of the first possible zone while it is unknown."""
-        return now.astimezone(self.zones[0] if self.zones else ZoneInfo("UTC")).isoformat(timespec="seconds")
+        return now.astimezone(self.zones[0] if self.zones else ZoneInfo("UTC")).isoformat(
+            timespec="milliseconds" if now.microsecond else "seconds"
+        )
 
     def due(self, key: StageKey) -> Due | None:
         """The due of a key."""

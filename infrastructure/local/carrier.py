@@ -15,7 +15,7 @@ from typing import Any, TextIO
 
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 
-from infrastructure.local.wire import answer, json_body
+from infrastructure.local.answers import answer, json_body
 from predue import instant
 
 _SAMPLES = 500

@@ -58,6 +58,7 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument("--out", type=Path, required=True, help="folder for the results")
     one.add_argument("--seed", type=int, default=1, help="what the carriers' fates are drawn from (default 1)")
     one.add_argument("--policy", type=Path, help="policy.toml; see docs/policy.md")
+    one.add_argument("--chaos", action="store_true", help="faults at every turn, drawn from the seed")
     one.set_defaults(command=_run)
     two = commands.add_parser("explain", help="why each message to a borrower went or did not")
     two.add_argument("borrower", metavar="BORROWER", help="borrower_id")
@@ -76,7 +77,7 @@ def _run(given: argparse.Namespace) -> int:
     policy = _policy(given.policy)
     portfolio = read_portfolio(given.borrowers, given.installments, given.events)
     title = f"{given.installments.parent.name or 'portfolio'}, {given.first_day} to {given.last_day}"
-    options = Options(given.first_day, given.last_day, given.out, given.seed, policy, title)
+    options = Options(given.first_day, given.last_day, given.out, given.seed, policy, title, given.chaos)
     with _bar() as progress:
         result = run(portfolio, options, progress)
     return _finish(result, given.out)

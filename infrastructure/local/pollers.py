@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
+from infrastructure.local.chaos import Chaos, Killed
 from infrastructure.local.clock import VirtualClock
 from infrastructure.local.lambdas import Function
 from infrastructure.local.template import ACCOUNT, REGION
@@ -54,7 +55,8 @@ class Poller:
     clock: VirtualClock
     at: Callable[[datetime, Callable[[], None]], None]
     invoke: Callable[[Function, Any], Any]
-    failed: Callable[[Function, Exception], None]
+    failed: Callable[[Function, BaseException], None]
+    chaos: Chaos | None = None
     _inbox: list[Message] = field(default_factory=list)
     _waiting: bool = False
     _order: Iterator[int] = field(default_factory=itertools.count)
@@ -84,10 +86,17 @@ class Poller:
     def _take(self, message: dict[str, Any]) -> None:
         """Keep a received message until its delay is over."""
         visible = self.clock() + delay_of(message)
-        kept = Message(visible, next(self._order), message["Body"], message["MessageId"], message["ReceiptHandle"])
-        heapq.heappush(self._inbox, kept)
-        if visible > self.clock():
-            self.at(visible, self._feed)
+        if self.chaos and self.chaos.strikes("delivered_late"):
+            visible += self.chaos.late()
+        self._keep(Message(visible, next(self._order), message["Body"], message["MessageId"], message["ReceiptHandle"]))
+        if self.chaos and self.chaos.strikes("delivered_twice"):
+            again = visible + self.chaos.late()
+            self._keep(Message(again, next(self._order), message["Body"], f"{message['MessageId']}-again", ""))
+
+    def _keep(self, message: Message) -> None:
+        heapq.heappush(self._inbox, message)
+        if message.visible_at > self.clock():
+            self.at(message.visible_at, self._feed)
 
     def _feed(self) -> None:
         """Call the function with batches of visible messages until none is left."""
@@ -105,10 +114,10 @@ class Poller:
         for message in batch:
             message.receives += 1
         try:
-            records = [_sqs_record(self.url, message) for message in batch]
+            records = [sqs_record(self.url, message) for message in batch]
             result = self.invoke(self.source.function, {"Records": records}) or {}
             failed = {failure["itemIdentifier"] for failure in result.get("batchItemFailures", ())}
-        except Exception as error:  # noqa: BLE001 - a handler that fails fails its batch, as in Lambda
+        except (Exception, Killed) as error:  # noqa: BLE001 - a handler that fails fails its batch, as in Lambda
             self.failed(self.source.function, error)
             failed = {message.message_id for message in batch}
         self._delete([message for message in batch if message.message_id not in failed])
@@ -117,8 +126,8 @@ class Poller:
                 self._again(message)
 
     def _delete(self, messages: list[Message]) -> None:
-        if messages:
-            handles = [message.receipt_handle for message in messages]
+        if any(message.receipt_handle for message in messages):
+            handles = [message.receipt_handle for message in messages if message.receipt_handle]
             entries = [{"Id": str(number), "ReceiptHandle": handle} for number, handle in enumerate(handles)]
             clients.client("sqs").delete_message_batch(QueueUrl=self.url, Entries=entries)
 
@@ -128,11 +137,11 @@ class Poller:
             self._delete([message])
             return
         message.visible_at = self.clock() + self.source.visibility
-        heapq.heappush(self._inbox, message)
-        self.at(message.visible_at, self._feed)
+        self._keep(message)
 
 
-def _sqs_record(url: str, message: Message) -> dict[str, Any]:
+def sqs_record(url: str, message: Message) -> dict[str, Any]:
+    """One record of the event that Lambda makes of a batch."""
     name = url.rpartition("/")[2]
     return {
         "messageId": message.message_id,

@@ -4,7 +4,7 @@ import json
 import os
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from datetime import time as wall
@@ -16,6 +16,7 @@ from moto import mock_aws
 
 from infrastructure.cost.bill import bill, per_million
 from infrastructure.local import outputs
+from infrastructure.local.chaos import Chaos, Killed, no_waiting
 from infrastructure.local.fast_moto import fast_queries
 from infrastructure.local.portfolio import BorrowerRow, EventRow, Portfolio, Rejected, write_rejected
 from infrastructure.local.promises import Audit, Run, Terms, audit
@@ -25,7 +26,7 @@ from infrastructure.local.summary import contacts_in, summarise
 from infrastructure.local.template import REGION
 from predue import book, news, zone
 from predue.aws import desks
-from predue.errors import BadNews
+from predue.errors import BadNews, Retryable
 from predue.policy import LOCAL_DAY, Policy, Rulebook
 from predue.slot import instant_of
 
@@ -44,6 +45,7 @@ class Options:
     seed: int = 1
     policy: Policy = field(default_factory=Policy)
     title: str = "Run"
+    chaos: bool = False
 
 
 def run(portfolio: Portfolio, options: Options, progress: Progress = lambda _share, _what: None) -> dict[str, Any]:
@@ -57,10 +59,11 @@ def run(portfolio: Portfolio, options: Options, progress: Progress = lambda _sha
         (options.out / "wire.jsonl").open("w", encoding="utf-8") as wire,
         (options.out / "logs.jsonl").open("w", encoding="utf-8") as log,
         _moto(),
+        no_waiting() if options.chaos else nullcontext(),
     ):
-        stack = Stack(
-            start, log=log, wire=wire, seed=options.seed, parameters={"InitialPolicy": policy.model_dump_json()}
-        )
+        chaos = Chaos(options.seed) if options.chaos else None
+        parameters = {"InitialPolicy": policy.model_dump_json()}
+        stack = Stack(start, log=log, wire=wire, seed=options.seed, parameters=parameters, chaos=chaos)
         with stack.feeding():
             _load(portfolio, start, progress)
         for row in portfolio.events:
@@ -153,11 +156,16 @@ def _load(portfolio: Portfolio, start: datetime, progress: Progress) -> None:
 
 def _apply(row: EventRow, stack: Stack, rejected: list[Rejected]) -> None:
     """One happening, as the webhook will apply it."""
-    with stack.feeding():
+    while True:
         try:
-            news.apply(row.body, stack.clock(), desks.news())
+            with stack.feeding(), stack.chaos.around() if stack.chaos else nullcontext():
+                news.apply(row.body, stack.clock(), desks.news())
         except BadNews as error:
             rejected.append(Rejected("events.jsonl", row.line, str(error)))
+        except (Retryable, Killed):
+            # What was not acknowledged is sent again, here at once.
+            continue
+        return
 
 
 def _play(stack: Stack, start: datetime, end: datetime, progress: Progress) -> None:
@@ -167,6 +175,10 @@ def _play(stack: Stack, start: datetime, end: datetime, progress: Progress) -> N
         progress(0.1 + 0.88 * (now - start) / (end - start), f"{now:%Y-%m-%d}")
 
     stack.run_until(end, show)
+    if stack.chaos:
+        stack.chaos.stop()
+        while stack.redrive():
+            stack.run_until(stack.clock() + timedelta(hours=1))
     while not stack.quiet() and stack.clock() < end + _LONGEST_SETTLING:
         stack.run_until(stack.clock() + timedelta(hours=1))
     progress(0.99, "report")
@@ -202,6 +214,7 @@ def _summary(
         "period": {"from": options.first_day.isoformat(), "to": options.last_day.isoformat(), "seed": options.seed},
         "rejected_rows": rejected,
         "dead_letters": dead_letters,
+        "faults": dict(sorted(stack.chaos.counted.items())) if stack.chaos else {},
         "handed_over": len({one["event_id"] for one in stack.handed_over}),
         "aws": {
             "calls": dict(sorted(stack.meter.calls.items())),

@@ -10,8 +10,9 @@ import heapq
 import importlib
 import itertools
 import json
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext, suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, TextIO
@@ -19,14 +20,16 @@ from typing import Any, TextIO
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 
 from infrastructure.cost.meter import Meter
+from infrastructure.local.answers import answer, json_body
 from infrastructure.local.carrier import Carrier
+from infrastructure.local.chaos import Chaos, Killed
 from infrastructure.local.clock import VirtualClock
 from infrastructure.local.lambdas import Function, Route, call, environment, http_event
-from infrastructure.local.pollers import Poller, Source
+from infrastructure.local.pollers import Message, Poller, Source, sqs_record
 from infrastructure.local.resources import Resources
 from infrastructure.local.schedule import fires
 from infrastructure.local.template import ACCOUNT, REGION, Resource, TemplateError, TemplateFile
-from infrastructure.local.wire import Wire, answer, json_body
+from infrastructure.local.wire import Wire
 from predue.aws import clients, desks
 from predue.aws import clock as predue_clock
 
@@ -48,7 +51,14 @@ class Stack:
     """See the module. Use as a context; `run_until` moves time."""
 
     def __init__(
-        self, start: datetime, *, log: TextIO, wire: TextIO, seed: int = 1, parameters: Mapping[str, Any] | None = None
+        self,
+        start: datetime,
+        *,
+        log: TextIO,
+        wire: TextIO,
+        seed: int = 1,
+        parameters: Mapping[str, Any] | None = None,
+        chaos: Chaos | None = None,
     ) -> None:
         self.clock = VirtualClock(start)
         self.meter = Meter()
@@ -59,12 +69,16 @@ class Stack:
         self.handed_over: list[dict[str, Any]] = []
         clients.forget()
         desks.forget()
-        self._wire = Wire(clients.session(), self.meter)
+        self.chaos = chaos
+        self._delivered: deque[tuple[Function, str]] = deque(maxlen=_REMEMBERED)
+        if chaos:
+            chaos.interrupt = self._interrupt
+        self._wire = Wire(clients.session(), self.meter, chaos)
         self.carrier = Carrier(seed, self.clock, wire, self._publish_later)
         self._wire.play("pinpoint-sms-voice-v2", "SendTextMessage", self.carrier.send_text_message)
         self._wire.play("sesv2", "SendEmail", self.carrier.send_email)
         self._wire.play("lambda", "Invoke", self._invoke_later)
-        self._wire.play("events", "PutEvents", self._heard)
+        self._wire.emitted = self.handed_over.append
         self._wire.sent = self._note_sent
         self._wire.scheduled = self._note_schedule
         self._resources = Resources(clients.client)
@@ -141,7 +155,7 @@ class Stack:
                 )
                 url = self.queue_arns[properties["Queue"]]
                 self.pollers[url] = Poller(
-                    url, source, self.clock, self._at_queues_turn, self.invoke, self._log_failure
+                    url, source, self.clock, self._at_queues_turn, self.invoke, self._log_failure, self.chaos
                 )
             case "HttpApi":
                 self.routes.append(Route(properties["Method"].upper(), properties["Path"], function))
@@ -164,10 +178,17 @@ class Stack:
                 "time": self.clock().isoformat(),
                 "detail": "{}",
             }
-            self._invoke_async(function, event)
+            for _ in range(self._fires()):
+                self._invoke_async(function, event)
             self._every(moments, function)
 
         self.at(moment, SCHEDULE, fire)
+
+    def _fires(self) -> int:
+        """How often a schedule fires this time: once, where nothing goes wrong."""
+        if self.chaos and self.chaos.strikes("schedule_skipped"):
+            return 0
+        return 2 if self.chaos and self.chaos.strikes("schedule_doubled") else 1
 
     def run_until(self, end: datetime, progress: Callable[[datetime], None] = lambda _now: None) -> None:
         """Let everything happen up to, and not at, an instant; then stand there."""
@@ -207,8 +228,20 @@ class Stack:
     def invoke(self, function: Function, event: Any) -> Any:
         """Call a handler as Lambda would: its own environment, JSON in and out, standard output to the log."""
         self.meter.invocations[function.name] += 1
-        with self._playing():
+        self._delivered += [(function, record["body"]) for record in event.get("Records", ())]
+        with self._playing(), self.chaos.around() if self.chaos else nullcontext():
             return call(function, event, self.log)
+
+    def _interrupt(self) -> bool:
+        """In the middle of a handler, deliver one of the last messages again, as a second environment would."""
+        if self.chaos is None or self.chaos.inside != 1 or not self._delivered:
+            return False
+        function, body = self._delivered[self.chaos.pick(len(self._delivered))]
+        with suppress(Exception, Killed):
+            self.invoke(
+                function, {"Records": [sqs_record("interleaved", Message(self.clock(), 0, body, "interleaved", ""))]}
+            )
+        return True
 
     def _invoke_later(self, request: AWSPreparedRequest) -> AWSResponse:
         """Play Lambda's asynchronous invocation."""
@@ -221,7 +254,7 @@ class Stack:
         """Call a function that nobody waits for: a failure is tried twice more, then goes to its dead letters."""
         try:
             self.invoke(function, event)
-        except Exception as error:  # noqa: BLE001 - whatever a handler raises, Lambda retries
+        except (Exception, Killed) as error:  # noqa: BLE001 - whatever a handler raises, Lambda retries
             self._log_failure(function, error)
             if failures < len(_ASYNC_WAITS):
                 again = self.clock() + _ASYNC_WAITS[failures]
@@ -229,7 +262,7 @@ class Stack:
             elif function.dead_letters_arn:
                 self._put(function.dead_letters_arn, json.dumps(event))
 
-    def _log_failure(self, function: Function, error: Exception) -> None:
+    def _log_failure(self, function: Function, error: BaseException) -> None:
         line = {"message": "a function failed", "function": function.name, "error": type(error).__name__}
         self.log.write(json.dumps(line) + "\n")
 
@@ -304,14 +337,23 @@ class Stack:
 
         self.at(self.clock() + wait, EVENT, publish)
 
-    def _heard(self, request: AWSPreparedRequest) -> None:
-        """Note what goes onto the application's bus, and let it pass."""
-        self.handed_over += [json.loads(entry["Detail"]) for entry in json_body(request)["Entries"]]
+    def redrive(self) -> int:
+        """Move every dead letter of a fed queue back to it, as an operator would; returns how many."""
+        moved = 0
+        for url, poller in self.pollers.items():
+            while got := clients.client("sqs").receive_message(QueueUrl=poller.source.dead_letters_url).get("Messages"):
+                for message in got:
+                    clients.client("sqs").send_message(QueueUrl=url, MessageBody=message["Body"])
+                    handle = message["ReceiptHandle"]
+                    clients.client("sqs").delete_message(QueueUrl=poller.source.dead_letters_url, ReceiptHandle=handle)
+                    moved += 1
+        return moved
 
     def quiet(self) -> bool:
         """Whether nothing is left to happen but the schedules that recur."""
         return all(rank == SCHEDULE for _, rank, _, _ in self._agenda)
 
 
+_REMEMBERED = 30
 # Lambda retries an asynchronous call after one minute and after two more (developer guide, "Asynchronous invocation").
 _ASYNC_WAITS = (timedelta(minutes=1), timedelta(minutes=2))

@@ -4,7 +4,6 @@ sent.
 It hangs on botocore's events of the one session that all adapters share, so the handlers run unchanged.
 """
 
-import io
 import json
 from collections.abc import Callable
 from datetime import timedelta
@@ -12,8 +11,10 @@ from typing import Any, cast
 
 import boto3
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
+from moto.core.models import botocore_stubber
 
 from infrastructure.cost.meter import Meter
+from infrastructure.local.chaos import Chaos
 
 Answer = Callable[[AWSPreparedRequest], AWSResponse | None]
 Hook = Callable[..., None]
@@ -22,19 +23,9 @@ VISIBLE_AFTER = "visible_after"
 """The message attribute in which a delay travels, since the stack and not the queue keeps the time."""
 
 
-class _Body(io.BytesIO):
-    """A response body as botocore reads it."""
-
-    def stream(self, *_: Any, **__: Any) -> Any:
-        yield self.read()
-
-
-def answer(
-    request: AWSPreparedRequest, status: int, body: dict[str, Any], headers: dict[str, str] | None = None
-) -> AWSResponse:
-    """A JSON answer to a request that never leaves the process."""
-    given = {"Content-Type": "application/json", **(headers or {})}
-    return AWSResponse(request.url, status, given, _Body(json.dumps(body).encode()))  # type: ignore[arg-type]  # botocore takes any raw stream
+def moto_answer(event_name: str, request: AWSPreparedRequest) -> AWSResponse | None:
+    """What moto answers to a request, now."""
+    return botocore_stubber(event_name, request)
 
 
 class Wire:
@@ -42,11 +33,15 @@ class Wire:
     schedule.
     """
 
-    def __init__(self, session: boto3.session.Session, meter: Meter) -> None:
+    def __init__(self, session: boto3.session.Session, meter: Meter, chaos: Chaos | None = None) -> None:
         self._events = session.events
         self.meter = meter
         self.sent: Callable[[str], None] = lambda _url: None
         self.scheduled: Callable[[dict[str, Any]], None] = lambda _schedule: None
+        self.emitted: Callable[[dict[str, Any]], None] = lambda _event: None
+        self._chaos = chaos
+        if chaos:
+            self._events.register_first("before-send", cast("Hook", self._before_send))
         self._events.register("before-parameter-build", self._keep_parameters)
         self._events.register("provide-client-params.sqs.SendMessageBatch", cast("Hook", self._carry_delay))
         self._events.register("after-call", self._after_call)
@@ -54,10 +49,16 @@ class Wire:
     def play(self, service: str, operation: str, play: Answer) -> None:
         """Answer an operation here instead of sending it; None lets it pass."""
 
-        def before_send(request: AWSPreparedRequest, **_: Any) -> AWSResponse | None:
-            return play(request)
+        def before_send(request: AWSPreparedRequest, event_name: str, **_: Any) -> AWSResponse | None:
+            struck = self._chaos.before(request, event_name, lambda: play(request)) if self._chaos else None
+            return struck or play(request)
 
         self._events.register_first(f"before-send.{service}.{operation}", cast("Hook", before_send))
+
+    def _before_send(self, request: AWSPreparedRequest, event_name: str, **_: Any) -> AWSResponse | None:
+        """Chaos before what moto answers; what is played comes here only if its play let it pass."""
+        assert self._chaos is not None, "registered with chaos only"
+        return self._chaos.before(request, event_name, lambda: moto_answer(event_name, request))
 
     @staticmethod
     def _keep_parameters(params: dict[str, Any], context: dict[str, Any], **_: Any) -> None:
@@ -85,12 +86,9 @@ class Wire:
             self.sent(params["QueueUrl"])
         elif (service, model.name) == ("scheduler", "CreateSchedule"):
             self.scheduled(params)
-
-
-def json_body(request: AWSPreparedRequest) -> Any:
-    """The JSON body of a request."""
-    body = request.body
-    return json.loads(body) if isinstance(body, str | bytes | bytearray) and body else {}
+        elif (service, model.name) == ("events", "PutEvents"):
+            for entry in params["Entries"]:
+                self.emitted(json.loads(entry["Detail"]))
 
 
 def delay_of(message: dict[str, Any]) -> timedelta:
