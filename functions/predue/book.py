@@ -49,7 +49,8 @@ def put_borrower(borrower_id: str, fields: Mapping[str, Any], desk: NewsDesk) ->
 
 def put_installment(row: InstallmentRow, profile: Profile, at: datetime, desk: NewsDesk) -> None:
     """Store an installment's row unless the installment is known."""
-    if desk.dues.pointer(row.loan_id, row.installment_no) is not None:
+    where = desk.dues.pointer(row.loan_id, row.installment_no)
+    if where and (where != (row.borrower_id, row.due_date) or desk.dues.due(*where, row.loan_id, row.installment_no)):
         return
     cancelled = row.status == "cancelled"
     due = Due(
@@ -66,5 +67,5 @@ def put_installment(row: InstallmentRow, profile: Profile, at: datetime, desk: N
         | ({"cancelled": 0} if cancelled else {}),
         cancelled=cancelled,
     )
-    create_due(due.noted(at), profile, at, desk)
     desk.dues.point(row.loan_id, row.installment_no, row.borrower_id, row.due_date, None)
+    create_due(due, profile, at, desk)

@@ -19,7 +19,7 @@ from predue.ports import Bus, IndexEntry, InUse, Plans
 from predue.record import reminder_id
 from predue.slot import Hours, day_over
 from predue.stage import StageKey
-from predue.sweep import Sweep, Task
+from predue.sweep import LOOK_BACK, Sweep, Task
 from predue.view import View
 
 RUN = "close"
@@ -164,21 +164,29 @@ def _hand_over(entry: IndexEntry, now: datetime, desk: CloseDesk, tally: Tally) 
     same id.
     """
     for _ in range(_TRIES):
-        profile = desk.news.dues.profile(entry.borrower_id)
-        due = desk.news.dues.due(entry.borrower_id, entry.due_date, entry.loan_id, entry.installment_no)
-        if profile is None or due is None or due.closed_by or due.handed_over_at:
+        state = desk.news.borrowers.load(entry.borrower_id, entry.due_date)
+        due = next((due for due in state.dues if _is(due, entry)), None)
+        if state.profile is None or due is None or due.closed_by or due.handed_over_at:
             return
-        view = View.of(profile, Ledger(due.borrower_id), (due,), desk.news.rulebook, now)
+        view = View.of(state.profile, state.ledger, state.dues, desk.news.rulebook, now)
         if now < view.day_over(due.last_day):
             return
-        desk.bus.overdue(due, overdue_id(due), now)
         try:
-            store_due(replace(due, handed_over_at=now), profile, now, desk.news)
+            # Its last stages may still lack their outcome, and nobody finds them once it has left the index.
+            keys = [key for key, _ in view.unanswered(due, now, due.last_day - LOOK_BACK)]
+            ends = [settled_as(view, (key,), now, "expired", "no_run") for key in keys]
+            settle.settle(view, ends, now, desk.news.borrowers, {})
+            desk.bus.overdue(due, overdue_id(due), now)
+            store_due(replace(due, handed_over_at=now), state.profile, now, desk.news)
         except LedgerMoved:
             continue
         tally.handed_over += 1
         return
     raise LedgerMoved(f"a due moved under {_TRIES} tries to hand it over")
+
+
+def _is(due: Due, entry: IndexEntry) -> bool:
+    return (due.loan_id, due.installment_no, due.due_date) == (entry.loan_id, entry.installment_no, entry.due_date)
 
 
 def overdue_id(due: Due) -> str:

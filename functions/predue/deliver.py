@@ -214,7 +214,7 @@ def _refused(view: View, contact: Contact, refusal: Refused, desk: Desk, job: Jo
     until = max(key.due_date for key in job.keys)
     for _ in range(_TRIES):
         ledger = desk.borrowers.load(job.borrower_id, until).ledger
-        given_back = ledger.refused(contact.token, attempt, again=busy)
+        given_back = ledger.refused(contact.token, attempt)
         if given_back is None:
             break
         try:

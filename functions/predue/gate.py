@@ -21,6 +21,9 @@ _T = TypeVar("_T")
 DELIVERED = ("sms", "email")
 """The channels that have a deliver function; the others are wishes that cannot be met yet."""
 
+BUSY = "refused_busy"
+"""How the answer of a provider begins that may take the same call in a while."""
+
 STOPPED_WAIT = timedelta(minutes=15)
 """How long a job waits while the kill switch holds it, before the gate looks again."""
 
@@ -196,12 +199,14 @@ _CHANNEL_REASONS = frozenset(
 
 
 def _refused_before(view: View, keys: Sequence[StageKey]) -> set[str]:
-    """The channels on which a provider refused these keys for good."""
-    return {
-        contact.channel
+    """The channels on which a provider refused these keys for good; one that was only busy may be asked again."""
+    tries = (
+        attempt
         for contact in view.ledger.contacts
-        if not contact.counts and not contact.again and set(contact.keys) & set(keys)
-    }
+        if not contact.counts and set(contact.keys) & set(keys)
+        for attempt in contact.tries
+    )
+    return {attempt.channel for attempt in tries if not attempt.answer.startswith(BUSY)}
 
 
 def _choose(

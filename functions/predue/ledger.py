@@ -34,8 +34,8 @@ class Contact:
     """One reserved right to contact.
 
     `text` names the very words that the call carries. `calling` from the claim on; what came of it stands in the
-    reminder record. `refused` once the provider definitely refused, which gives the cap slot back; `tries` then lists
-    the refusals, and `again` tells that the same channel may be tried again.
+    reminder record. `refused` once the provider definitely refused, which gives the cap slot back; `tries` lists the
+    refusals.
     """
 
     at: datetime
@@ -47,7 +47,6 @@ class Contact:
     text: str = ""
     state: Literal["calling", "refused"] = "calling"
     tries: tuple[Attempt, ...] = ()
-    again: bool = False
 
     @property
     def counts(self) -> bool:
@@ -149,11 +148,11 @@ class Ledger:
         kept = tuple(old for old in self.contacts if old.counts or not set(old.keys) <= ended)
         return replace(self, contacts=kept, settled=(*self.settled, *new))
 
-    def refused(self, token: str, attempt: Attempt, *, again: bool) -> "Ledger | None":
+    def refused(self, token: str, attempt: Attempt) -> "Ledger | None":
         """With the claim of that token given back after a definite refusal; None if it is given back already."""
         for index, contact in enumerate(self.contacts):
             if contact.token == token and contact.counts:
-                given_back = replace(contact, state="refused", tries=(*contact.tries, attempt), again=again)
+                given_back = replace(contact, state="refused", tries=(*contact.tries, attempt))
                 return replace(self, contacts=(*self.contacts[:index], given_back, *self.contacts[index + 1 :]))
         return None
 

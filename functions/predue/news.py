@@ -6,8 +6,9 @@ harmlessly, so a sender who repeats an event after a crash completes it; only th
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any, Literal
 
 from predue import event as ev
@@ -95,9 +96,9 @@ def _update(event: ev.Updated, body: dict[str, Any], at: datetime, desk: NewsDes
     store_profile(old, new, desk)
     if event.given().keys() & {"time_zone", "jurisdiction", "preferred_time"}:
         _rekey(new, at, desk)
+        _settle_over(new, at, desk)
     desk.dues.bump(event.borrower_id)
-    if old is None:
-        _apply_kept(f"borrower#{event.borrower_id}", at, desk)
+    _apply_kept(f"borrower#{event.borrower_id}", at, desk)
     return "applied"
 
 
@@ -176,47 +177,56 @@ def _schedule(event: ev.Scheduled, body: dict[str, Any], at: datetime, desk: New
     """Create an installment, or state a known one anew."""
     profile = desk.dues.profile(event.borrower_id)
     if profile is None:
-        return _keep(
-            f"borrower#{event.borrower_id}",
-            event,
-            body,
-            at,
-            desk,
-            lambda: desk.dues.profile(event.borrower_id) is not None,
-        )
+        about = f"borrower#{event.borrower_id}"
+        return _keep(about, event, body, at, desk, lambda: desk.dues.profile(event.borrower_id) is not None)
     where = desk.dues.pointer(event.loan_id, event.installment_no)
     if where is None:
         desk.dues.point(event.loan_id, event.installment_no, event.borrower_id, event.due_date, None)
         where = (event.borrower_id, event.due_date)
-    if desk.dues.due(where[0], where[1], event.loan_id, event.installment_no) is not None:
-        return _installment(event, body, at, desk)
     _same_borrower(event, where[0])
-    due = Due(
+    if desk.dues.due(where[0], where[1], event.loan_id, event.installment_no) is None:
+        # The pointer may be that of a creation which was cut short, with another date: then this due moves at once.
+        moved_to = None if where[1] == event.due_date else event.due_date
+        create_due(replace(_scheduled(event), due_date=where[1], moved_to=moved_to), profile, at, desk)
+    effect = _installment(event, body, at, desk)
+    _apply_kept(_about(event), at, desk)
+    return effect
+
+
+def _scheduled(event: ev.Scheduled) -> Due:
+    """The due that an event states, not open yet."""
+    aspects = ["due_date", "amount", "scheduled"] + (["grace_days"] if event.grace_days is not None else [])
+    return Due(
         borrower_id=event.borrower_id,
         loan_id=event.loan_id,
         installment_no=event.installment_no,
-        due_date=where[1],
+        due_date=event.due_date,
         amount=minor_units(event.amount, event.currency),
         currency=event.currency,
         grace_days=event.grace_days or 0,
         changes=(),
-        sequences={
-            "due_date": event.sequence,
-            "amount": event.sequence,
-            "grace_days": event.sequence,
-            "scheduled": event.sequence,
-        },
+        sequences=dict.fromkeys(aspects, event.sequence),
     )
-    create_due(due.noted(at), profile, at, desk)
-    if where[1] != event.due_date:
-        # An earlier creation was cut short after its pointer: what it began is completed, then moved to the date of
-        # this event.
-        return _installment(event, body, at, desk)
-    _apply_kept(_about(event), at, desk)
-    return "applied"
 
 
 def create_due(due: Due, profile: Profile, at: datetime, desk: NewsDesk) -> None:
+    """Write a due whose pointer stands already, with all that was kept aside about it taken in: never open without.
+
+    Whoever keeps news aside looks for the pointer after, and this reads what was kept after the pointer was written: one
+    of the two always sees the other.
+    """
+    for body in desk.dues.kept_aside(f"installment#{due.loan_id}#{due.installment_no}"):
+        event = read_event(body)
+        if isinstance(event, InstallmentNews) and event.borrower_id in (None, due.borrower_id):
+            with suppress(BadNews):
+                due = _changed(due, event)
+    due = due.noted(at)
+    _store_new(due, profile, at, desk)
+    if due.moved_to is not None:
+        _arrive(due, profile, at, desk)
+
+
+def _store_new(due: Due, profile: Profile, at: datetime, desk: NewsDesk) -> None:
     """Write a new due under the profile's place; then look whether the profile moved meanwhile."""
     store_due(due, profile, at, desk)
     now = desk.dues.profile(due.borrower_id)
@@ -245,10 +255,11 @@ def keyed(profile: Profile) -> tuple[str, str]:
 def _installment(event: InstallmentNews, body: dict[str, Any], at: datetime, desk: NewsDesk) -> Effect:
     """Change a known installment; keep the news aside while it is unknown."""
     where = desk.dues.pointer(event.loan_id, event.installment_no)
-    due = where and desk.dues.due(where[0], where[1], event.loan_id, event.installment_no)
-    if where is None or due is None:
-        found = lambda: _known(event, desk)  # noqa: E731 - named for what it asks
-        return _keep(_about(event), event, body, at, desk, found)
+    if where is None:
+        return _keep(_about(event), event, body, at, desk, lambda: _pointed(event, desk))
+    due = desk.dues.due(where[0], where[1], event.loan_id, event.installment_no)
+    if due is None:
+        raise LedgerMoved("the installment is just being created; read again")
     _same_borrower(event, where[0])
     profile = desk.dues.profile(where[0])
     if profile is None:
@@ -267,9 +278,8 @@ def _installment(event: InstallmentNews, body: dict[str, Any], at: datetime, des
     return "applied"
 
 
-def _known(event: InstallmentNews, desk: NewsDesk) -> bool:
-    where = desk.dues.pointer(event.loan_id, event.installment_no)
-    return where is not None and desk.dues.due(where[0], where[1], event.loan_id, event.installment_no) is not None
+def _pointed(event: InstallmentNews, desk: NewsDesk) -> bool:
+    return desk.dues.pointer(event.loan_id, event.installment_no) is not None
 
 
 def _about(event: InstallmentNews) -> str:
@@ -346,7 +356,9 @@ def _graced(due: Due, event: ev.Scheduled | ev.Rescheduled) -> Due:
 def _moved(due: Due, event: ev.Scheduled | ev.Rescheduled) -> Due:
     """With its new due date noted as `moved_to`; the due at that date is written by `_arrive`."""
     news = _newer(due, "due_date", event.sequence)
-    return news if news is due or event.due_date == due.due_date else replace(news, moved_to=event.due_date)
+    if news is due:
+        return due
+    return replace(news, moved_to=None if event.due_date == due.due_date else event.due_date)
 
 
 def _arrive(left: Due, profile: Profile, at: datetime, desk: NewsDesk) -> None:
@@ -362,7 +374,7 @@ def _arrive(left: Due, profile: Profile, at: datetime, desk: NewsDesk) -> None:
             changes=there.changes if there else (),
             version=there.version if there else 0,
         )
-        create_due(arrived.noted(at), profile, at, desk)
+        _store_new(arrived.noted(at), profile, at, desk)
     desk.dues.point(left.loan_id, left.installment_no, left.borrower_id, left.moved_to, left.due_date)
 
 
@@ -374,18 +386,38 @@ def _settle_planned(due: Due, changed: Due, at: datetime, desk: NewsDesk) -> Non
     closes = due.closed_by is None and changed.closed_by is not None
     if not closes and changed.grace_days >= due.grace_days:
         return
-    state = desk.borrowers.load(due.borrower_id, due.due_date)
-    if state.profile is None:
-        return
-    view = View.of(state.profile, state.ledger, state.dues, desk.rulebook, at)
+    view = _look(due.borrower_id, due.due_date, at, desk)
     settled = []
     for key, stage in view.unanswered(due, at, at.date() - _LOOK_BACK):
         if closes or not changed.has_stage(stage):
             over = at >= view.day_over(key.day())
             outcome: Outcome = "expired" if over else "suppressed"
-            settled.append(
-                settled_as(view, (key,), at, outcome, "no_run" if over else changed.closed_by or "rescheduled")
-            )
+            reason = "no_run" if over else changed.closed_by or "rescheduled"
+            settled.append(settled_as(view, (key,), at, outcome, reason))
+    settle.settle(view, settled, at, desk.borrowers, {})
+    # An earlier try may have settled them, and stopped before their records.
+    known = [one for one in view.ledger.settled if any(key.loan_id == due.loan_id for key in one.keys)]
+    settle.record_known(view, [one for one in known if at - one.at < _LOOK_BACK], desk.borrowers, {})
+
+
+def _look(borrower_id: str, until: date, at: datetime, desk: NewsDesk) -> View:
+    """A borrower's state as one strongly consistent read shows it."""
+    state = desk.borrowers.load(borrower_id, until)
+    if state.profile is None:
+        raise BadNews("borrower_id: the installment's borrower has no profile")
+    return View.of(state.profile, state.ledger, state.dues, desk.rulebook, at)
+
+
+def _settle_over(profile: Profile, at: datetime, desk: NewsDesk) -> None:
+    """Give stages their outcome whose day a change of place or time has ended: the closing run of it may be past."""
+    view = _look(profile.borrower_id, date.max, at, desk)
+    open_ends = [
+        key
+        for due in view.dues.values()
+        for key, _ in view.unanswered(due, at, at.date() - _LOOK_BACK)
+        if at >= view.day_over(key.day())
+    ]
+    settled = [settled_as(view, (key,), at, "expired", "no_run") for key in open_ends]
     settle.settle(view, settled, at, desk.borrowers, {})
 
 

@@ -109,12 +109,14 @@ def note(
         if record is None:
             raise NotRecordedYet("a receipt came before the record of its reminder")
         changed = merged(record, receipt)
+        if changed == record:
+            return
+        # Acted on first, so that a crash repeats the act; once the record says it, a repeat does nothing.
+        _act(receipt, changed, now, borrowers, addresses, dues)
         try:
-            if changed != record:
-                borrowers.settle_record(changed, record)
+            borrowers.settle_record(changed, record)
         except LedgerMoved:
             continue
-        _act(receipt, changed, now, borrowers, addresses, dues)
         return
     raise LedgerMoved(f"a record moved under {_TRIES} tries to note a receipt")
 

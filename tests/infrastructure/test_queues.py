@@ -106,9 +106,7 @@ def test_provider_events_of_each_channel_reach_the_receipts_queue(stack: Stack) 
     (email,) = stack.of("AWS::SES::ConfigurationSetEventDestination")
     (sms,) = stack.of("AWS::SMSVOICE::ConfigurationSet")
     assert email.get("EventDestination", "Enabled") is True
-    assert {"bounce", "complaint", "delivery", "reject", "send"} <= set(
-        email.get("EventDestination", "MatchingEventTypes")
-    )
+    assert {"bounce", "complaint", "delivery", "reject"} <= set(email.get("EventDestination", "MatchingEventTypes"))
     assert {event["Enabled"] for event in sms.get("EventDestinations")} == {True}
     assert topics == {
         stack.named_by(email.get("EventDestination", "SnsDestination", "TopicARN")),

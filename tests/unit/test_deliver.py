@@ -376,3 +376,13 @@ def test_a_message_reaches_the_provider_with_the_answer_it_gave() -> None:
     world.deliver()
     assert world.record().provider_message_id == "from-the-provider"
     assert isinstance(world.provider.calls[0], Envelope)
+
+
+def test_a_moved_installment_is_reminded_anew_at_its_new_due_date() -> None:
+    world = ready()
+    assert world.deliver() == "sent"
+    world.tell("installment.rescheduled", due_date="2026-06-25")
+    world.now = utc("06-22 14:00")
+    assert world.deliver(world.job(key(due_date=date(2026, 6, 25)))) == "sent"
+    assert len(world.provider.calls) == len(world.records()) == 2
+    assert len({envelope.reminder_id for envelope in world.provider.calls}) == 2

@@ -218,7 +218,7 @@ def test_a_cap_that_frees_before_the_hours_end_defers_until_then() -> None:
 def test_a_refused_contact_takes_no_cap_slot() -> None:
     world = ready()
     contact(world, timedelta(minutes=10))
-    refused = world.ledger().refused("t-0", Attempt(world.now, "email", "refused_channel:x"), again=False)
+    refused = world.ledger().refused("t-0", Attempt(world.now, "email", "refused_channel:x"))
     assert refused
     world.store.write_ledger(refused)
     assert isinstance(verdict(world).action, Send)
@@ -349,7 +349,7 @@ def test_after_the_last_refusal_the_stage_has_failed_with_what_the_provider_said
 def test_a_busy_refusal_may_be_tried_again_on_the_same_channel() -> None:
     world = ready(channels="sms")
     tried = Attempt(SLOT, "sms", "refused_busy:throttled")
-    refused = Contact(SLOT, date(2026, 6, 12), "sms", (key(),), "t", "r", state="refused", tries=(tried,), again=True)
+    refused = Contact(SLOT, date(2026, 6, 12), "sms", (key(),), "t", "r", state="refused", tries=(tried,))
     world.store.write_ledger(world.ledger().with_contact(refused))
     assert isinstance(verdict(world).action, Send)
 

@@ -140,7 +140,7 @@ def _contact_item(contact: Contact) -> Item:
     if contact.tries:
         item["a"] = _attempts(contact.tries)
     if contact.state == "refused":
-        item["x"] = "again" if contact.again else "final"
+        item["x"] = True
     return item
 
 
@@ -155,7 +155,6 @@ def _read_contact(item: Item) -> Contact:
         text=item.get("v", ""),
         state="refused" if "x" in item else "calling",
         tries=_read_attempts(item.get("a", [])),
-        again=item.get("x") == "again",
     )
 
 

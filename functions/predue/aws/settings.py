@@ -84,6 +84,8 @@ def read_switches(text: str, *, production: bool) -> Switches:
     """Read the kill switch, `{"stopped": ["sms"]}`; raises BadPolicy for anything else, which stops everything."""
     try:
         raw: Any = json.loads(text)
+        if not isinstance(raw["stopped"], list):
+            raise TypeError  # noqa: TRY301 - told below like every other wrong form
         stopped = frozenset(raw["stopped"])
     except (ValueError, KeyError, TypeError) as error:
         raise BadPolicy('the kill switch is not of the form {"stopped": []}') from error

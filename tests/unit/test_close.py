@@ -1,0 +1,244 @@
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import date, timedelta
+
+import pytest
+
+from predue import close
+from predue.ports import Refused
+from tests.unit.world import SLOT, World, ready, utc
+
+CLOSING = utc("06-13 00:10")
+"""Ten minutes after the hours of the day of T-3."""
+OVER = utc("06-19 00:10")
+"""Ten minutes after the hours of the last day of grace."""
+
+
+class Crash(BaseException):
+    """The function dies at this point: nothing catches it."""
+
+
+def crash_at(call: str) -> Callable[[str], None]:
+    def before(name: str) -> None:
+        if name == call:
+            raise Crash
+
+    return before
+
+
+def crashed(world: World, call: str) -> None:
+    """Let a closing run die ahead of a call."""
+    world.hook(crash_at(call))
+    with pytest.raises(Crash):
+        world.close()
+    world.hook(lambda _call: None)
+
+
+def day_is_over() -> World:
+    world = ready()
+    world.close()
+    world.now = CLOSING
+    return world
+
+
+def window_is_over() -> World:
+    """The grace ended; all that was planned has been closed but the last day."""
+    world = ready()
+    for day in range(12, 18):
+        world.now = utc(f"06-{day} 00:10")
+        world.close()
+    world.now = utc("06-18 00:10")
+    world.close()
+    world.now = OVER
+    return world
+
+
+def test_a_planned_stage_without_an_outcome_expires() -> None:
+    world = day_is_over()
+    assert world.close().expired == 1
+    assert world.outcomes() == {"L-1 T-3": ("expired", "no_run")}
+
+
+def test_nothing_expires_before_the_run_may_look() -> None:
+    world = day_is_over()
+    world.now -= timedelta(seconds=1)
+    assert world.close().expired == 0
+
+
+def test_a_stage_that_has_its_outcome_keeps_it() -> None:
+    world = day_is_over()
+    world.now = SLOT
+    world.deliver()
+    world.now = CLOSING
+    assert world.close().expired == 0
+    assert world.outcomes() == {"L-1 T-3": ("sent", "")}
+
+
+def test_a_claim_that_never_got_its_record_is_unknown() -> None:
+    world = day_is_over()
+    world.now = SLOT
+    world.hook(crash_at("write_record"))
+    with pytest.raises(Crash):
+        world.deliver()
+    world.hook(lambda _call: None)
+    world.now = CLOSING
+    assert world.close().unknown == 1
+    assert world.outcomes() == {"L-1 T-3": ("unknown", "no_answer")}
+
+
+def test_a_settled_stage_that_never_got_its_record_gets_it() -> None:
+    world = day_is_over()
+    world.tell("borrower.opted_out", channel="all")
+    world.now = SLOT
+    world.hook(crash_at("write_record"))
+    with pytest.raises(Crash):
+        world.deliver()
+    world.hook(lambda _call: None)
+    world.now = CLOSING
+    world.close()
+    assert world.outcomes() == {"L-1 T-3": ("suppressed", "opted_out")}
+
+
+def test_refusals_without_an_end_are_told_when_the_stage_expires() -> None:
+    world = ready(channels="sms")
+    world.close()
+    world.hook(crash_at("queue"))
+    world.provider.answers = [Refused("refused_busy", "THROTTLED")]
+    with pytest.raises(Crash):
+        world.deliver()
+    world.hook(lambda _call: None)
+    world.now = CLOSING
+    world.close()
+    assert world.outcomes() == {"L-1 T-3": ("expired", "no_run")}
+    assert [attempt.answer for attempt in world.record().attempts] == ["refused_busy:THROTTLED"]
+
+
+def test_a_run_that_dies_at_any_write_is_completed_by_the_next() -> None:
+    for call in ("write_ledger", "write_record", "save_checkpoint"):
+        world = day_is_over()
+        crashed(world, call)
+        world.now += timedelta(minutes=15)
+        world.close()
+        assert world.outcomes() == {"L-1 T-3": ("expired", "no_run")}
+
+
+def test_a_run_that_is_repeated_changes_nothing() -> None:
+    world = day_is_over()
+    world.close()
+    world.store.checkpoints.clear()
+    assert world.close().expired == 0
+    assert world.outcomes() == {"L-1 T-3": ("expired", "no_run")}
+
+
+def test_a_run_that_was_missed_is_covered_by_the_next() -> None:
+    world = day_is_over()
+    world.now += timedelta(days=2)
+    world.close()
+    assert world.outcomes() == {"L-1 T-3": ("expired", "no_run"), "L-1 T-1": ("expired", "no_run")}
+
+
+def test_a_run_out_of_time_goes_on_where_it_stopped() -> None:
+    world = ready()
+    for number in range(2, 121):
+        world.borrower(f"b-{number:03}", preferred_time="18:00" if number % 2 else "")
+        world.installment(f"L-{number}", borrower_id=f"b-{number:03}")
+    world.close()
+    world.now = CLOSING
+    times = iter([600.0, 600.0, 5.0, 600.0, 600.0, 600.0])
+    desk = replace(world.close_desk(), time_left=lambda: next(times))
+    tally, finished = close.close(0, world.now, desk)
+    assert (tally.expired, finished) == (100, False)
+    tally, finished = close.close(0, world.now, desk)
+    assert (tally.expired, finished) == (20, True)
+    assert len(world.outcomes()) == 120
+
+
+def test_an_installment_that_leaves_its_grace_unpaid_is_handed_over_once() -> None:
+    world = window_is_over()
+    assert world.close().handed_over == 1
+    ((identity, due, at),) = world.bus.events
+    assert (due.loan_id, due.installment_no, at) == ("L-1", 1, OVER)
+    assert identity == close.overdue_id(due)
+    assert world.due().handed_over_at == OVER
+    assert world.store.index == {}
+    world.now += timedelta(days=1)
+    world.close()
+    assert len(world.bus.events) == 1
+
+
+def test_a_hand_over_that_dies_before_it_is_stored_is_repeated_with_the_same_id() -> None:
+    world = window_is_over()
+    crashed(world, "write_due")
+    world.now += timedelta(minutes=15)
+    world.close()
+    assert len(world.bus.events) == 2
+    assert len({identity for identity, _, _ in world.bus.events}) == 1
+    assert world.due().handed_over_at == world.now
+
+
+def test_what_was_paid_in_the_grace_is_not_handed_over() -> None:
+    world = window_is_over()
+    world.now -= timedelta(hours=12)
+    world.tell("installment.paid", amount="100.00")
+    world.now = OVER
+    world.close()
+    assert world.bus.events == []
+
+
+def test_what_moved_in_the_grace_is_not_handed_over() -> None:
+    world = window_is_over()
+    world.now -= timedelta(hours=12)
+    world.tell("installment.rescheduled", due_date="2026-07-15")
+    world.now = OVER
+    world.close()
+    assert world.bus.events == []
+
+
+def test_the_id_of_a_hand_over_names_the_installment_and_its_due_date() -> None:
+    world = ready()
+    world.installment("L-2")
+    due, other = world.due(), world.due("L-2")
+    moved = replace(due, due_date=date(2026, 7, 15))
+    assert len({close.overdue_id(one) for one in (due, other, moved)}) == 3
+    assert close.overdue_id(replace(due, amount=1, version=9)) == close.overdue_id(due)
+
+
+def test_an_installment_that_became_known_after_its_window_is_handed_over_by_the_next_run() -> None:
+    world = World(now=utc("06-30 12:00"))
+    world.borrower()
+    world.tell(
+        "installment.scheduled",
+        loan_id="L-1",
+        due_date="2026-06-15",
+        amount="100.00",
+        currency="USD",
+        borrower_id="b-1",
+    )
+    assert world.close().handed_over == 1
+    assert world.outcomes() == {}
+
+
+def test_a_partial_payment_between_the_hours_and_the_run_leaves_no_stage_without_an_outcome() -> None:
+    world = World(now=utc("06-15 13:00"))
+    world.borrower()
+    world.installment(grace_days=0)
+    world.close()
+    world.now = utc("06-16 00:05")
+    world.tell("installment.paid", amount="40.00")
+    world.now = utc("06-16 00:10")
+    world.close()
+    assert world.outcomes()["L-1 T0"] == ("expired", "no_run")
+    assert len(world.bus.events) == 1
+
+
+def test_a_move_to_a_zone_whose_day_is_closed_already_leaves_no_stage_without_an_outcome() -> None:
+    world = ready(time_zone="America/Los_Angeles")
+    world.now = utc("06-12 17:00")
+    world.plan()  # whose job ends in the dead letters
+    world.now = utc("06-13 01:00")  # 18:00 there, and 21:00 in New York
+    world.close()
+    world.tell("borrower.updated", time_zone="America/New_York")
+    for hours in range(1, 30):
+        world.now = utc("06-13 01:00") + timedelta(hours=hours)
+        world.close()
+    assert world.outcomes()["L-1 T-3"] == ("expired", "no_run")

@@ -1,0 +1,193 @@
+from datetime import timedelta
+from itertools import pairwise, permutations
+
+import pytest
+
+from predue import receipt
+from predue.errors import LedgerMoved, NotRecordedYet, Unusable
+from predue.ports import NoAnswer
+from predue.receipt import Receipt, merged, read_receipt
+from predue.record import REF_LENGTH, ref_of
+from tests.unit.world import World, ready
+
+STATUSES = ("accepted", "delayed", "expired", "blocked", "undelivered", "bounced", "delivered", "complained")
+
+
+def sent(**fields: str) -> World:
+    world = ready(**fields)
+    world.deliver(channel="email" if fields else "sms")
+    return world
+
+
+def note(world: World, status: str, *, permanent: bool = False) -> None:
+    reminder = world.ledger().contacts[0].reminder_id
+    said = Receipt(reminder, "from-the-provider", status, permanent)
+    receipt.note(said, "b-1", world.now, world.store, world.store, world.store)
+
+
+@pytest.mark.parametrize("order", [*permutations(["accepted", "undelivered", "delivered"])])
+def test_a_status_only_ever_rises_whatever_the_order(order: tuple[str, ...]) -> None:
+    world = sent()
+    for status in order:
+        note(world, status)
+    assert world.record().receipt == "delivered"
+
+
+@pytest.mark.parametrize(("lower", "higher"), [*pairwise(STATUSES)])
+def test_the_lattice_ranks_every_status(lower: str, higher: str) -> None:
+    record = sent().record()
+    one = merged(merged(record, Receipt("r", "m", lower)), Receipt("r", "m", higher))
+    other = merged(merged(record, Receipt("r", "m", higher)), Receipt("r", "m", lower))
+    assert one.receipt == other.receipt == higher
+
+
+def test_the_same_receipt_again_writes_nothing() -> None:
+    world = sent()
+    note(world, "delivered")
+    world.store.calls.clear()
+    note(world, "delivered")
+    assert world.store.calls == ["record"]
+
+
+def test_an_unknown_outcome_is_settled_by_the_providers_event() -> None:
+    world = ready()
+    world.provider.answers = [NoAnswer("timeout")]
+    world.deliver()
+    note(world, "delivered")
+    record = world.record()
+    assert (record.outcome, record.reason, record.receipt) == ("sent", "", "delivered")
+    assert record.provider_message_id == "from-the-provider"
+    assert [attempt.answer for attempt in record.attempts] == ["accepted"]
+
+
+def test_a_receipt_before_its_record_is_kept_for_later() -> None:
+    world = sent()
+    world.store.records.clear()
+    with pytest.raises(NotRecordedYet) as caught:
+        note(world, "delivered")
+    assert caught.value.retry
+
+
+def test_a_record_that_moves_under_the_receipt_is_read_again() -> None:
+    world = sent()
+
+    def before(call: str) -> None:
+        if call == "settle_record":
+            world.hook(lambda _call: None)
+            note(world, "delivered")
+
+    world.hook(before)
+    note(world, "accepted")
+    assert world.record().receipt == "delivered"
+
+
+def test_a_record_that_never_stands_still_leaves_the_receipt_for_later() -> None:
+    world = sent()
+
+    def before(call: str) -> None:
+        if call == "settle_record":
+            raise LedgerMoved("record")
+
+    world.hook(before)
+    with pytest.raises(LedgerMoved):
+        note(world, "delivered")
+
+
+def test_a_permanent_bounce_takes_the_address_from_every_borrower_who_has_it() -> None:
+    world = sent(channels="email")
+    world.borrower("b-2")
+    note(world, "bounced", permanent=True)
+    ref = world.profile().address_refs["email"]
+    assert world.store.bad == {ref: "bounced"}
+    assert world.ledger("b-1").suppressed == {"email": (ref,)}
+    assert world.ledger("b-2").suppressed == {"email": (ref,)}
+
+
+def test_a_bounce_of_an_unknown_call_takes_the_address_too() -> None:
+    world = ready()
+    world.hook(lambda call: (_ for _ in ()).throw(KeyboardInterrupt()) if call == "write_record" else None)
+    with pytest.raises(KeyboardInterrupt):
+        world.deliver()
+    world.hook(lambda _call: None)
+    world.now += timedelta(minutes=3)
+    world.deliver()
+    note(world, "bounced", permanent=True)
+    assert world.record().outcome == "sent"
+    assert world.store.bad == {world.profile().address_refs["sms"]: "bounced"}
+
+
+def test_a_passing_bounce_leaves_the_address_in_use() -> None:
+    world = sent(channels="email")
+    note(world, "undelivered")
+    assert world.store.bad == {}
+
+
+def test_a_complaint_stops_the_channel_until_a_later_opt_in() -> None:
+    world = sent(channels="email")
+    note(world, "complained")
+    assert world.ledger().opted_out("email")
+    assert not world.ledger().stopped_all()
+    world.tell("borrower.opted_in", channel="email")
+    assert not world.ledger().opted_out("email")
+
+
+def test_a_complaint_told_twice_stops_once() -> None:
+    world = sent(channels="email")
+    note(world, "complained")
+    note(world, "complained")
+    assert len([body for body in world.store.consents.values() if body["type"] == "borrower.opted_out"]) == 1
+
+
+def test_a_complaint_told_again_does_not_undo_a_later_opt_in() -> None:
+    world = sent(channels="email")
+    note(world, "complained")
+    world.tell("borrower.opted_in", channel="email")
+    note(world, "complained")
+    assert not world.ledger().opted_out("email")
+
+
+@pytest.mark.parametrize(
+    ("event", "status", "permanent"),
+    [
+        ({"eventType": "Send"}, "accepted", False),
+        ({"eventType": "Delivery"}, "delivered", False),
+        ({"eventType": "Complaint"}, "complained", False),
+        ({"eventType": "Bounce", "bounce": {"bounceType": "Permanent"}}, "bounced", True),
+        ({"eventType": "Bounce", "bounce": {"bounceType": "Transient"}}, "undelivered", False),
+    ],
+)
+def test_an_event_of_ses_is_read(event: dict[str, object], status: str, permanent: bool) -> None:  # noqa: FBT001 - a table's column
+    mail = {"messageId": "m-1", "tags": {"reminder_id": ["r-1"]}}
+    assert read_receipt({**event, "mail": mail}) == Receipt("r-1", "m-1", status, permanent)
+
+
+@pytest.mark.parametrize(
+    ("kind", "status", "permanent"),
+    [
+        ("TEXT_SENT", "accepted", False),
+        ("TEXT_DELIVERED", "delivered", False),
+        ("TEXT_TTL_EXPIRED", "expired", False),
+        ("TEXT_BLOCKED", "blocked", False),
+        ("TEXT_INVALID", "bounced", True),
+    ],
+)
+def test_an_event_of_the_sms_service_is_read(kind: str, status: str, permanent: bool) -> None:  # noqa: FBT001 - a table's column
+    event = {"eventType": kind, "messageId": "m-1", "context": {"reminder_id": "r-1"}}
+    assert read_receipt(event) == Receipt("r-1", "m-1", status, permanent)
+
+
+def test_an_event_about_something_else_is_no_receipt() -> None:
+    assert read_receipt({"eventType": "Open", "mail": {}}) is None
+
+
+@pytest.mark.parametrize("event", [{}, {"eventType": "Delivery"}, {"eventType": "TEXT_SENT", "context": None}])
+def test_what_is_no_event_is_unusable(event: dict[str, object]) -> None:
+    with pytest.raises(Unusable):
+        read_receipt(event)
+
+
+def test_a_reminder_id_leads_back_to_its_borrower() -> None:
+    world = sent()
+    assert ref_of(world.record().reminder_id) == world.profile().ref
+    assert world.store.names[world.profile().ref] == "b-1"
+    assert len(world.profile().ref) == REF_LENGTH
