@@ -14,12 +14,12 @@ from typing import Any, Literal
 from predue import event as ev
 from predue import profile_news, settle, zone
 from predue.due import Due
+from predue.due_news import changed_by, scheduled
 from predue.errors import BadNews, LedgerMoved
 from predue.event import Event, InstallmentNews, body_hash, read_event
 from predue.gate import settled_as
 from predue.keys import Keys
 from predue.ledger import Ledger, Mark
-from predue.money import minor_units
 from predue.policy import Rulebook
 from predue.ports import Addresses, Borrowers, Dues
 from predue.profile import Profile
@@ -187,39 +187,23 @@ def _schedule(event: ev.Scheduled, body: dict[str, Any], at: datetime, desk: New
     if desk.dues.due(where[0], where[1], event.loan_id, event.installment_no) is None:
         # The pointer may be that of a creation which was cut short, with another date: then this due moves at once.
         moved_to = None if where[1] == event.due_date else event.due_date
-        create_due(replace(_scheduled(event), due_date=where[1], moved_to=moved_to), profile, at, desk)
+        create_due(replace(scheduled(event), due_date=where[1], moved_to=moved_to), profile, at, desk)
     effect = _installment(event, body, at, desk)
     _apply_kept(_about(event), at, desk)
     return effect
 
 
-def _scheduled(event: ev.Scheduled) -> Due:
-    """The due that an event states, not open yet."""
-    aspects = ["due_date", "amount", "scheduled"] + (["grace_days"] if event.grace_days is not None else [])
-    return Due(
-        borrower_id=event.borrower_id,
-        loan_id=event.loan_id,
-        installment_no=event.installment_no,
-        due_date=event.due_date,
-        amount=minor_units(event.amount, event.currency),
-        currency=event.currency,
-        grace_days=event.grace_days or 0,
-        changes=(),
-        sequences=dict.fromkeys(aspects, event.sequence),
-    )
-
-
 def create_due(due: Due, profile: Profile, at: datetime, desk: NewsDesk) -> None:
     """Write a due whose pointer stands already, with all that was kept aside about it taken in: never open without.
 
-    Whoever keeps news aside looks for the pointer after, and this reads what was kept after the pointer was written: one
-    of the two always sees the other.
+    Whoever keeps news aside looks for the pointer after, and this reads what was kept after the pointer was
+    written: one of the two always sees the other.
     """
     for body in desk.dues.kept_aside(f"installment#{due.loan_id}#{due.installment_no}"):
         event = read_event(body)
         if isinstance(event, InstallmentNews) and event.borrower_id in (None, due.borrower_id):
             with suppress(BadNews):
-                due = _changed(due, event)
+                due = changed_by(due, event)
     due = due.noted(at)
     _store_new(due, profile, at, desk)
     if due.moved_to is not None:
@@ -267,7 +251,7 @@ def _installment(event: InstallmentNews, body: dict[str, Any], at: datetime, des
     if due.moved_to is not None:
         _arrive(due, profile, at, desk)
         raise LedgerMoved("a move that was cut short is completed; read again")
-    changed = _changed(due, event)
+    changed = changed_by(due, event)
     if changed != due:
         changed = changed.noted(at)
         _settle_planned(due, changed, at, desk)
@@ -289,76 +273,6 @@ def _about(event: InstallmentNews) -> str:
 def _same_borrower(event: InstallmentNews, borrower_id: str) -> None:
     if event.borrower_id not in (None, borrower_id):
         raise BadNews("borrower_id: does not match the installment")
-
-
-def _changed(due: Due, event: InstallmentNews) -> Due:
-    """The due after an event; the same due if the event is no news to it."""
-    match event:
-        case ev.Paid():
-            return _with_payment(due, event, 1)
-        case ev.PaymentReversed():
-            return _with_payment(due, event, -1)
-        case ev.Scheduled():
-            return _restated(due, event)
-        case ev.Rescheduled():
-            amount = None if event.amount is None else minor_units(event.amount, due.currency)
-            return _moved(_graced(_priced(due, event, amount, due.currency), event), event)
-        case ev.Cancelled():
-            return _recancelled(_newer(due, "cancelled", event.sequence))
-        case ev.Disputed() | ev.DisputeEnded():
-            news = _newer(due, "disputed", event.sequence)
-            return due if news is due else replace(news, disputed=isinstance(event, ev.Disputed))
-    raise BadNews("type: not about an installment")
-
-
-def _with_payment(due: Due, event: ev.Paid | ev.PaymentReversed, sign: int) -> Due:
-    """With one payment counted, by its event, so that a repeat counts nothing."""
-    if event.currency not in (None, due.currency):
-        raise BadNews(f"currency: the installment is in {due.currency}")
-    try:
-        amount = minor_units(event.amount, due.currency)
-    except ValueError as error:
-        raise BadNews(f"amount: {error}") from None
-    return replace(due, payments={**due.payments, event.identity: sign * amount})
-
-
-def _newer(due: Due, aspect: str, sequence: int) -> Due:
-    """The due with the sequence of an aspect raised; the very same due if the news is not newer."""
-    if sequence <= due.sequences.get(aspect, -1):
-        return due
-    return replace(due, sequences={**due.sequences, aspect: sequence})
-
-
-def _recancelled(due: Due) -> Due:
-    """Cancelled unless the newest schedule is newer than the newest cancellation."""
-    if "cancelled" not in due.sequences:
-        return due
-    return replace(due, cancelled=due.sequences.get("cancelled", -1) >= due.sequences.get("scheduled", -1))
-
-
-def _restated(due: Due, event: ev.Scheduled) -> Due:
-    if event.currency != due.currency:
-        raise BadNews(f"currency: the installment is in {due.currency}")
-    stated = _graced(_priced(due, event, minor_units(event.amount, event.currency), event.currency), event)
-    return _moved(_recancelled(_newer(stated, "scheduled", event.sequence)), event)
-
-
-def _priced(due: Due, event: ev.Scheduled | ev.Rescheduled, amount: int | None, currency: str) -> Due:
-    news = due if amount is None else _newer(due, "amount", event.sequence)
-    return due if news is due or amount is None else replace(news, amount=amount, currency=currency)
-
-
-def _graced(due: Due, event: ev.Scheduled | ev.Rescheduled) -> Due:
-    news = due if event.grace_days is None else _newer(due, "grace_days", event.sequence)
-    return due if news is due or event.grace_days is None else replace(news, grace_days=event.grace_days)
-
-
-def _moved(due: Due, event: ev.Scheduled | ev.Rescheduled) -> Due:
-    """With its new due date noted as `moved_to`; the due at that date is written by `_arrive`."""
-    news = _newer(due, "due_date", event.sequence)
-    if news is due:
-        return due
-    return replace(news, moved_to=None if event.due_date == due.due_date else event.due_date)
 
 
 def _arrive(left: Due, profile: Profile, at: datetime, desk: NewsDesk) -> None:
