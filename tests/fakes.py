@@ -243,9 +243,9 @@ class Store:
 
     # Plans
 
-    def in_use(self) -> InUse:
-        self._step("in_use")
-        return InUse(frozenset(self.places), frozenset(self.graces))
+    def start(self, run: str, shard: int) -> tuple[InUse, Checkpoint | None]:
+        self._step("start")
+        return InUse(frozenset(self.places), frozenset(self.graces)), self.checkpoints.get((run, shard))
 
     def _walk(self, due_key: str, first: str, last: str) -> Iterator[IndexEntry]:
         found = sorted((slot, entry) for day, slot, entry in self.index.values() if day == due_key)
@@ -273,10 +273,6 @@ class Store:
     def records_of(self, pairs: Sequence[tuple[str, str]]) -> set[str]:
         self._step("records_of")
         return {reminder for borrower_id, reminder in pairs if (borrower_id, reminder) in self.records}
-
-    def checkpoint(self, run: str, shard: int) -> Checkpoint | None:
-        self._step("checkpoint")
-        return self.checkpoints.get((run, shard))
 
     def save_checkpoint(self, run: str, shard: int, checkpoint: Checkpoint) -> None:
         self._step("save_checkpoint")

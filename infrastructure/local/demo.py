@@ -88,7 +88,7 @@ class _Book:
         return time(self.rng.randrange(6, 23), self.rng.randrange(60))
 
 
-def write_demo(folder: Path, *, seed: int = 1, borrowers: int = 300, first_day: date, last_day: date) -> None:
+def write_demo(folder: Path, *, seed: int = 1, borrowers: int = 240, first_day: date, last_day: date) -> None:
     """Write borrowers.csv, installments.csv and events.jsonl for `first_day` to `last_day`, both inclusive.
 
     The same arguments give the same bytes. A few rows and events are bad on purpose, so that a run can reject them.

@@ -52,7 +52,7 @@ def test_a_write_raises_the_version_by_one_and_is_read_back_whole(table: Table) 
         "b-1",
         contacts=(
             contact(),
-            replace(contact("t2", at=NOW + timedelta(hours=1)), state="refused", tries=tries, again=True),
+            replace(contact("t2", at=NOW + timedelta(hours=1)), state="refused", tries=tries),
             replace(contact("t3", at=NOW + timedelta(hours=2)), state="refused", tries=tries, text=""),
         ),
         settled=(Settled(NOW, (KEY,), "suppressed", "paid"), Settled(NOW, (KEY,), "failed", "refused_address", tries)),

@@ -4,7 +4,7 @@ from datetime import date, timedelta
 
 import pytest
 
-from predue import close
+from predue import close, news
 from predue.ports import Refused
 from tests.unit.world import SLOT, World, ready, utc
 
@@ -240,5 +240,40 @@ def test_a_move_to_a_zone_whose_day_is_closed_already_leaves_no_stage_without_an
     world.tell("borrower.updated", time_zone="America/New_York")
     for hours in range(1, 30):
         world.now = utc("06-13 01:00") + timedelta(hours=hours)
+        world.close()
+    assert world.outcomes()["L-1 T-3"] == ("expired", "no_run")
+
+
+def test_a_closing_run_between_the_two_halves_of_a_move_leaves_no_stage_without_an_outcome() -> None:
+    world = day_is_over()
+    world.now = SLOT + timedelta(hours=1)
+    moved = world.body("borrower.updated", time_zone="America/Chicago")
+    world.hook(crash_at("write_due"))
+    with pytest.raises(Crash):
+        news.apply(moved, world.now, world.news_desk())
+    world.hook(lambda _call: None)
+    world.now = CLOSING + timedelta(hours=2)
+    world.close()
+    news.apply(moved, world.now, world.news_desk())
+    for _ in range(30):
+        world.now += timedelta(hours=1)
+        world.close()
+    assert world.outcomes()["L-1 T-3"] == ("expired", "no_run")
+
+
+def test_a_move_cut_short_twice_around_a_closing_run_leaves_no_stage_without_an_outcome() -> None:
+    world = day_is_over()
+    world.now = SLOT + timedelta(hours=1)
+    moved = world.body("borrower.updated", time_zone="America/Chicago")
+    for call in ("write_due", "write_record"):
+        world.hook(crash_at(call))
+        with pytest.raises(Crash):
+            news.apply(moved, world.now, world.news_desk())
+        world.hook(lambda _call: None)
+        world.now = CLOSING + timedelta(hours=2)
+        world.close()
+    news.apply(moved, world.now, world.news_desk())
+    for _ in range(30):
+        world.now += timedelta(hours=1)
         world.close()
     assert world.outcomes()["L-1 T-3"] == ("expired", "no_run")

@@ -48,7 +48,7 @@ def test_only_the_rows_that_are_bad_on_purpose_are_rejected(portfolio: Portfolio
         "installments.csv": 5,
         "events.jsonl": 2,
     }
-    assert len(portfolio.borrowers) == 300
+    assert len(portfolio.borrowers) == 240
 
 
 def test_every_event_that_is_not_bad_on_purpose_is_one_the_webhook_takes(portfolio: Portfolio) -> None:

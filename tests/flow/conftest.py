@@ -1,0 +1,3 @@
+from tests.aws.conftest import service_models
+
+__all__ = ["service_models"]

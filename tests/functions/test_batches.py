@@ -1,0 +1,196 @@
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from predue.aws import clients
+from tests.flow.small import Book, Standing, standing, told, utc
+from tests.functions.recorded import EVENTS, ROOT, batch, call, failed, recorded
+
+START = utc(10, 15, 1)
+"""A minute after the slot of New York: what is due is open, and no schedule fires before five past."""
+POISON = [
+    "no json",
+    "[]",
+    "null",
+    "{}",
+    '{"v":2}',
+    '{"v":1,"borrower":"nobody","day":"2026-12-10","slot":"2026-12-10T15:00:00Z","keys":["x#1#2026-12-10#T0"],"deferred":0}',
+    '{"v":1,"borrower":"b-0","day":"2026-12-09","slot":"2026-12-09T15:00:00Z","keys":["x#1#2026-12-10#T0"],"deferred":0}',
+    '{"v":1,"borrower":"b-0","day":"2026-12-10","slot":"2026-12-10T15:00:00","keys":["x#1#2026-12-10#T0"],"deferred":0}',
+    '{"v":1,"borrower":"b-0","day":"2026-12-10","slot":"2026-12-10T15:00:00Z","keys":[],"deferred":0}',
+    '{"v":1,"borrower":"b-0","day":"2026-12-10","slot":"2026-12-10T15:00:00Z","keys":["x#1"],"deferred":0}',
+]
+
+
+def book(borrowers: int = 1, **fields: str) -> Book:
+    made = Book()
+    for number in range(borrowers):
+        made.borrower(f"b-{number}", **fields).installment(f"b-{number}", loan_id=f"loan-{number}")
+    return made
+
+
+def job(number: int) -> str:
+    body = json.loads(recorded("deliver_sms")["Records"][0]["body"])
+    return json.dumps(body | {"borrower": f"b-{number}", "keys": [f"loan-{number}#1#2026-12-10#T0"]})
+
+
+def test_each_function_has_a_recorded_event() -> None:
+    handlers = {path.stem for path in (ROOT / "functions").glob("*.py")}
+    assert {path.stem for path in EVENTS.glob("*.json")} == handlers
+
+
+@pytest.mark.parametrize(("name", "channel"), [("deliver_sms", "sms"), ("deliver_email", "email")])
+def test_a_recorded_job_is_delivered_on_its_channel(name: str, channel: str, tmp_path: Path) -> None:
+    made = Book().borrower(channels=channel).installment()
+    with standing(tmp_path, made, START, known=utc(10, 14)) as stand:
+        assert failed(call(stand.stack, name, recorded(name))) == []
+        assert [line["channel"] for line in stand.wire] == [channel]
+        assert told(stand.contacts) == {("T0", "sent", "")}
+
+
+def test_a_poison_record_in_a_batch_of_ten_is_named_and_the_nine_are_done_once(tmp_path: Path) -> None:
+    event = batch("deliver_sms", [*map(job, range(4)), "no json", *map(job, range(4, 9))])
+    with standing(tmp_path, book(9), START, known=utc(10, 14)) as stand:
+        for _ in range(3):
+            assert failed(call(stand.stack, "deliver_sms", event)) == ["m-4"]
+        assert len(stand.contacts) == 9
+        reached = [line["reminder_id"] for line in stand.wire]
+        assert len(reached) == len(set(reached)) == 9
+
+
+def test_every_kind_of_poison_is_named_and_stops_nothing_else(tmp_path: Path) -> None:
+    event = batch("deliver_sms", [*POISON, job(0)])
+    with standing(tmp_path, book(), START, known=utc(10, 14)) as stand:
+        assert failed(call(stand.stack, "deliver_sms", event)) == [f"m-{number}" for number in range(len(POISON))]
+        assert told(stand.contacts) == {("T0", "sent", "")}
+
+
+def test_a_batch_of_nothing_but_poison_is_answered_and_raises_nothing(tmp_path: Path) -> None:
+    with standing(tmp_path, book(), START, known=utc(10, 14)) as stand:
+        assert failed(call(stand.stack, "deliver_sms", batch("deliver_sms", ["x", "y"]))) == ["m-0", "m-1"]
+
+
+def test_the_same_job_twice_in_a_batch_is_one_call(tmp_path: Path) -> None:
+    with standing(tmp_path, book(), START, known=utc(10, 14)) as stand:
+        call(stand.stack, "deliver_sms", batch("deliver_sms", [job(0), job(0)]))
+        call(stand.stack, "deliver_email", batch("deliver_email", [job(0)]))
+        assert len(stand.wire) == len(stand.contacts) == 1
+
+
+def test_a_job_on_the_wrong_queue_is_forwarded_and_not_sent(tmp_path: Path) -> None:
+    with standing(tmp_path, book(channels="email"), START, known=utc(10, 14)) as stand:
+        assert failed(call(stand.stack, "deliver_sms", batch("deliver_sms", [job(0)]))) == []
+        assert stand.wire == []
+        stand.until(utc(10, 15, 2))
+        assert [line["channel"] for line in stand.wire] == ["email"]
+
+
+@pytest.mark.parametrize("parameter", ["POLICY_PARAMETER", "SWITCH_PARAMETER"])
+def test_without_policy_or_switch_every_job_is_named_and_nothing_is_sent(parameter: str, tmp_path: Path) -> None:
+    with standing(tmp_path, book(2), START, known=utc(10, 14)) as stand:
+        clients.client("ssm").delete_parameter(Name=stand.environment[parameter])
+        stand.until(utc(10, 15, 2))
+        answer = call(stand.stack, "deliver_sms", batch("deliver_sms", [job(0), job(1)]))
+        assert failed(answer) == ["m-0", "m-1"]
+        assert stand.contacts == stand.wire == []
+        assert any(line.get("FailedClosed") for line in stand.log)
+
+
+def test_without_keys_no_email_goes_out(tmp_path: Path) -> None:
+    with standing(tmp_path, book(channels="email"), START, known=utc(10, 14)) as stand:
+        secret = stand.environment["KEYS_SECRET"]
+        clients.client("secretsmanager").put_secret_value(SecretId=secret, SecretString="{}")
+        stand.until(utc(10, 15, 4))
+        stand.stack.clock.move_to(utc(10, 15, 9))
+        assert failed(call(stand.stack, "deliver_email", batch("deliver_email", [job(0)]))) == ["m-0"]
+        assert stand.contacts == stand.wire == []
+
+
+# Receipts
+
+
+def receipts(stand: Standing, *changes: dict[str, Any], channel: str = "sms") -> list[str]:
+    """The recorded event of a channel about the reminder that was sent, changed in each way."""
+    body = json.loads(recorded("record_receipts")["Records"][0 if channel == "sms" else 1]["body"])
+    reminder = stand.contacts[0]["reminder_id"]
+    if channel == "sms":
+        body["context"]["reminder_id"] = reminder
+    else:
+        body["mail"]["tags"]["reminder_id"] = [reminder]
+    return [json.dumps(body | change) for change in changes]
+
+
+def sent(stand: Standing, channel: str = "sms") -> None:
+    name = f"deliver_{channel}"
+    call(stand.stack, name, batch(name, [job(0)]))
+
+
+@pytest.mark.parametrize("channel", ["sms", "email"])
+def test_a_providers_event_as_sns_delivers_it_raw_is_taken_into_the_record(channel: str, tmp_path: Path) -> None:
+    with standing(tmp_path, book(channels=channel), START, known=utc(10, 14)) as stand:
+        sent(stand, channel)
+        event = batch("record_receipts", receipts(stand, {}, channel=channel))
+        assert failed(call(stand.stack, "record_receipts", event)) == []
+        assert [line["receipt"] for line in stand.contacts] == ["delivered"]
+
+
+def test_receipts_in_the_wrong_order_or_twice_leave_the_highest(tmp_path: Path) -> None:
+    with standing(tmp_path, book(), START, known=utc(10, 14)) as stand:
+        sent(stand)
+        kinds = ["TEXT_DELIVERED", "TEXT_SENT", "TEXT_UNREACHABLE", "TEXT_DELIVERED"]
+        bodies = receipts(stand, *({"eventType": kind} for kind in kinds))
+        assert failed(call(stand.stack, "record_receipts", batch("record_receipts", bodies))) == []
+        assert [line["receipt"] for line in stand.contacts] == ["delivered"]
+
+
+def test_a_receipt_that_comes_before_its_record_is_kept_for_later(tmp_path: Path) -> None:
+    with standing(tmp_path, book(2), START, known=utc(10, 14)) as stand:
+        sent(stand)
+        (body,) = receipts(stand, {})
+        early = json.loads(body)
+        early["context"]["reminder_id"] = early["context"]["reminder_id"][:16] + "a" * 16
+        event = batch("record_receipts", [json.dumps(early), body])
+        assert failed(call(stand.stack, "record_receipts", event)) == ["m-0"]
+
+
+@pytest.mark.parametrize(
+    "poison", ["x", "[]", "{}", '{"eventType":"TEXT_DELIVERED"}', '{"eventType":"Delivery","mail":{"tags":{}}}', "7"]
+)
+def test_a_message_that_is_no_receipt_of_ours_is_named(poison: str, tmp_path: Path) -> None:
+    with standing(tmp_path, book(), START, known=utc(10, 14)) as stand:
+        sent(stand)
+        event = batch("record_receipts", [poison, *receipts(stand, {})])
+        assert failed(call(stand.stack, "record_receipts", event)) == ["m-0"]
+        assert [line["receipt"] for line in stand.contacts] == ["delivered"]
+
+
+def test_an_event_that_says_nothing_of_delivery_is_passed_over(tmp_path: Path) -> None:
+    with standing(tmp_path, book(channels="email"), START, known=utc(10, 14)) as stand:
+        sent(stand, "email")
+        event = batch("record_receipts", receipts(stand, {"eventType": "Open"}, channel="email"))
+        assert failed(call(stand.stack, "record_receipts", event)) == []
+        assert [line["receipt"] for line in stand.contacts] == [""]
+
+
+@pytest.mark.parametrize(
+    ("change", "receipt", "reason"),
+    [
+        ({"eventType": "Complaint", "complaint": {}}, "complained", "opted_out"),
+        ({"eventType": "Bounce", "bounce": {"bounceType": "Permanent"}}, "bounced", "address_suppressed"),
+    ],
+)
+def test_a_complaint_and_a_hard_bounce_end_email_to_the_borrower(
+    change: dict[str, Any], receipt: str, reason: str, tmp_path: Path
+) -> None:
+    made = book(channels="email").installment("b-0", loan_id="loan-later")
+    with standing(tmp_path, made, START, known=utc(10, 14)) as stand:
+        sent(stand, "email")
+        event = batch("record_receipts", receipts(stand, change, channel="email"))
+        assert failed(call(stand.stack, "record_receipts", event)) == []
+        assert [line["receipt"] for line in stand.contacts] == [receipt]
+        later = job(0).replace("loan-0", "loan-later")
+        call(stand.stack, "deliver_email", batch("deliver_email", [later]))
+        assert ("T0", "suppressed", reason) in told(stand.contacts)
+        assert len(stand.wire) == 1

@@ -1,0 +1,170 @@
+"""No personal data in logs, metrics, queues, schedules, URLs or any file that a run leaves for other tools."""
+
+import json
+from collections.abc import Iterable
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from predue.aws import clients, desks
+from tests.flow.small import DUE, Book, play, standing, utc
+
+NAME = "Xanthippe Quorvelian"
+LOCAL, DOMAIN = "xq.zebrafinch", "quagmire-mail.example"
+PHONE = "+12125550147"
+OPENID = "wxopenid_vortigern"
+PARTS = ("xanthippe", "quorvelian", "zebrafinch", "quagmire", "5550147", "vortigern", "2125550147")
+
+
+def found_in(texts: Iterable[str]) -> set[str]:
+    """The personal parts that stand in any of the texts, however they are cased or punctuated."""
+    plain = "\n".join(texts).lower()
+    bare = "".join(character for character in plain if character not in " ()-.%+")
+    return {part for part in PARTS if part in plain or part in bare}
+
+
+def book() -> Book:
+    made = Book()
+    person = {"name": NAME, "phone": PHONE, "email": f"{LOCAL}@{DOMAIN}", "wechat_openid": OPENID}
+    made.borrower("b-sms", **person).installment("b-sms", loan_id="l-sms")
+    made.borrower("b-mail", **person, channels="email").installment("b-mail", loan_id="l-mail")
+    made.borrower("b-stop", **person).installment("b-stop", loan_id="l-stop")
+    made.borrower("b-bad", **person | {"phone": f"{PHONE}x", "email": f"{LOCAL}@@{DOMAIN}"})
+    made.installment("b-bad", loan_id="l-bad")
+    made.borrower("b-locale", **person, time_zone=NAME, locale=f"{LOCAL}@{DOMAIN}", jurisdiction=PHONE)
+    made.installment("b-locale", loan_id="l-locale")
+    made.event(utc(10, 12), "borrower.opted_out", borrower_id="b-stop", channel="all", note=NAME)
+    made.event(utc(10, 13), "borrower.updated", borrower_id="b-sms", name=NAME, phone=PHONE, text=NAME)
+    return made
+
+
+def spoiled(folder: Path, made: Book) -> None:
+    """Rows that will be rejected, with personal data in every column, and events that cannot be applied."""
+    made.borrower("b-rejected", name=NAME, preferred_time=PHONE, channels=NAME)
+    made.borrower("b-mail", name=NAME, phone=PHONE)
+    made.installment("b-mail", loan_id="l-x", amount=PHONE, currency=NAME)
+    made.installment("b-mail", loan_id="l-y", status=f"{LOCAL}@{DOMAIN}", grace_days=PHONE)
+    made.installment(NAME, loan_id="l-z")
+    made.event(utc(10, 14), "borrower.updated", borrower_id="b-mail", preferred_time=PHONE, channels=[NAME])
+    made.event(utc(10, 14), "installment.paid", loan_id="l-mail", installment_no=1, amount=f"{LOCAL}@{DOMAIN}")
+    made.event(utc(10, 14), NAME, borrower_id="b-mail")
+    made.write(folder)
+
+
+OUTPUTS = (
+    "contacts.jsonl",
+    "records.jsonl",
+    "wire.jsonl",
+    "overdue.jsonl",
+    "rejected.csv",
+    "logs.jsonl",
+    "summary.json",
+)
+
+
+def test_the_scan_finds_what_is_planted() -> None:
+    assert found_in(["all is well", "b-sms", "l-sms"]) == set()
+    assert found_in([f"hello {NAME.upper()}"]) == {"xanthippe", "quorvelian"}
+    assert found_in([json.dumps({"to": f"{LOCAL}@{DOMAIN}"})]) == {"zebrafinch", "quagmire"}
+    assert found_in(["(212) 555-0147"]) == found_in([PHONE]) == {"5550147", "2125550147"}
+    assert found_in(["/u?to=xq%2Ezebrafinch%40x"]) == {"zebrafinch"}
+
+
+@pytest.fixture(scope="module")
+def outputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("personal")
+    made = book()
+    spoiled(folder, made)
+    return play(folder, made, DUE, DUE).out
+
+
+@pytest.mark.parametrize("name", OUTPUTS)
+def test_no_file_of_a_run_holds_personal_data(name: str, outputs: Path) -> None:
+    text = (outputs / name).read_text(encoding="utf-8")
+    assert text or name == "overdue.jsonl"
+    assert found_in([text]) == set()
+
+
+def test_the_run_that_was_scanned_sent_suppressed_and_rejected(outputs: Path) -> None:
+    summary = json.loads((outputs / "summary.json").read_text(encoding="utf-8"))
+    rejected = (outputs / "rejected.csv").read_text(encoding="utf-8").splitlines()
+    assert summary["rejected_rows"] == len(rejected) - 1 == 8
+    lines = [json.loads(line) for line in (outputs / "contacts.jsonl").read_text(encoding="utf-8").splitlines()]
+    assert {line["outcome"] for line in lines} >= {"sent", "suppressed"}
+    assert any("_aws" in line for line in (outputs / "logs.jsonl").read_text(encoding="utf-8").splitlines())
+
+
+HEARD = ("sqs.SendMessageBatch", "sqs.SendMessage", "scheduler.CreateSchedule", "lambda.Invoke", "events.PutEvents")
+
+
+def heard() -> list[str]:
+    """What is sent to the services that carry messages, from now on."""
+    sent: list[str] = []
+    for operation in HEARD:
+        clients.client(operation.partition(".")[0]).meta.events.register(
+            f"before-parameter-build.{operation}", lambda params, **_: sent.append(json.dumps(params, default=str))
+        )
+    return sent
+
+
+def test_no_queue_message_schedule_call_or_event_holds_personal_data(tmp_path: Path) -> None:
+    with standing(tmp_path, book(), utc(10, 14, 50)) as stand:
+        sent = heard()
+        stand.switch(utc(10, 14, 55), "sms", "email")
+        stand.switch(utc(10, 15, 20))
+        stand.until(utc(10, 15, 50))
+        # A provider's own events name the address; they come from outside, and are passed over here.
+        ours = [text for text in sent if "eventType" not in text]
+        assert len(ours) > 4
+        assert len(stand.wire) >= 2
+        assert found_in(ours) == set()
+
+
+def broken(*_: Any, **__: Any) -> None:
+    raise ValueError(f"{NAME} {LOCAL}@{DOMAIN} {PHONE} {OPENID}")
+
+
+DEFECTS = {
+    "deliver-email": (
+        "predue.deliver.render",
+        "predue.deliver.decide",
+        "predue.aws.items.read_profile",
+        "predue.aws.providers.Ses.send",
+        "predue.aws.table.Table.write_ledger",
+    ),
+    "record-receipts": ("predue.aws.table.Table.borrower_of",),
+    "plan-reminders": ("predue.plan._page", "predue.aws.items.read_profile"),
+    "close-day": ("predue.aws.plans.TablePlans.overdue", "predue.close.Tally"),
+}
+
+
+@pytest.mark.parametrize(("function", "defect"), [(name, one) for name, many in DEFECTS.items() for one in many])
+def test_a_handler_that_fails_with_personal_data_in_its_error_logs_none_of_it(
+    function: str, defect: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = Book().borrower("b-1", name=NAME, phone=PHONE, email=f"{LOCAL}@{DOMAIN}", channels="email").installment()
+    with standing(tmp_path, made, utc(10, 15, 1), known=utc(10, 14)) as stand:
+        monkeypatch.setattr(defect, broken)
+        queued = function in ("deliver-email", "record-receipts")
+        with nullcontext() if queued else pytest.raises(ValueError, match=NAME):
+            stand.stack.invoke(stand.stack.functions[f"predue-{function}"], event(function))
+        assert any(line.get("error") == "ValueError" for line in stand.log)
+        assert found_in(map(json.dumps, stand.log)) == set()
+
+
+def event(function: str) -> dict[str, Any]:
+    path = Path(__file__).parents[1] / "events" / f"{function.replace('-', '_')}.json"
+    return dict(json.loads(path.read_text(encoding="utf-8")))
+
+
+def test_an_unsubscribe_link_tells_nothing_of_whom_it_belongs_to(tmp_path: Path) -> None:
+    with standing(tmp_path, book(), utc(10, 14, 51)) as stand, stand.stack.feeding():
+        for borrower in ("b-sms", "b-mail", "b-stop"):
+            profile = desks.table().profile(borrower)
+            assert profile is not None
+            url = desks.unsubscribe_url(profile.ref)
+            assert found_in([url]) == set()
+            assert borrower not in url
+            assert url.startswith("https://")
