@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from predue.aws.batches import deliver_each
+from predue.aws.delivery import deliver_each
 from predue.aws.providers import Ses
 from predue.aws.settings import env
 from predue.aws.telemetry import logger, metrics

@@ -20,6 +20,7 @@ def _one(body: str) -> None:
         raise Unusable("a message on the receipts queue is no provider's event")
     receipt = read_receipt(event)
     if receipt is None:
+        count("ReceiptPassedOver")
         return
     store = desks.table()
     borrower_id = store.borrower_of(ref_of(receipt.reminder_id))

@@ -38,6 +38,7 @@ def _page(status: HTTPStatus, title: str, body: str) -> Response[str]:
 
 
 def _unknown() -> Response[str]:
+    count("LinkUnknown")
     return _page(
         HTTPStatus.NOT_FOUND,
         "This link does not work",
@@ -50,6 +51,7 @@ def show(token: str) -> Response[str]:
     """What would be stopped; changes nothing, since mail scanners follow links."""
     if settings.keys().read_stop_token(token) is None:
         return _unknown()
+    count("LinkShown")
     form = (
         "<p>You will get no more payment reminders by email. Your payments stay due as agreed.</p>"
         '<form method="post"><button>Stop emails</button></form>'

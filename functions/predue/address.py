@@ -6,8 +6,6 @@ Every error is a ValueError whose reason never holds the address, since reasons 
 import re
 import unicodedata
 
-import phonenumbers
-
 _PHONE = re.compile(r"\+[0-9][0-9 ().-]{5,30}")
 # RFC 5321 4.1.2 dot-string, without the quoted form, which hardly any mailbox uses and many systems break on.
 _LOCAL = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*")
@@ -29,6 +27,9 @@ def phone(text: str) -> str:
     text = text.strip()
     if not _PHONE.fullmatch(text):
         raise ValueError("phone number is not of the form +<country><number>")
+    # Its tables take 100 ms to import, which functions that read no phone number need not pay for.
+    import phonenumbers  # noqa: PLC0415
+
     try:
         number = phonenumbers.parse(text, None)
     except phonenumbers.NumberParseException:

@@ -13,7 +13,7 @@ from predue import settle
 from predue.due import Due
 from predue.errors import LedgerMoved
 from predue.gate import settled_as
-from predue.ledger import Contact, Ledger
+from predue.ledger import Ledger
 from predue.news import NewsDesk, keyed, store_due
 from predue.ports import Bus, IndexEntry, InUse, Plans
 from predue.record import reminder_id
@@ -151,12 +151,7 @@ def _record_day(view: View, day: date, now: datetime, desk: CloseDesk, tally: Ta
     settle.record_known(view, [one for one in view.ledger.settled if one.keys[0].day() == day], desk.news.borrowers, {})
     for contact in view.ledger.contacts:
         if contact.counts and contact.day == day and now - contact.at >= WAIT:
-            tally.unknown += _record_unknown(view, contact, desk)
-
-
-def _record_unknown(view: View, contact: Contact, desk: CloseDesk) -> bool:
-    known = desk.news.borrowers.record(view.profile.borrower_id, contact.reminder_id)
-    return known is None and desk.news.borrowers.write_record(settle.unknown(view, contact, {}))
+            tally.unknown += settle.record_unknown(view, contact, desk.news.borrowers)
 
 
 def _hand_over(entry: IndexEntry, now: datetime, desk: CloseDesk, tally: Tally) -> None:

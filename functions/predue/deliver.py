@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from predue import settle
-from predue.errors import LedgerMoved, StillCalling, TextMissing, Unusable
+from predue.errors import LedgerMoved, StillCalling, TextMissing
 from predue.gate import Defer, Send, Switches, Verdict, decide
 from predue.job import Job
 from predue.ledger import Contact, Settled
@@ -19,7 +19,7 @@ from predue.policy import Rulebook
 from predue.ports import Accepted, Addresses, Borrowers, Envelope, Later, NoAnswer, Provider, Queues, Refused
 from predue.record import Attempt, Record, reminder_id
 from predue.render import Lender, Line, Message, render
-from predue.view import MEMORY, View
+from predue.view import MEMORY, View, look
 
 _TRIES = 10
 _STALE = timedelta(seconds=5)
@@ -84,16 +84,6 @@ def _try(job: Job, desk: Desk) -> str | None:
         defer(job, action.until, now, desk)
         return "deferred"
     return "settled" if verdict.settled else "nothing"
-
-
-def look(job: Job, borrowers: Borrowers, rulebook: Rulebook, now: datetime) -> View:
-    """The borrower's state as one strongly consistent read shows it; raises Unusable for a borrower without a
-    profile.
-    """
-    state = borrowers.load(job.borrower_id, until=max(key.due_date for key in job.keys))
-    if state.profile is None:
-        raise Unusable("a job names a borrower who has no profile")
-    return View.of(state.profile, state.ledger, state.dues, rulebook, now)
 
 
 def _resolve(view: View, contact: Contact, verdict: Verdict, now: datetime, desk: Desk) -> None:

@@ -240,10 +240,15 @@ def read_event(body: object) -> Event:
     try:
         return _ADAPTER.validate_python(body)
     except ValidationError as error:
-        wrong = "; ".join(
-            f"{'.'.join(map(str, e['loc'][-1:])) or 'event'}: {e['msg']}" for e in error.errors(include_input=False)[:5]
-        )
+        wrong = "; ".join(map(_told, error.errors(include_input=False)[:5]))
         raise BadNews(wrong) from None
+
+
+def _told(error: Any) -> str:
+    """One mistake in words; pydantic's own repeat the value of an unknown type."""
+    if error["type"].startswith("union_tag"):
+        return "type: not one of the types of events"
+    return f"{'.'.join(map(str, error['loc'][-1:])) or 'event'}: {error['msg']}"
 
 
 def body_hash(body: dict[str, Any]) -> str:

@@ -295,6 +295,8 @@ def _arrive(left: Due, profile: Profile, at: datetime, desk: NewsDesk) -> None:
 def _settle_planned(due: Due, changed: Due, at: datetime, desk: NewsDesk) -> None:
     """Give planned stages whose slot has passed their outcome before news takes them out of sight.
 
+    News of the very instant of a slot comes before the slot, so that stage was never planned.
+
     That concerns every stage of a due that closes, which leaves the index, and those that a shorter grace cuts off.
     """
     closes = due.closed_by is None and changed.closed_by is not None
@@ -303,15 +305,25 @@ def _settle_planned(due: Due, changed: Due, at: datetime, desk: NewsDesk) -> Non
     view = _look(due.borrower_id, due.due_date, at, desk)
     settled = []
     for key, stage in view.unanswered(due, at, at.date() - _LOOK_BACK):
-        if closes or not changed.has_stage(stage):
+        if view.slot(key.day()) < at and (closes or not changed.has_stage(stage)):
             over = at >= view.day_over(key.day())
             outcome: Outcome = "expired" if over else "suppressed"
             reason = "no_run" if over else changed.closed_by or "rescheduled"
             settled.append(settled_as(view, (key,), at, outcome, reason))
     settle.settle(view, settled, at, desk.borrowers, {})
-    # An earlier try may have settled them, and stopped before their records.
-    known = [one for one in view.ledger.settled if any(key.loan_id == due.loan_id for key in one.keys)]
-    settle.record_known(view, [one for one in known if at - one.at < _LOOK_BACK], desk.borrowers, {})
+    _record_recent(view, at, desk)
+
+
+def _record_recent(view: View, at: datetime, desk: NewsDesk) -> None:
+    """Make sure that what the ledger says of the last days stands in records: an earlier try may have stopped before.
+
+    A claim without one counts as unknown; should its delivery still run, its own record takes the place.
+    """
+    recent = [one for one in view.ledger.settled if at - one.at < _LOOK_BACK]
+    settle.record_known(view, recent, desk.borrowers, {})
+    for contact in view.ledger.contacts:
+        if contact.counts and at - contact.at < _LOOK_BACK:
+            settle.record_unknown(view, contact, desk.borrowers)
 
 
 def _look(borrower_id: str, until: date, at: datetime, desk: NewsDesk) -> View:
@@ -333,6 +345,7 @@ def _settle_over(profile: Profile, at: datetime, desk: NewsDesk) -> None:
     ]
     settled = [settled_as(view, (key,), at, "expired", "no_run") for key in open_ends]
     settle.settle(view, settled, at, desk.borrowers, {})
+    _record_recent(view, at, desk)
 
 
 # News about what is not known yet

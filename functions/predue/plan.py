@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 
 from predue import settle
-from predue.deliver import look
 from predue.errors import LedgerMoved
 from predue.gate import Switches, decide, left_out, unreachable_by
 from predue.job import Job
@@ -20,7 +19,7 @@ from predue.record import most_urgent
 from predue.slot import reference_slot
 from predue.stage import StageKey
 from predue.sweep import Sweep, Task
-from predue.view import View
+from predue.view import View, look
 
 RUN = "plan"
 _BATCH = 10

@@ -3,14 +3,17 @@
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
 from predue.due import Due
 from predue.job import Job
 from predue.ledger import Ledger
 from predue.profile import Profile
 from predue.record import Record
-from predue.render import Message
+
+if TYPE_CHECKING:
+    # Rendering loads Babel, which only the functions that write messages need to pay for.
+    from predue.render import Message
 
 
 class State(NamedTuple):
@@ -96,7 +99,7 @@ class Envelope:
 
     reminder_id: str
     to: str
-    message: Message
+    message: "Message"
     seconds_to_live: int
     unsubscribe_url: str = ""
 

@@ -69,6 +69,13 @@ def unknown(view: View, contact: Contact, inputs: Mapping[str, Any]) -> Record:
     return replace(record, attempts=(*contact.tries, attempt))
 
 
+def record_unknown(view: View, contact: Contact, borrowers: Borrowers) -> bool:
+    """Record a claim as unknown if it has no record; whether that was so."""
+    if borrowers.record(view.profile.borrower_id, contact.reminder_id) is not None:
+        return False
+    return borrowers.write_record(unknown(view, contact, {}))
+
+
 def called(record: Record, view: View, contact: Contact) -> Record:
     """A record with what a claim says of its call; the contact point stands there as its keyed hash only."""
     address = view.profile.address_refs.get(contact.channel, "")

@@ -10,8 +10,11 @@ from zoneinfo import ZoneInfo
 
 from predue import zone
 from predue.due import Due
+from predue.errors import Unusable
+from predue.job import Job
 from predue.ledger import Ledger
 from predue.policy import Rulebook, Rules
+from predue.ports import Borrowers
 from predue.profile import Profile
 from predue.slot import Window, day_over, reference_slot, window
 from predue.stage import Stage, StageKey
@@ -83,3 +86,13 @@ class View:
             day = stage.day(due.due_date)
             if day >= since and self.slot(day) <= now and self.planned(key) and not self.ledger.answered(key):
                 yield key, stage
+
+
+def look(job: Job, borrowers: Borrowers, rulebook: Rulebook, now: datetime) -> View:
+    """The borrower's state as one strongly consistent read shows it; raises Unusable for a borrower without a
+    profile.
+    """
+    state = borrowers.load(job.borrower_id, until=max(key.due_date for key in job.keys))
+    if state.profile is None:
+        raise Unusable("a job names a borrower who has no profile")
+    return View.of(state.profile, state.ledger, state.dues, rulebook, now)

@@ -69,9 +69,10 @@ class Meter:
             case "Query":
                 return _reads(sum(map(item_size, parsed.get("Items", ()))), consistent=consistent)
             case "BatchGetItem":
+                asked = params.get("RequestItems", {})
                 return sum(
-                    _reads(item_size(item), consistent=False)
-                    for items in parsed.get("Responses", {}).values()
+                    _reads(item_size(item), consistent=bool(asked.get(table, {}).get("ConsistentRead")))
+                    for table, items in parsed.get("Responses", {}).items()
                     for item in items
                 )
             case "PutItem":

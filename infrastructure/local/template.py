@@ -134,7 +134,8 @@ class TemplateFile:
                 return self._attribute(argument[0], argument[1])
             case "Fn::Sub":
                 text, given = (argument, {}) if isinstance(argument, str) else argument
-                return _VARIABLE.sub(lambda found: str(self._variable(found[1], given)), text)
+                filled = _VARIABLE.sub(lambda found: str(self._variable(found[1], given)), text)
+                return filled.replace("${!", "${")
             case "Fn::If":
                 condition, then, other = argument
                 return self.resolve(then if self._condition(condition) else other, deep=True)

@@ -144,15 +144,17 @@ class Standing:
     def news(self, at: datetime, body: Line) -> None:
         self.stack.at(at, NEWS, lambda: self._apply(body))
 
-    def _apply(self, body: Line) -> None:
+    def _apply(self, body: Line, later: timedelta = timedelta(0)) -> None:
         with self.stack.feeding():
-            news.apply(body, self.stack.clock(), desks.news())
+            news.apply(body, self.stack.clock() + later, desks.news())
 
     def while_queued(self, at: datetime, kind: str, **fields: Any) -> None:
         """News that comes when the planner has queued its jobs, before a function takes one up."""
         body = {"type": kind, "event_id": "late", "source": "core", "sequence": 99} | fields
         # What is put onto the agenda at its very instant comes after all that stood there before.
-        self.stack.at(at, SCHEDULE, lambda: self.stack.at(at, SCHEDULE, lambda: self._apply(body)))
+        # It arrives a moment after the slot: news of the slot's very instant would come before it.
+        after = timedelta(milliseconds=1)
+        self.stack.at(at, SCHEDULE, lambda: self.stack.at(at, SCHEDULE, lambda: self._apply(body, after)))
 
     def switch(self, at: datetime, *stopped: str) -> None:
         """Turn the kill switch at an instant."""

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from predue.aws import clients, desks
+from predue.aws import clients, delivery, desks
 from predue.keys import Keys
 from tests.flow.small import Book, Standing, standing, told, utc
 from tests.functions.recorded import call, recorded
@@ -22,7 +22,7 @@ def link(stand: Standing) -> str:
     with stand.stack.feeding():
         profile = desks.table().profile("b-1")
         assert profile is not None
-        return desks.unsubscribe_url(profile.ref).partition("amazonaws.com")[2]
+        return delivery.unsubscribe_url(profile.ref).partition("amazonaws.com")[2]
 
 
 def state(stand: Standing) -> list[str]:
@@ -120,7 +120,7 @@ def test_a_forged_or_garbled_link_is_not_found_and_changes_nothing(method: str, 
 
 def test_a_link_of_nobody_that_we_signed_ourselves_is_not_found(tmp_path: Path) -> None:
     with standing(tmp_path, one(), START) as stand, stand.stack.feeding():
-        path = desks.unsubscribe_url("nobodynobodynobo").partition("amazonaws.com")[2]
+        path = delivery.unsubscribe_url("nobodynobodynobo").partition("amazonaws.com")[2]
         assert stand.stack.request("POST", path)["statusCode"] == 404
 
 

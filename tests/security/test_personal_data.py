@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
-from predue.aws import clients, desks
+from predue.aws import clients, delivery, desks
 from tests.flow.small import DUE, Book, play, standing, utc
 
+pytestmark = pytest.mark.xdist_group("personal-data")  # one process, so that they share one run
 NAME = "Xanthippe Quorvelian"
 LOCAL, DOMAIN = "xq.zebrafinch", "quagmire-mail.example"
 PHONE = "+12125550147"
@@ -164,7 +165,7 @@ def test_an_unsubscribe_link_tells_nothing_of_whom_it_belongs_to(tmp_path: Path)
         for borrower in ("b-sms", "b-mail", "b-stop"):
             profile = desks.table().profile(borrower)
             assert profile is not None
-            url = desks.unsubscribe_url(profile.ref)
+            url = delivery.unsubscribe_url(profile.ref)
             assert found_in([url]) == set()
             assert borrower not in url
             assert url.startswith("https://")

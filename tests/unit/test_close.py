@@ -277,3 +277,17 @@ def test_a_move_cut_short_twice_around_a_closing_run_leaves_no_stage_without_an_
         world.now += timedelta(hours=1)
         world.close()
     assert world.outcomes()["L-1 T-3"] == ("expired", "no_run")
+
+
+def test_a_claim_without_a_record_is_unknown_even_if_its_installment_closes_before_the_run() -> None:
+    world = day_is_over()
+    world.now = SLOT
+    world.hook(crash_at("write_record"))
+    with pytest.raises(Crash):
+        world.deliver()  # whose job ends in the dead letters
+    world.hook(lambda _call: None)
+    world.now = SLOT + timedelta(hours=1)
+    world.tell("installment.paid", amount="100.00")
+    world.now = CLOSING
+    world.close()
+    assert world.outcomes() == {"L-1 T-3": ("unknown", "no_answer")}

@@ -1,21 +1,18 @@
 """The desks of the rules, set up with the adapters of AWS."""
 
 from collections.abc import Callable
-from datetime import timedelta
 from functools import lru_cache
 
-from predue.aws import clock, settings
+from predue.aws import settings
 from predue.aws.bus import EventBus
 from predue.aws.plans import TablePlans
-from predue.aws.queues import OneOffSchedules, SqsQueues
+from predue.aws.queues import SqsQueues
 from predue.aws.settings import env
 from predue.aws.table import Table
 from predue.close import CloseDesk
-from predue.deliver import Desk
 from predue.gate import DELIVERED
 from predue.news import NewsDesk
 from predue.plan import PlanDesk
-from predue.ports import Provider
 
 
 def table() -> Table:
@@ -31,39 +28,6 @@ def plans() -> TablePlans:
 def queue_urls() -> dict[str, str]:
     """The queues of the channels."""
     return {channel: env(f"{channel.upper()}_QUEUE_URL") for channel in DELIVERED}
-
-
-def _later() -> OneOffSchedules:
-    arns = {channel: env(f"{channel.upper()}_QUEUE_ARN") for channel in DELIVERED}
-    return OneOffSchedules(arns, env("DEFER_GROUP"), env("DEFER_ROLE_ARN"), env("DEFER_DLQ_ARN"))
-
-
-def delivery(channel: str, provider: Provider) -> Desk:
-    """The desk of delivery on one channel, with the controls as they stand now."""
-    controls = settings.controls()
-    store = table()
-    return Desk(
-        channel=channel,
-        borrowers=store,
-        addresses=store,
-        queues=SqsQueues(queue_urls()),
-        later=_later(),
-        provider=provider,
-        rulebook=controls.rulebook,
-        switches=controls.switches,
-        clock=clock.now,
-        unsubscribe_url=unsubscribe_url if channel == "email" else _no_link,
-        lease=timedelta(seconds=int(env("LEASE_SECONDS"))),
-    )
-
-
-def unsubscribe_url(ref: str) -> str:
-    """The one-click link that stops email for the borrower behind an opaque name."""
-    return f"{env('PUBLIC_URL')}/unsubscribe/{settings.keys().stop_token(ref, 'email')}"
-
-
-def _no_link(_ref: str) -> str:
-    return ""
 
 
 def planning(time_left: Callable[[], float]) -> PlanDesk:
