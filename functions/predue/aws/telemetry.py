@@ -12,7 +12,7 @@ from aws_lambda_powertools.metrics import MetricUnit
 from predue.errors import BadPolicy, PredueError
 
 logger = Logger()
-metrics = Metrics()
+metrics = Metrics(namespace="predue")
 
 
 def count(name: str, value: float = 1) -> None:
