@@ -3,8 +3,9 @@ already.
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Any, Protocol
+from typing import Any
 
 from predue import profile_news
 from predue.due import Due
@@ -12,25 +13,20 @@ from predue.news import NewsDesk, create_due, store_profile
 from predue.profile import Profile
 
 
-class InstallmentRow(Protocol):
-    """One row of `installments.csv`; `amount` in minor units, `status` one of open, paid, cancelled."""
+@dataclass(frozen=True, slots=True)
+class InstallmentRow:
+    """An installment as a book has it; `amount` in minor units, `due_date` local to the borrower, `status` one of open,
+    paid, cancelled.
+    """
 
-    @property
-    def loan_id(self) -> str: ...  # noqa: D102 - the class says it
-    @property
-    def installment_no(self) -> int: ...  # noqa: D102
-    @property
-    def borrower_id(self) -> str: ...  # noqa: D102
-    @property
-    def due_date(self) -> date: ...  # noqa: D102
-    @property
-    def amount(self) -> int: ...  # noqa: D102
-    @property
-    def currency(self) -> str: ...  # noqa: D102
-    @property
-    def grace_days(self) -> int: ...  # noqa: D102
-    @property
-    def status(self) -> str: ...  # noqa: D102
+    loan_id: str
+    installment_no: int
+    borrower_id: str
+    due_date: date
+    amount: int
+    currency: str
+    grace_days: int
+    status: str
 
 
 def put_borrower(borrower_id: str, fields: Mapping[str, Any], desk: NewsDesk) -> Profile:

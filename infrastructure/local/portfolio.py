@@ -13,6 +13,7 @@ from typing import Any, NoReturn, TypeVar
 from babel.numbers import list_currencies
 
 from infrastructure.local.rows import BadRow, Lines, PortfolioError, Rejected, opened, table
+from predue.book import InstallmentRow
 from predue.instant import from_text
 from predue.money import exponent, minor_units
 from predue.profile import CHANNELS
@@ -55,20 +56,6 @@ class BorrowerRow:
     channels: tuple[str, ...]
     consent: tuple[str, ...]
     preferred_time: time | None
-
-
-@dataclass(frozen=True, slots=True)
-class InstallmentRow:
-    """An installment as the file has it; `amount` in minor units, `due_date` local to the borrower."""
-
-    loan_id: str
-    installment_no: int
-    borrower_id: str
-    due_date: date
-    amount: int
-    currency: str
-    grace_days: int
-    status: str
 
 
 @dataclass(frozen=True, slots=True)

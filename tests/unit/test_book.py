@@ -1,35 +1,29 @@
-from dataclasses import dataclass
-from datetime import date, timedelta
+from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from predue.book import put_borrower, put_installment
+from predue.book import InstallmentRow, put_borrower, put_installment
 from tests.unit.world import DUE_DATE, SLOT, World
 
 FIELDS = {"phone": "+12015550100", "channels": ("sms",), "consent": ("sms",), "time_zone": "America/New_York"}
 
 
-@dataclass(frozen=True)
-class Row:
-    loan_id: str = "L-1"
-    installment_no: int = 1
-    borrower_id: str = "b-1"
-    due_date: date = DUE_DATE
-    amount: int = 10000
-    currency: str = "USD"
-    grace_days: int = 3
-    status: str = "open"
+def row(**fields: Any) -> InstallmentRow:
+    """An open installment, but for the fields given."""
+    usual = InstallmentRow("L-1", 1, "b-1", DUE_DATE, 10000, "USD", 3, "open")
+    return replace(usual, **fields)
 
 
 class Crash(BaseException):
     """The function dies at this point: nothing catches it."""
 
 
-def put(world: World, row: Row | None = None, **fields: Any) -> None:
+def put(world: World, given: InstallmentRow | None = None, **fields: Any) -> None:
     """Bring in a borrower's row, then an installment's."""
     profile = put_borrower("b-1", {**FIELDS, **fields}, world.news_desk())
-    put_installment(row or Row(), profile, world.now, world.news_desk())
+    put_installment(given or row(), profile, world.now, world.news_desk())
 
 
 def test_a_row_makes_an_open_installment_known() -> None:
@@ -43,7 +37,7 @@ def test_a_row_makes_an_open_installment_known() -> None:
 @pytest.mark.parametrize(("status", "closed_by"), [("paid", "paid"), ("cancelled", "cancelled"), ("open", None)])
 def test_a_rows_status_is_taken_over(status: str, closed_by: str | None) -> None:
     world = World()
-    put(world, Row(status=status))
+    put(world, row(status=status))
     assert world.due().closed_by == closed_by
     assert len(world.store.index) == (closed_by is None)
 
@@ -52,7 +46,7 @@ def test_rows_change_nothing_that_is_known() -> None:
     world = World()
     world.borrower()
     world.installment()
-    put(world, Row(amount=1, due_date=DUE_DATE + timedelta(days=9)), phone="+12015550199")
+    put(world, row(amount=1, due_date=DUE_DATE + timedelta(days=9)), phone="+12015550199")
     assert world.profile().addresses["sms"] == "+12015550100"
     assert world.due().outstanding == 10000
 
@@ -67,7 +61,7 @@ def test_rows_may_come_twice() -> None:
 
 def test_any_news_is_newer_than_a_row() -> None:
     world = World()
-    put(world, Row(status="paid"))
+    put(world, row(status="paid"))
     world.tell("installment.payment_reversed", sequence=1, amount="100.00")
     assert world.due().outstanding == 10000
     world.tell("borrower.updated", sequence=1, phone="+12015550101")
@@ -76,7 +70,7 @@ def test_any_news_is_newer_than_a_row() -> None:
 
 def test_a_cancelled_row_is_revived_by_a_newer_schedule_alone() -> None:
     world = World()
-    put(world, Row(status="cancelled"))
+    put(world, row(status="cancelled"))
     about = {"borrower_id": "b-1", "due_date": DUE_DATE.isoformat(), "amount": "100.00", "currency": "USD"}
     world.tell("installment.scheduled", 0, **about)
     assert world.due().closed_by == "cancelled"
