@@ -8,7 +8,6 @@ from predue.aws.batches import each
 from predue.aws.telemetry import count, logger, metrics
 from predue.errors import Unusable
 from predue.receipt import note, read_receipt
-from predue.record import ref_of
 
 
 def _one(body: str) -> None:
@@ -23,10 +22,7 @@ def _one(body: str) -> None:
         count("ReceiptPassedOver")
         return
     store = desks.table()
-    borrower_id = store.borrower_of(ref_of(receipt.reminder_id))
-    if borrower_id is None:
-        raise Unusable("a receipt names no borrower of ours")
-    note(receipt, borrower_id, clock.now(), store, store, store)
+    note(receipt, clock.now(), store, store, store)
     count(f"Receipt{receipt.status.capitalize()}")
     logger.info("receipt", reminder_id=receipt.reminder_id, status=receipt.status)
 

@@ -12,7 +12,6 @@ from predue.job import Job
 from predue.ledger import Ledger
 from predue.ports import (
     Accepted,
-    Brief,
     Checkpoint,
     Envelope,
     IndexEntry,
@@ -28,7 +27,16 @@ Answer = Accepted | Refused | NoAnswer
 Step = Callable[[str], None]
 
 WRITES = {
-    *("write_ledger", "settle_record", "write_record", "suppress", "link", "save_checkpoint", "name_borrower"),
+    *(
+        "write_ledger",
+        "settle_record",
+        "raise_receipt",
+        "write_record",
+        "suppress",
+        "link",
+        "save_checkpoint",
+        "name_borrower",
+    ),
     *(
         "write_profile",
         "point",
@@ -71,7 +79,7 @@ class Store:
         self.ledgers: dict[str, tuple[Ledger, object]] = {}
         self.dues: dict[str, dict[DueKey, Due]] = {}
         self.index: dict[tuple[str, DueKey], tuple[str, str, IndexEntry]] = {}
-        self.records: dict[tuple[str, str], Record] = {}
+        self.records: dict[str, Record] = {}
         self.pointers: dict[tuple[str, int], tuple[str, date]] = {}
         self.events: dict[str, str] = {}
         self.aside: dict[str, dict[str, str]] = {}
@@ -120,24 +128,33 @@ class Store:
         stored, token = self.ledgers.get(borrower_id, (Ledger(borrower_id), None))
         self.ledgers[borrower_id] = (replace(stored, version=stored.version + 1), token)
 
-    def record(self, borrower_id: str, reminder_id: str) -> Record | None:
+    def record(self, reminder_id: str) -> Record | None:
         self._step("record")
-        return self.records.get((borrower_id, reminder_id))
+        return self.records.get(reminder_id)
 
     def write_record(self, record: Record) -> bool:
         self._step("write_record")
-        stored = self.records.get((record.borrower_id, record.reminder_id))
+        stored = self.records.get(record.reminder_id)
         if stored is not None and stored.outcome != "unknown":
             return False
-        self.records[record.borrower_id, record.reminder_id] = record
+        self.records[record.reminder_id] = record
+        return True
+
+    def raise_receipt(self, reminder_id: str, status: str, provider_message_id: str, lower: Sequence[str]) -> bool:
+        self._step("raise_receipt")
+        stored = self.records.get(reminder_id)
+        if stored is None or stored.outcome == "unknown" or stored.receipt not in ("", *lower):
+            return False
+        message_id = stored.provider_message_id or provider_message_id
+        self.records[reminder_id] = replace(stored, receipt=status, provider_message_id=message_id)
         return True
 
     def settle_record(self, record: Record, before: Record) -> None:
         self._step("settle_record")
-        stored = self.records.get((record.borrower_id, record.reminder_id))
+        stored = self.records.get(record.reminder_id)
         if stored is None or stored.outcome != before.outcome or stored.receipt not in ("", before.receipt):
             raise LedgerMoved("record")
-        self.records[record.borrower_id, record.reminder_id] = record
+        self.records[record.reminder_id] = record
 
     # Dues
 
@@ -262,17 +279,17 @@ class Store:
         assert shard == 0, "the store has one shard"
         return self._walk("late", " ", "~")
 
-    def briefs(self, borrower_ids: Sequence[str]) -> dict[str, Brief]:
-        self._step("briefs")
-        return {
-            borrower_id: Brief(self.profiles[borrower_id], self._ledger(borrower_id))
-            for borrower_id in borrower_ids
-            if borrower_id in self.profiles
-        }
+    def profiles_of(self, borrower_ids: Sequence[str]) -> dict[str, Profile]:
+        self._step("profiles_of")
+        return {name: self.profiles[name] for name in borrower_ids if name in self.profiles}
 
-    def records_of(self, pairs: Sequence[tuple[str, str]]) -> set[str]:
-        self._step("records_of")
-        return {reminder for borrower_id, reminder in pairs if (borrower_id, reminder) in self.records}
+    def ledgers_of(self, borrower_ids: Sequence[str]) -> dict[str, Ledger]:
+        self._step("ledgers_of")
+        return {name: self.ledgers[name][0] for name in borrower_ids if name in self.ledgers}
+
+    def recorded(self, reminder_ids: Sequence[str]) -> set[str]:
+        self._step("recorded")
+        return {reminder for reminder in reminder_ids if reminder in self.records}
 
     def save_checkpoint(self, run: str, shard: int, checkpoint: Checkpoint) -> None:
         self._step("save_checkpoint")

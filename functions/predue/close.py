@@ -65,7 +65,7 @@ def close(shard: int, now: datetime, desk: CloseDesk) -> tuple[Tally, bool]:
         graces.update(in_use.graces)
         return {setting.stage().offset for setting in desk.news.rulebook.policy.stages} | graces
 
-    def page(task: Task, borrowers: dict[str, list[IndexEntry]]) -> None:
+    def page(task: Task, borrowers: dict[str, list[IndexEntry]], _again: bool) -> None:  # noqa: FBT001 - the sweep's form
         _page(task, borrowers, now, desk, tally)
         for entry in (entry for entries in borrowers.values() for entry in entries):
             if (task.day - entry.due_date).days in graces:
@@ -82,24 +82,17 @@ def _page(task: Task, borrowers: dict[str, list[IndexEntry]], now: datetime, des
     """One page of borrowers: open ends are found in one batch of ledgers and one of records, and only those cost
     more.
     """
-    briefs = desk.plans.briefs(sorted(borrowers))
-    unrecorded = _unrecorded(
-        task.day,
-        [brief.ledger for brief in briefs.values()],
-        {b: brief.profile.ref for b, brief in briefs.items()},
-        desk,
-    )
+    found = desk.plans.ledgers_of(sorted(borrowers))
+    ledgers = {borrower_id: found.get(borrower_id) or Ledger(borrower_id) for borrower_id in borrowers}
+    unrecorded = _unrecorded(task.day, list(ledgers.values()), desk)
     for borrower_id, entries in borrowers.items():
-        brief = briefs.get(borrower_id)
-        if brief is None or keyed(brief.profile)[0] != task.place:
-            continue
         keys = [
             StageKey(e.loan_id, e.installment_no, e.due_date, name)
             for e in entries
             for name in _stages_on(task.day, e, desk)
         ]
-        if borrower_id in unrecorded or any(not brief.ledger.answered(key) for key in keys):
-            _finish(borrower_id, task.day, now, desk, tally)
+        if borrower_id in unrecorded or any(not ledgers[borrower_id].answered(key) for key in keys):
+            _finish(borrower_id, task, now, desk, tally)
 
 
 def _stages_on(day: date, entry: IndexEntry, desk: CloseDesk) -> list[str]:
@@ -108,25 +101,36 @@ def _stages_on(day: date, entry: IndexEntry, desk: CloseDesk) -> list[str]:
     return [setting.name for setting in desk.news.rulebook.policy.stages if setting.stage().offset == offset]
 
 
-def _unrecorded(day: date, ledgers: Sequence[Ledger], refs: dict[str, str], desk: CloseDesk) -> set[str]:
+def _unrecorded(day: date, ledgers: Sequence[Ledger], desk: CloseDesk) -> set[str]:
     """The borrowers with a claim or a settled stage of the day that has no record."""
-    pairs = [
-        (ledger.borrower_id, reminder_id(refs[ledger.borrower_id], keys))
+    owner = {
+        contact.reminder_id: ledger.borrower_id
         for ledger in ledgers
-        for keys in (*(one.keys for one in ledger.contacts if one.counts), *(one.keys for one in ledger.settled))
-        if keys[0].day() == day
-    ]
-    recorded = desk.plans.records_of(pairs)
-    return {borrower_id for borrower_id, reminder in pairs if reminder not in recorded}
+        for contact in ledger.contacts
+        if contact.counts and contact.day == day
+    }
+    settled = {
+        ledger.borrower_id: [one.keys for one in ledger.settled if one.keys[0].day() == day] for ledger in ledgers
+    }
+    # A settled stage leads to its record by the borrower's ref, which stands in the profile.
+    profiles = desk.plans.profiles_of(sorted(name for name, keys in settled.items() if keys))
+    for borrower_id, profile in profiles.items():
+        owner |= {reminder_id(profile.ref, keys): borrower_id for keys in settled[borrower_id]}
+    recorded = desk.plans.recorded(sorted(owner))
+    return {borrower_id for reminder, borrower_id in owner.items() if reminder not in recorded}
 
 
-def _finish(borrower_id: str, day: date, now: datetime, desk: CloseDesk, tally: Tally) -> None:
-    """Give every planned stage of a borrower's closed day its outcome and its record."""
+def _finish(borrower_id: str, task: Task, now: datetime, desk: CloseDesk, tally: Tally) -> None:
+    """Give every planned stage of a borrower's closed day its outcome and its record.
+
+    The index may lag behind a borrower who moved, and whose day ends at another time.
+    """
+    day = task.day
     for _ in range(_TRIES):
         state = desk.news.borrowers.load(
             borrower_id, day - timedelta(days=min(s.stage().offset for s in desk.news.rulebook.policy.stages))
         )
-        if state.profile is None:
+        if state.profile is None or keyed(state.profile)[0] != task.place:
             return
         view = View.of(state.profile, state.ledger, state.dues, desk.news.rulebook, now)
         open_ends = [

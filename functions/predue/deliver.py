@@ -88,7 +88,7 @@ def _try(job: Job, desk: Desk) -> str | None:
 
 def _resolve(view: View, contact: Contact, verdict: Verdict, now: datetime, desk: Desk) -> None:
     """See to the claim of an earlier delivery: recorded, still running, or unknown."""
-    if desk.borrowers.record(view.profile.borrower_id, contact.reminder_id):
+    if desk.borrowers.record(contact.reminder_id):
         return
     if now - contact.at < desk.lease:
         raise StillCalling("another delivery's claim still runs")

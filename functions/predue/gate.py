@@ -293,12 +293,6 @@ def _listed(view: View, channel: str, switches: Switches) -> bool:
     return address in allowed or f"*@{address.rpartition('@')[2]}" in allowed
 
 
-def left_out(view: View) -> bool:
-    """Whether the borrower can be reached by no channel now, so that no job needs to be queued to find that out."""
-    barred = view.ledger.held_by() is not None or view.ledger.stopped_all()
-    return barred or all(unreachable_by(view, channel) for channel in view.profile.channels)
-
-
 def _inputs(view: View, now: datetime) -> dict[str, Any]:
     """What the gate saw, for the record."""
     window = timedelta(days=7), timedelta(days=30)

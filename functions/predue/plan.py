@@ -5,16 +5,18 @@ their outcome at once.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date, datetime
 
 from predue import settle
 from predue.errors import LedgerMoved
-from predue.gate import Switches, decide, left_out, unreachable_by
+from predue.gate import Switches, decide, unreachable_by
 from predue.job import Job
+from predue.ledger import Ledger
 from predue.news import keyed
 from predue.policy import Rulebook
-from predue.ports import Borrowers, Brief, IndexEntry, Plans, Queues
+from predue.ports import Borrowers, IndexEntry, Plans, Queues
+from predue.profile import Profile
 from predue.record import most_urgent
 from predue.slot import reference_slot
 from predue.stage import StageKey
@@ -22,7 +24,6 @@ from predue.sweep import Sweep, Task
 from predue.view import View, look
 
 RUN = "plan"
-_BATCH = 10
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,6 @@ class Tally:
     queued: int = 0
     settled: int = 0
     dropped: int = 0
-    waiting: dict[str, list[Job]] = field(default_factory=dict)
 
 
 def plan(shard: int, now: datetime, desk: PlanDesk) -> tuple[Tally, bool]:
@@ -54,54 +54,65 @@ def plan(shard: int, now: datetime, desk: PlanDesk) -> tuple[Tally, bool]:
     tally = Tally()
     sweep = Sweep(RUN, shard, now, reference_slot, desk.plans, desk.rulebook, desk.time_left)
 
-    def page(task: Task, borrowers: dict[str, list[IndexEntry]]) -> None:
-        _page(task, borrowers, now, desk, tally)
-        for channel in list(tally.waiting):
-            _flush(channel, desk, tally)
+    def page(task: Task, borrowers: dict[str, list[IndexEntry]], again: bool) -> None:  # noqa: FBT001 - the sweep's form
+        keys = _keys(task.day, borrowers, desk, again=again)
+        tally.dropped += len(borrowers) - len(keys)
+        _page(task, keys, now, desk, tally)
 
     finished = sweep.through(lambda _in_use: {setting.stage().offset for setting in desk.rulebook.policy.stages}, page)
     return tally, finished
 
 
-def _page(task: Task, borrowers: dict[str, list[IndexEntry]], now: datetime, desk: PlanDesk, tally: Tally) -> None:
-    """One page of borrowers: leave out whom nothing concerns, settle whom nothing can reach, queue the rest."""
-    briefs = desk.plans.briefs(sorted(borrowers))
+def _keys(
+    day: date, borrowers: dict[str, list[IndexEntry]], desk: PlanDesk, *, again: bool
+) -> dict[str, tuple[StageKey, ...]]:
+    """By borrower the stages that fall on the day. Of a slot that is looked at again, only those without an outcome
+    yet: almost all have theirs by then, so that one read of the ledgers ends it.
+    """
+    by_offset = {setting.stage().offset: setting.name for setting in desk.rulebook.policy.stages}
+    ledgers = desk.plans.ledgers_of(sorted(borrowers)) if again else {}
+    found = {}
     for borrower_id, entries in borrowers.items():
-        brief = briefs.get(borrower_id)
-        view = _belongs(task, brief, desk.rulebook)
-        keys = view and _keys(task.day, entries, view)
-        if view is None or not keys:
+        keys = [
+            StageKey(entry.loan_id, entry.installment_no, entry.due_date, by_offset[offset])
+            for entry in entries
+            if (offset := (day - entry.due_date).days) in by_offset
+        ]
+        if ledger := ledgers.get(borrower_id):
+            keys = [key for key in keys if not ledger.answered(key)]
+        if keys:
+            found[borrower_id] = tuple(sorted(keys))
+    return found
+
+
+def _page(task: Task, keys: dict[str, tuple[StageKey, ...]], now: datetime, desk: PlanDesk, tally: Tally) -> None:
+    """One page of borrowers: leave out whom the slot is not for, settle whom nothing can reach, queue the rest."""
+    waiting: dict[str, list[Job]] = {}
+    profiles = desk.plans.profiles_of(sorted(keys)) if keys else {}
+    for borrower_id, stages in keys.items():
+        view = _belongs(task, profiles.get(borrower_id), desk.rulebook)
+        if view is None:
             tally.dropped += 1
             continue
-        job = Job(borrower_id, task.day, task.at, keys)
-        channel = None if left_out(view) else _route(view, keys)
+        job = Job(borrower_id, task.day, task.at, stages)
+        channel = _route(view, stages)
         if channel is None and _settled(job, now, desk):
             tally.settled += 1
             continue
-        _queue(channel or _any_channel(view), job, desk, tally)
+        waiting.setdefault(channel or _any_channel(view), []).append(job)
+    for channel, jobs in waiting.items():
+        desk.queues.send(channel, jobs)
+        tally.queued += len(jobs)
 
 
-def _belongs(task: Task, brief: Brief | None, rulebook: Rulebook) -> View | None:
+def _belongs(task: Task, profile: Profile | None, rulebook: Rulebook) -> View | None:
     """The borrower's view if this slot is the borrower's own; the index may lag behind a change of place, time or
-    rules.
+    rules. What the ledger says is left to the gate.
     """
-    if brief is None or keyed(brief.profile) != (task.place, task.wish) or not rulebook.policy.allows(task.day):
+    if profile is None or keyed(profile) != (task.place, task.wish) or not rulebook.policy.allows(task.day):
         return None
-    view = View(brief.profile, brief.ledger, {}, rulebook.rules(brief.profile.jurisdiction, task.at.date()))
+    view = View(profile, Ledger(profile.borrower_id), {}, rulebook.rules(profile.jurisdiction, task.at.date()))
     return view if view.slot(task.day) == task.at else None
-
-
-def _keys(day: date, entries: Sequence[IndexEntry], view: View) -> tuple[StageKey, ...]:
-    """The stages that meet on the day and have no outcome yet."""
-    by_offset = {stage.offset: stage for stage in view.rules.stages.values()}
-    found = []
-    for entry in entries:
-        stage = by_offset.get((day - entry.due_date).days)
-        if stage is not None:
-            key = StageKey(entry.loan_id, entry.installment_no, entry.due_date, stage.name)
-            if not view.ledger.answered(key):
-                found.append(key)
-    return tuple(sorted(found))
 
 
 def _route(view: View, keys: Sequence[StageKey]) -> str | None:
@@ -137,16 +148,3 @@ def _settled(job: Job, now: datetime, desk: PlanDesk) -> bool:
     except LedgerMoved:
         return False
     return True
-
-
-def _queue(channel: str, job: Job, desk: PlanDesk, tally: Tally) -> None:
-    waiting = tally.waiting.setdefault(channel, [])
-    waiting.append(job)
-    if len(waiting) == _BATCH:
-        _flush(channel, desk, tally)
-
-
-def _flush(channel: str, desk: PlanDesk, tally: Tally) -> None:
-    if jobs := tally.waiting.pop(channel, []):
-        desk.queues.send(channel, jobs)
-        tally.queued += len(jobs)

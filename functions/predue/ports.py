@@ -39,12 +39,17 @@ class Borrowers(Protocol):
     def settle_record(self, record: Record, before: Record) -> None:
         """Store what a provider's event made of a record; raises LedgerMoved if it is no longer as `before`."""
 
+    def raise_receipt(self, reminder_id: str, status: str, provider_message_id: str, lower: Sequence[str]) -> bool:
+        """Note a receipt on a record whose outcome is known and whose receipt, if any, is one of `lower`, without
+        reading it. False if there is no such record.
+        """
+
     def write_record(self, record: Record) -> bool:
         """Store a record unless a final one stands there; one that says `unknown` is replaced. False if it was left
         alone.
         """
 
-    def record(self, borrower_id: str, reminder_id: str) -> Record | None:
+    def record(self, reminder_id: str) -> Record | None:
         """A record, strongly consistent."""
 
     def ledger(self, borrower_id: str) -> Ledger:
@@ -137,13 +142,6 @@ class IndexEntry(NamedTuple):
     wish: str = ""
 
 
-class Brief(NamedTuple):
-    """A profile and ledger, possibly a little stale."""
-
-    profile: Profile
-    ledger: Ledger
-
-
 class Plans(Protocol):
     """What planner and closing run read: the index, places and times in use, and their own checkpoints."""
 
@@ -160,11 +158,14 @@ class Plans(Protocol):
     def overdue(self, shard: int) -> Iterator[IndexEntry]:
         """The open dues that were already past their window when they became known."""
 
-    def briefs(self, borrower_ids: Sequence[str]) -> dict[str, Brief]:
-        """Profiles and ledgers of many borrowers, eventually consistent; those not found are left out."""
+    def profiles_of(self, borrower_ids: Sequence[str]) -> dict[str, Profile]:
+        """Profiles of many borrowers, eventually consistent; those not found are left out."""
 
-    def records_of(self, pairs: Sequence[tuple[str, str]]) -> set[str]:
-        """Which of the (borrower, reminder) pairs have a record: their reminder ids."""
+    def ledgers_of(self, borrower_ids: Sequence[str]) -> dict[str, Ledger]:
+        """Ledgers of many borrowers, eventually consistent; those not found are left out."""
+
+    def recorded(self, reminder_ids: Sequence[str]) -> set[str]:
+        """Which of the reminders have a record, eventually consistent."""
 
     def save_checkpoint(self, run: str, shard: int, checkpoint: "Checkpoint") -> None:
         """Note how far a run came; never moves back."""

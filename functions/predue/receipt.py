@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from predue import news, settle
 from predue.errors import LedgerMoved, NotRecordedYet, Unusable
 from predue.ports import Addresses, Borrowers, Dues
-from predue.record import Attempt, Record, ref_of
+from predue.record import Attempt, Record
 
 _TRIES = 10
 
@@ -59,6 +59,16 @@ class Receipt(NamedTuple):
     status: str
     permanent: bool = False
 
+    @property
+    def calls_for_more(self) -> bool:
+        """Whether more is to be done about it than to note it."""
+        return self.permanent or self.status == "complained"
+
+
+def _below(status: str) -> list[str]:
+    """The statuses that a status replaces."""
+    return [other for other, rank in _RANK.items() if other and rank < _RANK[status]]
+
 
 def read_receipt(event: Mapping[str, Any]) -> Receipt | None:
     """The receipt that an SES or SMS event is, or None for one that says nothing about delivery; raises Unusable for no
@@ -97,17 +107,19 @@ def merged(record: Record, receipt: Receipt) -> Record:
     return replace(settled, outcome="sent", reason="", attempts=attempts)
 
 
-def note(
-    receipt: Receipt, borrower_id: str, now: datetime, borrowers: Borrowers, addresses: Addresses, dues: Dues
-) -> None:
+def note(receipt: Receipt, now: datetime, borrowers: Borrowers, addresses: Addresses, dues: Dues) -> None:
     """Take a receipt into its record, then act on what it says of the contact point.
 
     Raises NotRecordedYet if the record is not written yet: the event came first, and must be kept.
     """
+    if not receipt.calls_for_more and borrowers.raise_receipt(
+        receipt.reminder_id, receipt.status, receipt.provider_message_id, _below(receipt.status)
+    ):
+        return
     for _ in range(_TRIES):
-        record = borrowers.record(borrower_id, receipt.reminder_id)
+        record = borrowers.record(receipt.reminder_id)
         if record is None:
-            raise NotRecordedYet("a receipt came before the record of its reminder")
+            raise NotRecordedYet("a receipt came before the record of its reminder, or names none of ours")
         changed = merged(record, receipt)
         if changed == record:
             return
@@ -130,6 +142,3 @@ def _act(
         settle.suppress_address(address, record.channel, receipt.status, now, addresses, borrowers)
     if receipt.status == "complained":
         news.stop(record.borrower_id, record.channel, f"complaint-{receipt.reminder_id}", "provider", now, dues)
-
-
-__all__ = ["Receipt", "merged", "note", "read_receipt", "ref_of"]

@@ -71,7 +71,7 @@ def unknown(view: View, contact: Contact, inputs: Mapping[str, Any]) -> Record:
 
 def record_unknown(view: View, contact: Contact, borrowers: Borrowers) -> bool:
     """Record a claim as unknown if it has no record; whether that was so."""
-    if borrowers.record(view.profile.borrower_id, contact.reminder_id) is not None:
+    if borrowers.record(contact.reminder_id) is not None:
         return False
     return borrowers.write_record(unknown(view, contact, {}))
 

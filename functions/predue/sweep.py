@@ -27,8 +27,8 @@ LOOK_BACK = timedelta(days=3)
 ANY_TIME = ""
 """Stands for all send times of a place."""
 
-PAGE = 50
-"""Borrowers looked at together: DynamoDB reads at most 100 items a batch, and each borrower has two."""
+PAGE = 100
+"""Borrowers looked at together: DynamoDB reads at most 100 items a batch."""
 
 Moment = Callable[[date, time, Hours, tuple[ZoneInfo, ...]], datetime]
 
@@ -62,10 +62,11 @@ class Sweep:
     enough: float = 20.0
 
     def through(
-        self, offsets: Callable[[InUse], Iterable[int]], page: Callable[[Task, dict[str, list[IndexEntry]]], None]
+        self, offsets: Callable[[InUse], Iterable[int]], page: Callable[[Task, dict[str, list[IndexEntry]], bool], None]
     ) -> bool:
-        """Call `page` with the open dues of every task, grouped by borrower; False if time ran out and another call
-        must go on.
+        """Call `page` with the open dues of every task, grouped by borrower, and whether the task was covered before.
+
+        False if time ran out and another call must go on.
 
         `offsets` gives the days from due date to task day that matter. Memory holds one page of borrowers.
         """
@@ -85,7 +86,7 @@ class Sweep:
                         self.run, self.shard, Checkpoint(checkpoint.covered, self.target, position)
                     )
                     return False
-                page(task, borrowers)
+                page(task, borrowers, task.at <= checkpoint.covered)
                 last = next(reversed(borrowers.values()))[-1]
                 start = f"{last.wish}#{last.borrower_id}"
         if tasks:

@@ -123,18 +123,18 @@ def test_dues_already_past_their_window_are_found_apart(table: Table, plans: Tab
     assert entries(plans) == ["b-1"]
 
 
-def test_profiles_and_ledgers_of_many_come_in_batches_of_a_hundred_items(
-    table: Table, plans: TablePlans, line: Line
-) -> None:
-    for number in range(60):
+def test_profiles_and_ledgers_of_many_come_in_batches_of_a_hundred(table: Table, plans: TablePlans, line: Line) -> None:
+    for number in range(101):
         table.write_profile(Profile(f"b-{number}", f"ref-{number}"))
     ledger = table.write_ledger(Ledger("b-7"))
     line.sent.clear()
-    found = plans.briefs([f"b-{number}" for number in range(70)])
-    assert len(found) == 60
-    assert found["b-7"] == (Profile("b-7", "ref-7", version=1), ledger)
-    assert found["b-8"].ledger == Ledger("b-8")
+    names = [f"b-{number}" for number in range(110)]
+    profiles = plans.profiles_of(names)
+    assert len(profiles) == 101
+    assert profiles["b-7"] == Profile("b-7", "ref-7", version=1)
     assert line.counts() == {"dynamodb.BatchGetItem": 2}
+    assert plans.ledgers_of(names) == {"b-7": ledger}
+    assert line.counts() == {"dynamodb.BatchGetItem": 4}
 
 
 def test_keys_that_the_database_left_over_are_asked_for_again(
@@ -145,7 +145,7 @@ def test_keys_that_the_database_left_over_are_asked_for_again(
     left = {storage.table: {"Keys": [{"pk": {"S": "B#b-2"}, "sk": {"S": "A#profile"}}]}}
     here = [{"pk": {"S": "B#b-1"}, "sk": {"S": "A#profile"}, "ref": {"S": "ref-b-1"}, "version": {"N": "1"}}]
     line.reply("dynamodb.BatchGetItem", {"Responses": {storage.table: here}, "UnprocessedKeys": left})
-    assert set(plans.briefs(["b-1", "b-2"])) == {"b-1", "b-2"}
+    assert set(plans.profiles_of(["b-1", "b-2"])) == {"b-1", "b-2"}
     assert line.of("dynamodb.BatchGetItem")[1]["RequestItems"] == left
 
 
@@ -155,7 +155,7 @@ def test_keys_that_stay_unprocessed_are_an_error_and_no_silence(
     left = {storage.table: {"Keys": [{"pk": {"S": "B#b-2"}, "sk": {"S": "A#profile"}}]}}
     line.reply("dynamodb.BatchGetItem", {"Responses": {}, "UnprocessedKeys": left}, times=50)
     with pytest.raises(Unreachable):
-        plans.briefs(["b-2"])
+        plans.profiles_of(["b-2"])
 
 
 def test_what_is_in_use_and_how_far_a_run_came_is_one_strongly_consistent_read(

@@ -80,7 +80,7 @@ def test_a_planner_whose_time_runs_out_notes_its_place_and_calls_itself_to_go_on
 
 
 def test_a_planner_that_goes_on_begins_after_the_pages_that_are_done(tmp_path: Path) -> None:
-    with standing(tmp_path, book(55), START, known=utc(10, 14), policy=ON_THE_DAY) as stand:
+    with standing(tmp_path, book(105), START, known=utc(10, 14), policy=ON_THE_DAY) as stand:
         planner = stand.stack.functions["predue-plan-reminders"]
         seconds = iter([300, 5])
 
@@ -93,5 +93,5 @@ def test_a_planner_that_goes_on_begins_after_the_pages_that_are_done(tmp_path: P
         first = queued(stand)
         stand.stack.invoke(planner, call)
         rest = queued(stand)
-        assert (len(first), len(rest)) == (50, 5)
+        assert (len(first), len(rest)) == (100, 5)
         assert not set(first) & set(rest)

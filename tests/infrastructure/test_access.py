@@ -143,11 +143,11 @@ def test_no_function_deletes_records_scans_the_table_or_changes_settings_keys_or
 @pytest.mark.parametrize(
     ("function_name", "partitions"),
     [
-        ("PlanReminders", ["B#*", "P#*"]),
-        ("CloseDay", ["B#*", "P#*", "U#*"]),
-        ("DeliverSms", ["B#*", "C#*"]),
-        ("DeliverEmail", ["B#*", "C#*"]),
-        ("RecordReceipts", ["B#*", "C#*"]),
+        ("PlanReminders", ["B#*", "P#*", "R#*"]),
+        ("CloseDay", ["B#*", "P#*", "R#*", "U#*"]),
+        ("DeliverSms", ["B#*", "C#*", "R#*"]),
+        ("DeliverEmail", ["B#*", "C#*", "R#*"]),
+        ("RecordReceipts", ["B#*", "C#*", "R#*"]),
         ("Unsubscribe", ["B#*"]),
     ],
 )

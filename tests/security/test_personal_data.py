@@ -135,7 +135,7 @@ DEFECTS = {
         "predue.aws.providers.Ses.send",
         "predue.aws.table.Table.write_ledger",
     ),
-    "record-receipts": ("predue.aws.table.Table.borrower_of",),
+    "record-receipts": ("predue.aws.table.Table.raise_receipt",),
     "plan-reminders": ("predue.plan._page", "predue.aws.items.read_profile"),
     "close-day": ("predue.aws.plans.TablePlans.overdue", "predue.close.Tally"),
 }

@@ -139,7 +139,7 @@ def test_a_run_that_was_missed_is_covered_by_the_next() -> None:
 
 def test_a_run_out_of_time_goes_on_where_it_stopped() -> None:
     world = ready()
-    for number in range(2, 121):
+    for number in range(2, 221):
         world.borrower(f"b-{number:03}", preferred_time="18:00" if number % 2 else "")
         world.installment(f"L-{number}", borrower_id=f"b-{number:03}")
     world.close()
@@ -147,10 +147,10 @@ def test_a_run_out_of_time_goes_on_where_it_stopped() -> None:
     times = iter([600.0, 600.0, 5.0, 600.0, 600.0, 600.0])
     desk = replace(world.close_desk(), time_left=lambda: next(times))
     tally, finished = close.close(0, world.now, desk)
-    assert (tally.expired, finished) == (100, False)
+    assert (tally.expired, finished) == (200, False)
     tally, finished = close.close(0, world.now, desk)
     assert (tally.expired, finished) == (20, True)
-    assert len(world.outcomes()) == 120
+    assert len(world.outcomes()) == 220
 
 
 def test_an_installment_that_leaves_its_grace_unpaid_is_handed_over_once() -> None:

@@ -57,10 +57,18 @@ def test_each_borrower_has_a_job_of_their_own() -> None:
 
 
 def test_the_job_goes_to_the_first_channel_that_can_carry_it() -> None:
+    world = ready(phone="555")
+    world.plan()
+    assert jobs(world) == [("email", "b-1", ["L-1 T-3"])]
+
+
+def test_a_job_on_a_channel_that_was_stopped_finds_the_way_to_the_next() -> None:
     world = ready()
     world.tell("borrower.opted_out", channel="sms")
     world.plan()
-    assert jobs(world) == [("email", "b-1", ["L-1 T-3"])]
+    assert jobs(world) == [("sms", "b-1", ["L-1 T-3"])]
+    assert world.deliver(world.queues.sent[0].job) == "forwarded"
+    assert jobs(world)[1:] == [("email", "b-1", ["L-1 T-3"])]
 
 
 def test_an_email_only_stage_goes_to_the_queue_of_email() -> None:
@@ -112,31 +120,34 @@ def test_a_run_covers_the_quarter_hour_before_again_because_the_index_lags() -> 
 def test_a_run_that_is_repeated_does_no_harm() -> None:
     world = ready()
     world.plan()
-    world.store.checkpoints.clear()
     world.plan()
     assert len(world.queues.sent) == 2
     for sent in world.queues.sent:
         world.deliver(sent.job)
     assert len(world.provider.calls) == 1
-    world.store.checkpoints.clear()
     world.plan()
     assert len(world.queues.sent) == 2
+    world.store.checkpoints.clear()
+    world.plan()
+    assert len(world.queues.sent) == 3
+    assert world.deliver(world.queues.sent[2].job) == "nothing"
+    assert len(world.provider.calls) == 1
 
 
 def test_a_run_out_of_time_goes_on_where_it_stopped() -> None:
     world = ready()
-    for number in range(2, 121):
+    for number in range(2, 221):
         world.borrower(f"b-{number:03}", channels="email")
         world.installment(f"L-{number}", borrower_id=f"b-{number:03}")
     times = iter([600.0, 600.0, 5.0, 600.0, 600.0, 600.0])
     desk = replace(world.plan_desk(), time_left=lambda: next(times))
     tally, finished = plan.plan(0, world.now, desk)
-    assert (tally.queued, finished) == (100, False)
+    assert (tally.queued, finished) == (200, False)
     assert world.store.checkpoints["plan", 0].covered < world.now
     tally, finished = plan.plan(0, world.now, desk)
     assert (tally.queued, finished) == (20, True)
     assert world.store.checkpoints["plan", 0].covered == world.now
-    assert len({sent.job.borrower_id for sent in world.queues.sent}) == 120
+    assert len({sent.job.borrower_id for sent in world.queues.sent}) == 220
 
 
 def test_a_run_that_never_went_on_is_made_good_by_the_next() -> None:
@@ -174,7 +185,7 @@ def test_a_borrower_whom_nothing_can_reach_is_settled_at_once(fields: dict[str, 
     assert world.outcomes() == {"L-1 T-3": ("suppressed", reason)}
 
 
-def test_a_hold_or_a_stop_is_settled_at_once() -> None:
+def test_a_hold_or_a_stop_is_left_to_the_gate() -> None:
     for kind, fields, reason in (
         ("borrower.hold_started", {"reason": "hardship"}, "hold"),
         ("borrower.opted_out", {"channel": "all"}, "opted_out"),
@@ -182,17 +193,17 @@ def test_a_hold_or_a_stop_is_settled_at_once() -> None:
         world = ready()
         world.tell(kind, None, **fields)
         world.plan()
+        assert world.deliver(world.queues.sent[0].job) == "settled"
         assert world.outcomes() == {"L-1 T-3": ("suppressed", reason)}
 
 
 def test_a_borrower_who_became_reachable_meanwhile_is_queued_after_all() -> None:
-    world = ready()
-    world.tell("borrower.opted_out", channel="all")
+    world = ready(phone="555", email="")
 
     def before(call: str) -> None:
         if call == "load":
             world.hook(lambda _call: None)
-            world.tell("borrower.opted_in", channel="all")
+            world.tell("borrower.updated", phone="+12015550100")
 
     world.hook(before)
     world.plan()
@@ -231,9 +242,11 @@ def test_an_entry_of_an_unknown_borrower_is_dropped() -> None:
 
 def test_what_has_its_outcome_is_not_queued_again() -> None:
     world = ready()
-    world.deliver()
     world.plan()
-    assert jobs(world) == []
+    world.deliver(world.queues.sent[0].job)
+    world.now += QUARTER - timedelta(seconds=1)
+    world.plan()
+    assert len(jobs(world)) == 1
 
 
 def test_days_outside_the_policys_bounds_are_not_planned() -> None:

@@ -19,10 +19,17 @@ def sent(**fields: str) -> World:
     return world
 
 
+def unknown() -> World:
+    world = ready()
+    world.provider.answers = [NoAnswer("timeout")]
+    world.deliver()
+    return world
+
+
 def note(world: World, status: str, *, permanent: bool = False) -> None:
     reminder = world.ledger().contacts[0].reminder_id
     said = Receipt(reminder, "from-the-provider", status, permanent)
-    receipt.note(said, "b-1", world.now, world.store, world.store, world.store)
+    receipt.note(said, world.now, world.store, world.store, world.store)
 
 
 @pytest.mark.parametrize("order", [*permutations(["accepted", "undelivered", "delivered"])])
@@ -46,13 +53,19 @@ def test_the_same_receipt_again_writes_nothing() -> None:
     note(world, "delivered")
     world.store.calls.clear()
     note(world, "delivered")
-    assert world.store.calls == ["record"]
+    assert "settle_record" not in world.store.calls
+    assert world.record().receipt == "delivered"
+
+
+def test_an_ordinary_receipt_costs_one_write_and_no_read() -> None:
+    world = sent()
+    world.store.calls.clear()
+    note(world, "delivered")
+    assert world.store.calls == ["raise_receipt"]
 
 
 def test_an_unknown_outcome_is_settled_by_the_providers_event() -> None:
-    world = ready()
-    world.provider.answers = [NoAnswer("timeout")]
-    world.deliver()
+    world = unknown()
     note(world, "delivered")
     record = world.record()
     assert (record.outcome, record.reason, record.receipt) == ("sent", "", "delivered")
@@ -69,7 +82,7 @@ def test_a_receipt_before_its_record_is_kept_for_later() -> None:
 
 
 def test_a_record_that_moves_under_the_receipt_is_read_again() -> None:
-    world = sent()
+    world = unknown()
 
     def before(call: str) -> None:
         if call == "settle_record":
@@ -82,7 +95,7 @@ def test_a_record_that_moves_under_the_receipt_is_read_again() -> None:
 
 
 def test_a_record_that_never_stands_still_leaves_the_receipt_for_later() -> None:
-    world = sent()
+    world = unknown()
 
     def before(call: str) -> None:
         if call == "settle_record":

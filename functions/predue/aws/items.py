@@ -10,7 +10,7 @@ from predue import instant
 from predue.due import Change, Due
 from predue.ledger import Contact, Ledger, Mark, Settled
 from predue.profile import Profile
-from predue.record import Attempt, Record
+from predue.record import Attempt, Record, ref_of
 from predue.stage import StageKey
 
 _SERIALIZER = TypeSerializer()
@@ -230,12 +230,19 @@ def read_due(item: Item) -> Due:
 # Record
 
 
+def record_key(reminder_id: str) -> tuple[str, str]:
+    """Partition and sort key of a record. They follow from the reminder id alone, which is all that a provider's event
+    brings, and put the records of a borrower together.
+    """
+    return f"R#{ref_of(reminder_id)}", f"R#{reminder_id}"
+
+
 def record_item(record: Record) -> Item:
     """The item of a record; one whose outcome is unknown carries the keys of the sparse index for such."""
     unknown = record.outcome == "unknown"
     return {
-        "pk": borrower_pk(record.borrower_id),
-        "sk": f"R#{record.reminder_id}",
+        **dict(zip(("pk", "sk"), record_key(record.reminder_id), strict=True)),
+        "borrower_id": record.borrower_id,
         "at": _ms(record.at),
         "local_time": record.local_time,
         "keys": _keys(record.keys),
@@ -258,7 +265,7 @@ def read_record(item: Item) -> Record:
     """The record that an item holds."""
     return Record(
         reminder_id=item["sk"][2:],
-        borrower_id=item["pk"][2:],
+        borrower_id=item["borrower_id"],
         at=instant.from_ms(int(item["at"])),
         local_time=item["local_time"],
         keys=_read_keys(item["keys"]),

@@ -10,7 +10,7 @@ from predue.aws.clients import client, translated
 from predue.aws.table import IN_USE
 from predue.errors import LedgerMoved, Unreachable
 from predue.ledger import Ledger
-from predue.ports import Brief, Checkpoint, IndexEntry, InUse
+from predue.ports import Checkpoint, IndexEntry, InUse
 from predue.profile import Profile
 
 _BATCH = 100
@@ -83,26 +83,19 @@ class TablePlans:
             else:
                 raise Unreachable("batch read: keys stay unprocessed")
 
-    def briefs(self, borrower_ids: Sequence[str]) -> dict[str, Brief]:
+    def profiles_of(self, borrower_ids: Sequence[str]) -> dict[str, Profile]:
         """See Plans."""
-        keys = [
-            (items.borrower_pk(borrower_id), sk) for borrower_id in borrower_ids for sk in ("A#profile", "A#ledger")
-        ]
-        profiles: dict[str, Profile] = {}
-        ledgers: dict[str, Ledger] = {}
-        for item in self._batch(keys):
-            if item["sk"] == "A#profile":
-                profiles[item["pk"][2:]] = items.read_profile(item)
-            else:
-                ledgers[item["pk"][2:]] = items.read_ledger(item)
-        return {
-            borrower_id: Brief(profile, ledgers.get(borrower_id, Ledger(borrower_id)))
-            for borrower_id, profile in profiles.items()
-        }
+        keys = [(items.borrower_pk(borrower_id), "A#profile") for borrower_id in borrower_ids]
+        return {item["pk"][2:]: items.read_profile(item) for item in self._batch(keys)}
 
-    def records_of(self, pairs: Sequence[tuple[str, str]]) -> set[str]:
+    def ledgers_of(self, borrower_ids: Sequence[str]) -> dict[str, Ledger]:
         """See Plans."""
-        keys = sorted({(items.borrower_pk(borrower_id), f"R#{reminder}") for borrower_id, reminder in pairs})
+        keys = [(items.borrower_pk(borrower_id), "A#ledger") for borrower_id in borrower_ids]
+        return {item["pk"][2:]: items.read_ledger(item) for item in self._batch(keys)}
+
+    def recorded(self, reminder_ids: Sequence[str]) -> set[str]:
+        """See Plans."""
+        keys = [items.record_key(reminder_id) for reminder_id in sorted(set(reminder_ids))]
         return {item["sk"][2:] for item in self._batch(keys, "pk, sk")}
 
     def save_checkpoint(self, run: str, shard: int, checkpoint: Checkpoint) -> None:

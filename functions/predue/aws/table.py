@@ -3,7 +3,7 @@
 import hashlib
 import json
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -110,9 +110,9 @@ class Table:
         item = self._get(items.borrower_pk(borrower_id), items.due_sk(due_date, loan_id, installment_no))
         return None if item is None else items.read_due(item)
 
-    def record(self, borrower_id: str, reminder_id: str) -> Record | None:
+    def record(self, reminder_id: str) -> Record | None:
         """See Borrowers."""
-        item = self._get(items.borrower_pk(borrower_id), f"R#{reminder_id}")
+        item = self._get(*items.record_key(reminder_id))
         return None if item is None else items.read_record(item)
 
     # Writing
@@ -183,6 +183,27 @@ class Table:
             "outcome = :outcome AND (receipt = :receipt OR attribute_not_exists(receipt))",
             {":outcome": before.outcome, ":receipt": before.receipt or "-"},
         )
+
+    def raise_receipt(self, reminder_id: str, status: str, provider_message_id: str, lower: Sequence[str]) -> bool:
+        """See Borrowers."""
+        values = {f":lower{number}": one for number, one in enumerate(lower)}
+        known = "attribute_exists(pk) AND outcome <> :unknown"
+        below = "attribute_not_exists(receipt)" + (f" OR receipt IN ({', '.join(values)})" if values else "")
+        try:
+            with translated("receipt"):
+                client("dynamodb").update_item(
+                    TableName=self._name,
+                    Key=items.wire(dict(zip(("pk", "sk"), items.record_key(reminder_id), strict=True))),
+                    UpdateExpression="SET receipt = :status, "
+                    "provider_message_id = if_not_exists(provider_message_id, :id)",
+                    ConditionExpression=f"{known} AND ({below})",
+                    ExpressionAttributeValues=items.wire(
+                        {":status": status, ":id": provider_message_id, ":unknown": "unknown", **values}
+                    ),
+                )
+        except LedgerMoved:
+            return False
+        return True
 
     def write_profile(self, profile: Profile) -> None:
         """See Dues."""
