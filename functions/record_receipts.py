@@ -1,16 +1,18 @@
 """Takes the providers' events into the records, and acts on bounces and complaints."""
 
 import json
+from collections import Counter
 from typing import Any
 
 from predue.aws import clock, desks
-from predue.aws.batches import each
-from predue.aws.telemetry import count, logger, metrics
+from predue.aws.batches import check_time, each
+from predue.aws.telemetry import count, failures, logger, metrics
 from predue.errors import Unusable
 from predue.receipt import note, read_receipt
 
 
-def _one(body: str) -> None:
+def _one(body: str) -> str:
+    """Take in one event, and say in a word what it was."""
     try:
         event = json.loads(body)
     except ValueError as error:
@@ -19,16 +21,26 @@ def _one(body: str) -> None:
         raise Unusable("a message on the receipts queue is no provider's event")
     receipt = read_receipt(event)
     if receipt is None:
-        count("ReceiptPassedOver")
-        return
+        return "passed_over"
     store = desks.table()
     note(receipt, clock.now(), store, store, store)
-    count(f"Receipt{receipt.status.capitalize()}")
-    logger.info("receipt", reminder_id=receipt.reminder_id, status=receipt.status)
+    logger.debug("receipt", reminder_id=receipt.reminder_id, status=receipt.status)
+    return receipt.status
 
 
 @logger.inject_lambda_context(clear_state=True)
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: Any) -> Any:
     """Take a batch of events; answer with those to be brought again."""
-    return each(event, context, _one)
+    tally: Counter[str] = Counter()
+
+    def one(body: str) -> None:
+        with failures("a receipt failed"):
+            check_time(context)
+            tally[_one(body)] += 1
+
+    answer = each(event, context, one)
+    for status, number in tally.items():
+        count(f"Receipt{status.title().replace('_', '')}", number)
+    logger.info("receipts", done=dict(tally))
+    return answer

@@ -316,7 +316,7 @@ class FakeQueues:
     def send(self, channel: str, jobs: Sequence[Job], delay_seconds: int = 0) -> None:
         self.before("queue")
         assert 0 <= delay_seconds <= 900, "SQS holds a message back for at most 15 minutes"
-        self.sent += [Sent(channel, Job.from_json(job.to_json()), delay_seconds) for job in jobs]
+        self.sent += [Sent(channel, Job.read(job.body()), delay_seconds) for job in jobs]
 
 
 @dataclass
@@ -328,7 +328,7 @@ class FakeLater:
 
     def at(self, moment: datetime, channel: str, job: Job) -> None:
         self.before("later")
-        self.planned.setdefault((moment, channel, Job.from_json(job.to_json())), None)
+        self.planned.setdefault((moment, channel, Job.read(job.body())), None)
 
 
 @dataclass

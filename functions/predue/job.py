@@ -3,6 +3,7 @@
 import json
 from dataclasses import dataclass
 from datetime import date, datetime
+from typing import Any
 
 from predue import instant
 from predue.errors import BadJob
@@ -24,25 +25,21 @@ class Job:
     keys: tuple[StageKey, ...]
     deferred: int = 0
 
-    def to_json(self) -> str:
-        """The queue message: compact, ids only, no personal data."""
-        return json.dumps(
-            {
-                "v": _VERSION,
-                "borrower": self.borrower_id,
-                "day": self.day.isoformat(),
-                "slot": instant.to_text(self.slot),
-                "keys": [key.text() for key in self.keys],
-                "deferred": self.deferred,
-            },
-            separators=(",", ":"),
-        )
+    def body(self) -> dict[str, Any]:
+        """The job as plain JSON: compact, ids only, no personal data."""
+        return {
+            "v": _VERSION,
+            "borrower": self.borrower_id,
+            "day": self.day.isoformat(),
+            "slot": instant.to_text(self.slot),
+            "keys": [key.text() for key in self.keys],
+            "deferred": self.deferred,
+        }
 
     @classmethod
-    def from_json(cls, text: str) -> "Job":
-        """Read a queue message; raises BadJob for anything that is not one."""
+    def read(cls, body: Any) -> "Job":
+        """The job that a body holds; raises BadJob for anything that is not one."""
         try:
-            body = json.loads(text)
             if body["v"] != _VERSION:
                 raise BadJob(f"job of version {body['v']!r}; this code reads version {_VERSION}")
             day = date.fromisoformat(body["day"])
@@ -51,4 +48,23 @@ class Job:
                 raise BadJob("a job's stages do not all fall on its day")
             return cls(str(body["borrower"]), day, instant.from_text(body["slot"]), keys, int(body["deferred"]))
         except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise BadJob(f"a queue message is no job: {type(error).__name__}") from error
+            raise BadJob(f"a queue message holds no job: {type(error).__name__}") from error
+
+
+def text(body: Any) -> str:
+    """JSON without spaces."""
+    return json.dumps(body, separators=(",", ":"))
+
+
+def parts(message: str) -> list[Any]:
+    """The bodies of the jobs in a queue message: one job stands for itself, several as a list.
+
+    Raises BadJob for a message that holds none.
+    """
+    try:
+        found = json.loads(message)
+    except ValueError as error:
+        raise BadJob("a queue message is no JSON") from error
+    if found == []:
+        raise BadJob("a queue message holds no job")
+    return found if isinstance(found, list) else [found]

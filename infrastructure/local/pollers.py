@@ -23,13 +23,17 @@ _MOST_RECEIVED = 10
 
 @dataclass(frozen=True)
 class Source:
-    """One event source mapping: a queue, and the function that it feeds."""
+    """One event source mapping: a queue, and the function that it feeds.
+
+    `window` is how long a batch may wait to fill.
+    """
 
     function: Function
     batch_size: int
     visibility: timedelta
     max_receives: int
     dead_letters_url: str
+    window: timedelta = timedelta(0)
 
 
 @dataclass(order=True)
@@ -59,6 +63,7 @@ class Poller:
     chaos: Chaos | None = None
     _inbox: list[Message] = field(default_factory=list)
     _waiting: bool = False
+    _gathering: bool = False
     _order: Iterator[int] = field(default_factory=itertools.count)
 
     def note_sent(self) -> None:
@@ -75,7 +80,7 @@ class Poller:
                 self._take(message)
             if len(messages) < _MOST_RECEIVED:
                 break
-        self._feed()
+        self._gather()
 
     def _receive(self) -> list[dict[str, Any]]:
         got = clients.client("sqs").receive_message(
@@ -96,10 +101,20 @@ class Poller:
     def _keep(self, message: Message) -> None:
         heapq.heappush(self._inbox, message)
         if message.visible_at > self.clock():
-            self.at(message.visible_at, self._feed)
+            self.at(message.visible_at, self._gather)
+
+    def _gather(self) -> None:
+        """Let the function have full batches at once, and what is left when the window of the first is over."""
+        ready = sum(message.visible_at <= self.clock() for message in self._inbox)
+        if not self.source.window or ready >= self.source.batch_size:
+            self._feed()
+        elif ready and not self._gathering:
+            self._gathering = True
+            self.at(self.clock() + self.source.window, self._feed)
 
     def _feed(self) -> None:
         """Call the function with batches of visible messages until none is left."""
+        self._gathering = False
         while batch := self._visible():
             self._deliver(batch)
 

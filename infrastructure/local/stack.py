@@ -40,6 +40,7 @@ PARAMETERS = {
     "EmailIdentity": "lender.example",
     "SmsOriginationIdentity": f"arn:aws:sms-voice:{REGION}:{ACCOUNT}:pool/pool-lender",
     "Shards": 1,
+    "Workers": 1,
     "LogLevel": "INFO",
 }
 # Happenings of one instant in their order: news before the slot, receipts and schedules before the jobs they may
@@ -152,6 +153,7 @@ class Stack:
                     timedelta(seconds=queue.get("VisibilityTimeout", default=30)),
                     redrive["maxReceiveCount"],
                     self.queue_arns[redrive["deadLetterTargetArn"]],
+                    timedelta(seconds=properties.get("MaximumBatchingWindowInSeconds", 0)),
                 )
                 url = self.queue_arns[properties["Queue"]]
                 self.pollers[url] = Poller(

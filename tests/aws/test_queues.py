@@ -1,5 +1,6 @@
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
@@ -11,7 +12,7 @@ from predue.aws.bus import EventBus
 from predue.aws.queues import OneOffSchedules, SqsQueues
 from predue.due import Change, Due
 from predue.errors import PredueError, Unreachable
-from predue.job import Job
+from predue.job import Job, parts
 from predue.stage import StageKey
 from tests.aws.line import DAY, Line
 
@@ -38,12 +39,31 @@ def waiting(url: str) -> Iterator[str]:
         yield from (message["Body"] for message in messages)
 
 
-def test_jobs_go_out_in_tens_and_arrive_as_they_were(urls: dict[str, str], line: Line) -> None:
-    jobs = [job(number) for number in range(23)]
+def jobs_in(messages: Iterable[str]) -> list[Job]:
+    return sorted((Job.read(part) for message in messages for part in parts(message)), key=str)
+
+
+def test_ten_jobs_share_a_message_and_ten_messages_a_call_and_all_arrive_as_they_were(
+    urls: dict[str, str], line: Line
+) -> None:
+    jobs = [job(number) for number in range(121)]
     SqsQueues(urls).send("sms", jobs)
-    assert [len(request["Entries"]) for request in line.of("sqs.SendMessageBatch")] == [10, 10, 3]
-    assert sorted(map(Job.from_json, waiting(urls["sms"])), key=str) == sorted(jobs, key=str)
+    packs = [
+        [len(parts(entry["MessageBody"])) for entry in request["Entries"]]
+        for request in line.of("sqs.SendMessageBatch")
+    ]
+    assert packs == [[10] * 10, [10, 10, 1]]
+    assert jobs_in(waiting(urls["sms"])) == sorted(jobs, key=str)
     assert list(waiting(urls["email"])) == []
+
+
+def test_large_jobs_share_no_message_beyond_what_a_call_may_hold(urls: dict[str, str], line: Line) -> None:
+    keys = tuple(StageKey(f"loan-{number}", 1, DAY, "T-3") for number in range(300))
+    jobs = [replace(job(number), keys=keys) for number in range(25)]
+    SqsQueues(urls).send("sms", jobs)
+    calls = line.of("sqs.SendMessageBatch")
+    assert all(sum(len(entry["MessageBody"]) for entry in call["Entries"]) < 256 * 1024 for call in calls)
+    assert jobs_in(waiting(urls["sms"])) == sorted(jobs, key=str)
 
 
 def test_no_jobs_make_no_request(urls: dict[str, str], line: Line) -> None:
@@ -62,7 +82,7 @@ def test_entries_that_the_queue_refused_are_sent_again_and_no_other(urls: dict[s
     failed = [{"Id": "1", "Code": "InternalError", "SenderFault": False}]
     done = [{"Id": number, "MessageId": "m", "MD5OfMessageBody": "d"} for number in ("0", "2")]
     line.reply("sqs.SendMessageBatch", {"Successful": done, "Failed": failed})
-    SqsQueues(urls).send("sms", [job(number) for number in range(3)])
+    SqsQueues(urls).send("sms", [job(number) for number in range(30)])
     first, second = line.of("sqs.SendMessageBatch")
     assert second["Entries"] == [first["Entries"][1]]
 
@@ -111,7 +131,7 @@ def test_a_job_put_off_becomes_a_schedule_that_puts_it_back_and_goes_away(later:
     assert made["Target"]["Arn"] == ARNS["sms"]
     assert made["Target"]["RoleArn"] == ROLE
     assert made["Target"]["DeadLetterConfig"] == {"Arn": DEAD_LETTERS}
-    assert Job.from_json(made["Target"]["Input"]) == job(deferred=2)
+    assert jobs_in([made["Target"]["Input"]]) == [job(deferred=2)]
 
 
 def test_a_schedule_removes_itself_after_it_ran(later: OneOffSchedules, line: Line) -> None:

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ START = utc(10, 15, 1)
 POISON = [
     "no json",
     "[]",
+    "[null]",
     "null",
     "{}",
     '{"v":2}',
@@ -87,6 +89,48 @@ def test_a_job_on_the_wrong_queue_is_forwarded_and_not_sent(tmp_path: Path) -> N
         assert [line["channel"] for line in stand.wire] == ["email"]
 
 
+def pack(*jobs: str) -> str:
+    return f"[{','.join(jobs)}]"
+
+
+def test_the_jobs_of_a_pack_are_all_delivered(tmp_path: Path) -> None:
+    with standing(tmp_path, book(12), START, known=utc(10, 14)) as stand:
+        packs = [pack(*map(job, range(10))), pack(job(10), job(11))]
+        assert failed(call(stand.stack, "deliver_sms", batch("deliver_sms", packs))) == []
+        assert len(stand.wire) == len(stand.contacts) == 12
+
+
+@pytest.mark.parametrize("bad", ['{"v":2}', "7", job(0).replace("b-0", "nobody")])
+def test_a_bad_job_in_a_pack_goes_on_alone_and_brings_back_no_other(bad: str, tmp_path: Path) -> None:
+    with standing(tmp_path, book(3), START, known=utc(10, 14)) as stand:
+        event = batch("deliver_sms", [pack(job(0), bad, job(1)), job(2)])
+        assert failed(call(stand.stack, "deliver_sms", event)) == []
+        assert len(stand.wire) == 3
+        stand.until(utc(10, 23))
+        assert stand.stack.dead_letters() == {"predue-sms-dead-letters": 1}
+        assert len(stand.wire) == 3
+
+
+def test_a_pack_whose_bad_job_cannot_go_on_alone_comes_back_whole_and_calls_nobody_twice(tmp_path: Path) -> None:
+    with standing(tmp_path, book(2), START, known=utc(10, 14)) as stand:
+        deliver = stand.stack.functions["predue-deliver-sms"]
+        broken = replace(deliver, environment={**deliver.environment, "SMS_QUEUE_URL": "http://localhost/none"})
+        event = batch("deliver_sms", [pack(job(0), "{}", job(1))])
+        for _ in range(2):
+            assert failed(stand.stack.invoke(broken, event)) == ["m-0"]
+        assert len(stand.wire) == 2
+
+
+def test_workers_side_by_side_deliver_each_job_of_a_pack_once(tmp_path: Path) -> None:
+    with standing(tmp_path, book(10), START, known=utc(10, 14)) as stand:
+        deliver = stand.stack.functions["predue-deliver-sms"]
+        several = replace(deliver, environment={**deliver.environment, "WORKERS": "8"})
+        jobs = pack(*map(job, range(10)))
+        assert failed(stand.stack.invoke(several, batch("deliver_sms", [jobs, jobs]))) == []
+        assert len(stand.wire) == len(stand.contacts) == 10
+        assert told(stand.contacts) == {("T0", "sent", "")}
+
+
 @pytest.mark.parametrize("parameter", ["POLICY_PARAMETER", "SWITCH_PARAMETER"])
 def test_without_policy_or_switch_every_job_is_named_and_nothing_is_sent(parameter: str, tmp_path: Path) -> None:
     with standing(tmp_path, book(2), START, known=utc(10, 14)) as stand:
@@ -125,6 +169,14 @@ def receipts(stand: Standing, *changes: dict[str, Any], channel: str = "sms") ->
 def sent(stand: Standing, channel: str = "sms") -> None:
     name = f"deliver_{channel}"
     call(stand.stack, name, batch(name, [job(0)]))
+
+
+def test_receipts_that_come_within_the_batching_window_are_taken_in_together(tmp_path: Path) -> None:
+    with standing(tmp_path, book(12), START, known=utc(10, 14)) as stand:
+        call(stand.stack, "deliver_sms", batch("deliver_sms", [pack(*map(job, range(10))), pack(job(10), job(11))]))
+        stand.until(utc(10, 23))
+        assert [line["receipt"] for line in stand.contacts] == ["delivered"] * 12
+        assert 0 < stand.stack.meter.invocations["predue-record-receipts"] < 12
 
 
 @pytest.mark.parametrize("channel", ["sms", "email"])

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from predue.aws import clients
+from predue.job import parts, text
 from predue.policy import Policy
 from tests.flow.small import Book, Standing, standing, utc
 from tests.functions.recorded import call, recorded
@@ -52,7 +53,7 @@ def queued(stand: Standing) -> list[str]:
     url = stand.environment["EMAIL_QUEUE_URL"]
     sqs, found = clients.client("sqs"), []
     while got := sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages", []):
-        found += [message["Body"] for message in got]
+        found += [text(part) for message in got for part in parts(message["Body"])]
     return found
 
 

@@ -6,27 +6,29 @@ from typing import Any
 import pytest
 
 from predue.errors import BadJob
-from predue.job import Job
+from predue.job import Job, parts, text
 from tests.unit.world import SLOT, key
 
 JOB = Job("b-1", date(2026, 6, 12), SLOT, (key(), key(loan_id="L-2")), deferred=2)
 
 
 def changed(**fields: Any) -> str:
-    return json.dumps({**json.loads(JOB.to_json()), **fields})
+    return json.dumps({**JOB.body(), **fields})
 
 
 def test_a_job_reads_back_from_its_message() -> None:
-    assert Job.from_json(JOB.to_json()) == JOB
-    assert Job.from_json(replace(JOB, deferred=0).to_json()) != JOB
+    other = replace(JOB, deferred=0)
+    assert [Job.read(part) for part in parts(text(JOB.body()))] == [JOB]
+    assert [Job.read(part) for part in parts(text([JOB.body(), other.body()]))] == [JOB, other]
+    assert other != JOB
 
 
 def test_a_message_holds_ids_and_no_more() -> None:
-    assert set(json.loads(JOB.to_json())) == {"v", "borrower", "day", "slot", "keys", "deferred"}
+    assert set(JOB.body()) == {"v", "borrower", "day", "slot", "keys", "deferred"}
 
 
 @pytest.mark.parametrize(
-    "text",
+    "message",
     [
         "",
         "null",
@@ -42,7 +44,7 @@ def test_a_message_holds_ids_and_no_more() -> None:
         changed(deferred=None),
     ],
 )
-def test_anything_else_is_no_job(text: str) -> None:
+def test_anything_else_is_no_job(message: str) -> None:
     with pytest.raises(BadJob) as caught:
-        Job.from_json(text)
+        Job.read(parts(message)[0])
     assert not caught.value.retry

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
+from threading import RLock
 from typing import Any
 
 import boto3
@@ -33,6 +34,9 @@ _RETRYABLE = frozenset(
 )
 
 
+_making = RLock()
+
+
 @lru_cache(maxsize=1)
 def session() -> boto3.session.Session:
     """The one session; the stack on one machine hangs its own answers on its events."""
@@ -40,15 +44,24 @@ def session() -> boto3.session.Session:
 
 
 @lru_cache(maxsize=32)
-def client(service: str, *, once: bool = False) -> Any:
-    """The client of a service; `once` makes its requests at most once on the wire."""
+def _client(service: str, *, once: bool) -> Any:
     return session().client(service, config=_ONCE if once else _ORDINARY)  # type: ignore[call-overload]  # the name is not a literal here
+
+
+def client(service: str, *, once: bool = False) -> Any:
+    """The client of a service; `once` makes its requests at most once on the wire.
+
+    Clients may be shared by workers, but a session may not make two of them side by side (boto3 guide, "Multithreading
+    or multiprocessing with clients").
+    """
+    with _making:
+        return _client(service, once=once)
 
 
 def forget() -> None:
     """Drop the session and its clients, so that the next are made for another endpoint or another stack."""
     session.cache_clear()
-    client.cache_clear()
+    _client.cache_clear()
 
 
 def code_of(error: ClientError) -> str:

@@ -1,30 +1,61 @@
-"""What the deliver functions share: the desk of a channel, and a batch of its jobs."""
+"""What the deliver functions share: the desk of a channel, and a batch of messages of jobs."""
 
+import json
+from collections import Counter
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
 from predue.aws import clock, desks, settings
-from predue.aws.batches import each
+from predue.aws.batches import check_time, each
 from predue.aws.queues import OneOffSchedules, SqsQueues
 from predue.aws.settings import env
-from predue.aws.telemetry import count, logger
+from predue.aws.telemetry import count, failures, logger
+from predue.aws.workers import each_of
 from predue.deliver import Desk, deliver
 from predue.gate import DELIVERED
-from predue.job import Job
+from predue.job import Job, parts
 from predue.ports import Provider
+
+_AGAIN_SECONDS = 60
+"""After so long a job whose pack was done without it comes back by itself."""
 
 
 def deliver_each(channel: str, make_provider: Callable[[], Provider], event: dict[str, Any], context: Any) -> Any:
-    """Deliver each job of a batch on one channel."""
+    """Deliver the jobs of a batch of messages on one channel."""
+    tally: Counter[str] = Counter()
 
-    def one(body: str) -> None:
-        job = Job.from_json(body)
-        done = deliver(job, desk(channel, make_provider()))
-        count(f"Job{done.capitalize()}")
-        logger.info("job", borrower_id=job.borrower_id, slot=job.slot.isoformat(), channel=channel, done=done)
+    def one(part: Any) -> str:
+        with failures("a job failed"):
+            check_time(context)
+            job = Job.read(part)
+            done = deliver(job, desk(channel, make_provider()))
+        logger.debug("job", borrower_id=job.borrower_id, slot=job.slot.isoformat(), channel=channel, done=done)
+        return done
 
-    return each(event, context, one)
+    def tried(part: Any) -> str | None:
+        try:
+            return one(part)
+        except Exception:  # noqa: BLE001 - logged already; the job goes its own way, whatever was wrong with it
+            return None
+
+    def message(body: str) -> None:
+        with failures("a message failed"):
+            jobs = parts(body)
+        if len(jobs) == 1:
+            tally[one(jobs[0])] += 1
+            return
+        for part, done in zip(jobs, each_of(tried, jobs), strict=True):
+            if done is None:
+                # One job must not bring back the others of its pack, nor count their failures: it goes on alone.
+                SqsQueues(desks.queue_urls()).put_back(channel, json.dumps(part), _AGAIN_SECONDS)
+            tally[done or "alone"] += 1
+
+    answer = each(event, context, message)
+    for done, number in tally.items():
+        count(f"Job{done.capitalize()}", number)
+    logger.info("delivered", channel=channel, done=dict(tally))
+    return answer
 
 
 def _later() -> OneOffSchedules:

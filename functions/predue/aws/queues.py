@@ -1,7 +1,7 @@
 """The queue of each channel, and one-off schedules for what must wait longer than a queue can hold it."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -9,10 +9,14 @@ from botocore.exceptions import ClientError
 
 from predue.aws.clients import client, code_of, translated
 from predue.errors import Unreachable
-from predue.job import Job
+from predue.job import Job, text
 
-_BATCH = 10
+_MESSAGES = 10
 """SQS takes at most ten messages a call (SendMessageBatch, API reference)."""
+_JOBS = 10
+"""Jobs that share a message: SQS bills by 64 KB, and a job is a hundredth of that."""
+_BYTES = 24_000
+"""Of a message's jobs together, so that ten messages stay below the 256 KB of a call."""
 _ROUNDS = 4
 
 
@@ -23,22 +27,46 @@ class SqsQueues:
         self._urls = urls
 
     def send(self, channel: str, jobs: Sequence[Job], delay_seconds: int = 0) -> None:
-        """See Queues; entries that SQS refuses for a passing reason are sent again."""
-        for start in range(0, len(jobs), _BATCH):
-            entries = [_entry(number, job, delay_seconds) for number, job in enumerate(jobs[start : start + _BATCH])]
-            for _ in range(_ROUNDS):
-                with translated("queue"):
-                    answer = client("sqs").send_message_batch(QueueUrl=self._urls[channel], Entries=entries)
-                failed = {failure["Id"] for failure in answer.get("Failed", ())}
-                entries = [entry for entry in entries if entry["Id"] in failed]
-                if not entries:
-                    break
-            else:
-                raise Unreachable(f"queue: {len(entries)} jobs were not taken")
+        """See Queues; jobs that go together share messages."""
+        bodies = list(_packed([text(job.body()) for job in jobs]))
+        for start in range(0, len(bodies), _MESSAGES):
+            self._send(channel, bodies[start : start + _MESSAGES], delay_seconds)
+
+    def put_back(self, channel: str, body: str, delay_seconds: int) -> None:
+        """Queue one message as it is, after a while."""
+        self._send(channel, [body], delay_seconds)
+
+    def _send(self, channel: str, bodies: Sequence[str], delay_seconds: int) -> None:
+        """One call; entries that SQS refuses for a passing reason are sent again."""
+        entries = [_entry(number, body, delay_seconds) for number, body in enumerate(bodies)]
+        for _ in range(_ROUNDS):
+            with translated("queue"):
+                answer = client("sqs").send_message_batch(QueueUrl=self._urls[channel], Entries=entries)
+            failed = {failure["Id"] for failure in answer.get("Failed", ())}
+            entries = [entry for entry in entries if entry["Id"] in failed]
+            if not entries:
+                return
+        raise Unreachable(f"queue: {len(entries)} messages were not taken")
 
 
-def _entry(number: int, job: Job, delay_seconds: int) -> dict[str, Any]:
-    entry: dict[str, Any] = {"Id": str(number), "MessageBody": job.to_json()}
+def _packed(jobs: Sequence[str]) -> Iterator[str]:
+    """The messages of some jobs: a job alone as it is, several as a list."""
+    pack: list[str] = []
+    for job in jobs:
+        if pack and (len(pack) == _JOBS or sum(map(len, pack)) + len(job) > _BYTES):
+            yield _message(pack)
+            pack = []
+        pack.append(job)
+    if pack:
+        yield _message(pack)
+
+
+def _message(jobs: Sequence[str]) -> str:
+    return jobs[0] if len(jobs) == 1 else f"[{','.join(jobs)}]"
+
+
+def _entry(number: int, body: str, delay_seconds: int) -> dict[str, Any]:
+    entry: dict[str, Any] = {"Id": str(number), "MessageBody": body}
     return entry | {"DelaySeconds": delay_seconds} if delay_seconds else entry
 
 
@@ -55,7 +83,7 @@ class OneOffSchedules:
         """See Later; the name follows from job and instant, so that the same call again meets a conflict and leaves
         it.
         """
-        body = job.to_json()
+        body = text(job.body())
         name = hashlib.sha256(f"{channel}{moment.isoformat()}{body}".encode()).hexdigest()[:40]
         with translated("one-off schedule"):
             try:

@@ -6,9 +6,10 @@ Policy, kill switch and keys are read together with the work. What cannot be rea
 import json
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import lru_cache
+from threading import RLock
 from typing import Any, Generic, TypeVar
 
 from predue.aws.clients import client, translated
@@ -44,14 +45,17 @@ class _Kept(Generic[_T]):
     fresh: timedelta
     value: _T | None = None
     at: datetime | None = None
+    _turn: RLock = field(default_factory=RLock)
 
     def get(self) -> _T:
+        """The value; of workers that ask side by side one reads, and the others wait for what it read."""
         moment = now()
-        if self.value is None or self.at is None or not timedelta(0) <= moment - self.at < self.fresh:
-            self.value = None
-            self.value = self.read()
-            self.at = moment
-        return self.value
+        with self._turn:
+            if self.value is None or self.at is None or not timedelta(0) <= moment - self.at < self.fresh:
+                self.value = None
+                self.value = self.read()
+                self.at = moment
+            return self.value
 
 
 @dataclass(frozen=True)

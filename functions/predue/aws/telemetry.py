@@ -5,6 +5,7 @@ others.
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
+from threading import Lock
 
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
@@ -15,9 +16,13 @@ logger = Logger()
 metrics = Metrics(namespace="predue")
 
 
+_counting = Lock()
+
+
 def count(name: str, value: float = 1) -> None:
-    """Count something."""
-    metrics.add_metric(name=name, unit=MetricUnit.Count, value=value)
+    """Count something; workers may do so side by side."""
+    with _counting:
+        metrics.add_metric(name=name, unit=MetricUnit.Count, value=value)
 
 
 @contextmanager

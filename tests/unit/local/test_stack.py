@@ -64,9 +64,10 @@ def test_queues_feed_functions_with_the_settings_of_their_templates() -> None:
     assert set(sources) == {"predue-sms", "predue-email", "predue-receipts"}
     sms = sources["predue-sms"]
     assert sms.function is made.functions["predue-deliver-sms"]
-    assert (sms.batch_size, sms.visibility.total_seconds(), sms.max_receives) == (10, 180, 5)
+    assert (sms.batch_size, sms.visibility.total_seconds(), sms.max_receives) == (5, 180, 5)
     assert sms.dead_letters_url.endswith("/predue-sms-dead-letters")
-    assert sources["predue-receipts"].max_receives == 10
+    receipts = sources["predue-receipts"]
+    assert (receipts.max_receives, receipts.batch_size, receipts.window.total_seconds()) == (10, 100, 30)
 
 
 @pytest.mark.usefixtures("copied")
