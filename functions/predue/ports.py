@@ -159,7 +159,9 @@ class Plans(Protocol):
         """The open dues that were already past their window when they became known."""
 
     def profiles_of(self, borrower_ids: Sequence[str]) -> dict[str, Profile]:
-        """Profiles of many borrowers, eventually consistent; those not found are left out."""
+        """Profiles of many borrowers as far as they tell when and where somebody may be reached, eventually consistent;
+        those not found are left out.
+        """
 
     def ledgers_of(self, borrower_ids: Sequence[str]) -> dict[str, Ledger]:
         """Ledgers of many borrowers, eventually consistent; those not found are left out."""

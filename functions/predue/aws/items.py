@@ -83,12 +83,12 @@ def profile_item(profile: Profile) -> Item:
         "locale": profile.locale,
         "time_zone": profile.time_zone,
         "jurisdiction": profile.jurisdiction,
-        "channels": list(profile.channels),
-        "consent": list(profile.consent),
+        "channels": _text(list(profile.channels)),
+        "consent": _text(list(profile.consent)),
         "preferred_time": "" if profile.preferred_time is None else f"{profile.preferred_time:%H:%M}",
-        "addresses": dict(profile.addresses),
-        "address_refs": dict(profile.address_refs),
-        "bad_addresses": list(profile.bad_addresses),
+        "addresses": _text(dict(profile.addresses)),
+        "address_refs": _text(dict(profile.address_refs)),
+        "bad_addresses": _text(list(profile.bad_addresses)),
         "sequences": _text(dict(profile.sequences)),
         "version": profile.version,
     }
@@ -104,15 +104,22 @@ def read_profile(item: Item) -> Profile:
         locale=item.get("locale", ""),
         time_zone=item.get("time_zone", ""),
         jurisdiction=item.get("jurisdiction", ""),
-        channels=tuple(item.get("channels", ())),
-        consent=tuple(item.get("consent", ())),
+        channels=tuple(_read_text(item, "channels", ())),
+        consent=tuple(_read_text(item, "consent", ())),
         preferred_time=time.fromisoformat(wish) if wish else None,
-        addresses=item.get("addresses", {}),
-        address_refs=item.get("address_refs", {}),
-        bad_addresses=tuple(item.get("bad_addresses", ())),
+        addresses=_read_text(item, "addresses", {}),
+        address_refs=_read_text(item, "address_refs", {}),
+        bad_addresses=tuple(_read_text(item, "bad_addresses", ())),
         sequences=_read_text(item, "sequences", {}),
         version=int(item["version"]),
     )
+
+
+ROUTE = (
+    *("pk", "ref", "time_zone", "jurisdiction", "channels"),
+    *("consent", "preferred_time", "addresses", "version"),
+)
+"""The attributes of a profile that tell when and where a borrower may be reached; the rest says with what words."""
 
 
 # Ledger: names are short, since the claim writes the whole of it and DynamoDB bills by the kilobyte
