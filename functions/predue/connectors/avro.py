@@ -1,7 +1,8 @@
 """Fineract's binary messages: Avro's single-object encoding, of schemas that the sender's version of Fineract has.
 
 Source: Apache Avro 1.11, "Single-object encoding": two marker bytes, the CRC-64-AVRO fingerprint of the writer's
-schema, the record. Without the very schema that wrote them the bytes cannot be read, and the fingerprint tells which that was.
+schema, the record. Without the very schema that wrote them the bytes cannot be read, and the fingerprint tells which
+that was.
 """
 
 import io

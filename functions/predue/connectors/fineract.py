@@ -13,17 +13,20 @@ follows from them:
 import base64
 import binascii
 from collections.abc import Mapping
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any, NamedTuple
 
 from predue.connectors.avro import decode
 from predue.connectors.fields import Fields
 from predue.connectors.form import Reading, Source
-from predue.connectors.loan import LoanNews, Row
+from predue.connectors.loan import LoanNews, Row, after
 from predue.errors import BadNews
 
 _ITEMS = 10_000
 """Room in a sequence for the items of one bulk message."""
+_MOST_ITEMS = 200
+"""A bulk message holds what one loan's end of day, or one replay of its transactions, brought about."""
 
 _ENDS = frozenset({"LoanChargeOffPostBusinessEvent", "LoanWrittenOffPostBusinessEvent"})
 _PAYS = frozenset(
@@ -57,7 +60,7 @@ def read(body: Any, source: Source, _headers: Mapping[str, str]) -> Reading:
         raise BadNews("tenantId: is another tenant's")
     reading = Reading()
     for item in _items(message, source):
-        reading += _read(item, source)
+        reading += _read(item, after(source, reading.events))
     return reading
 
 
@@ -66,7 +69,7 @@ def _items(message: Fields, source: Source) -> list[_Item]:
     if kind != "BulkBusinessEvent":
         return [_Item(kind, _schema(message), message.raw.get("data"), key, sequence, message)]
     parts = Fields.of(_decoded(message.raw.get("data"), source), "data").parts("datas")
-    if len(parts) >= _ITEMS:
+    if len(parts) > _MOST_ITEMS:
         raise BadNews("data.datas: has too many items")
     return [
         _Item(part.text("type"), _schema(part), part.raw.get("data"), f"{key}/{index}", sequence + index, message)
@@ -101,17 +104,25 @@ def _news(item: _Item, loan_id: str, source: Source) -> LoanNews:
 
 def _account(item: _Item, account: Fields, source: Source) -> Reading:
     """A loan with its schedule: what Fineract holds to be owed of each installment."""
-    news = _news(item, account.text("id"), source)
-    if not account.part("status").flag("active") or account.flag("chargedOff"):
-        return news.nothing_owed()
+    news, status = _news(item, account.text("id"), source), account.part("status")
+    if status.flag("active") and not account.flag("chargedOff"):
+        return _active(news, account, source)
+    ended = account.flag("chargedOff") or any(map(status.flag, ("closed", "closedWrittenOff", "overpaid")))
+    return news.nothing_owed(_rows(account) if ended and account.has("repaymentSchedule") else ())
+
+
+def _active(news: LoanNews, account: Fields, source: Source) -> Reading:
     if not account.has("clientId"):
         return Reading(passed_over=("group loan",))
-    schedule = account.part("repaymentSchedule")
-    currency = schedule.part("currency").text("code")
+    currency = account.part("repaymentSchedule").part("currency").text("code")
     borrower = account.text("clientExternalId" if source.settings.borrower == "external_id" else "clientId")
-    # Period 0 is the disbursement; it has no number.
-    periods = [_row(period) for period in schedule.parts("periods") if period.has("period") and period.whole("period")]
-    return news.stated(periods, borrower, currency)
+    return news.stated(_rows(account), borrower, currency)
+
+
+def _rows(account: Fields) -> list[Row]:
+    """The installments of a schedule; its disbursement has no number, or number 0."""
+    periods = account.part("repaymentSchedule").parts("periods")
+    return [_row(period) for period in periods if period.has("period") and period.whole("period")]
 
 
 def _row(period: Fields) -> Row:
@@ -147,6 +158,7 @@ def _adjustment(item: _Item, adjustment: Fields, source: Source) -> Reading:
         return Reading(passed_over=("told by the balance",))
     reading = news.reversed(old.text("id"))
     if adjustment.has("newTransactionDetail"):
+        news = replace(news, source=after(source, reading.events))
         reading += _payment(news, adjustment.part("newTransactionDetail"), source)
     return reading
 

@@ -16,7 +16,9 @@ Installments = Callable[[str], Mapping[int, tuple[date, Due | None]]]
 """What is known of a loan, by number: the current due date, and the due, or None while it is being made or after it has
 gone. `predue.ports.Dues.installments` is one."""
 
-PassedOver = Literal["type", "no rule", "group loan", "told by the balance", "unknown payment", "more than is owed"]
+PassedOver = Literal[
+    "type", "no rule", "group loan", "unknown loan", "told by the balance", "unknown payment", "more than is owed"
+]
 """Why a part of a message means nothing to us; a closed list, so that it may be logged and counted."""
 
 

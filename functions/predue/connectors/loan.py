@@ -8,7 +8,7 @@ allotted   the system says only that so much was paid on the loan; the payment g
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from decimal import Decimal
 from functools import cached_property
@@ -17,11 +17,32 @@ from typing import Any, NamedTuple
 from predue.connectors.fields import written
 from predue.connectors.form import Reading, Source
 from predue.due import Due
+from predue.due_news import changed_by, scheduled
 from predue.errors import BadNews
+from predue.event import InstallmentNews, Scheduled, read_event
 from predue.money import Money, minor_units
 
 LOOK_BACK = timedelta(days=60)
 """Older installments that are not known are not told any more: a due goes 60 days after its window."""
+
+
+def after(source: Source, events: Iterable[dict[str, Any]]) -> Source:
+    """The source as it will be once these events are applied, for what follows them in the same message."""
+    told = [event for event in map(read_event, events) if isinstance(event, InstallmentNews)]
+
+    def installments(loan_id: str) -> Mapping[int, tuple[date, Due | None]]:
+        known = dict(source.installments(loan_id))
+        for event in told:
+            due = known.get(event.installment_no, (None, None))[1]
+            if event.loan_id == loan_id and due is not None:
+                due = changed_by(due, event)
+                due = replace(due, due_date=due.moved_to or due.due_date, moved_to=None)
+                known[event.installment_no] = (due.due_date, due)
+            elif event.loan_id == loan_id and isinstance(event, Scheduled):
+                known[event.installment_no] = (event.due_date, scheduled(event))
+        return known
+
+    return replace(source, installments=installments) if told else source
 
 
 class Row(NamedTuple):
@@ -63,20 +84,20 @@ class LoanNews:
         """Whether an installment may still matter: its due is there, or its date is not long past."""
         return self.known.get(installment_no, (None, None))[1] is not None or due_date >= self.day - LOOK_BACK
 
-    def nothing_owed(self, beside: Iterable[int] = ()) -> Reading:
-        """Every known installment but some is cancelled: the loan is closed, or they left the schedule."""
-        gone = sorted(self.known.keys() - set(beside))
-        return Reading(
-            tuple(self.event("installment.cancelled", no) for no in gone if self._lives(no, self.known[no][0]))
-        )
+    def nothing_owed(self, rows: Iterable[Row] = ()) -> Reading:
+        """Every installment is cancelled, those that are known and those of `rows`: the loan has ended."""
+        dates = {row.installment_no: row.due_date for row in rows}
+        dates |= {number: due_date for number, (due_date, _) in self.known.items()}
+        gone = [self.event("installment.cancelled", no) for no, day in sorted(dates.items()) if self._lives(no, day)]
+        return Reading(tuple(gone), () if gone else ("unknown loan",))
 
     def stated(self, rows: Iterable[Row], borrower_id: str, currency: str) -> Reading:
         """The schedule as the system has it now; what it no longer holds is cancelled."""
         told = list(rows)
-        events = [
-            self._row(row, borrower_id, currency) for row in told if self._lives(row.installment_no, row.due_date)
-        ]
-        return Reading(tuple(events)) + self.nothing_owed(beside=(row.installment_no for row in told))
+        live = [row for row in told if self._lives(row.installment_no, row.due_date)]
+        left = sorted(self.known.keys() - {row.installment_no for row in told})
+        gone = [self.event("installment.cancelled", no) for no in left if self._lives(no, self.known[no][0])]
+        return Reading((*(self._row(row, borrower_id, currency) for row in live), *gone))
 
     def one(self, row: Row, borrower_id: str, currency: str) -> Reading:
         """One installment; nothing is said of the others."""

@@ -1,7 +1,7 @@
 """The mapping file: a lender's own TOML that says where in a JSON message our fields stand (docs/connectors.md).
 
-Paths are JMESPath: it reads the message and nothing else, and has neither variables nor loops. What else a value needs is
-one of the few transforms below.
+Paths are JMESPath: it reads the message and nothing else, and has neither variables nor loops. What else a value
+needs is one of the few transforms below.
 """
 
 import re
