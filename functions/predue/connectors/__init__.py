@@ -23,6 +23,20 @@ def _form(module: str) -> Form:
     return read_form
 
 
+DEEPEST = 64
+
+
+def _shallow(event: Any) -> None:
+    """Refuse what is nested so deeply that later steps, which are recursive, could not handle it."""
+    level, depth = [event], 0
+    while level:
+        depth += 1
+        if depth > DEEPEST:
+            raise BadNews("message: is nested too deeply")
+        inner = [one.values() if isinstance(one, dict) else one for one in level if isinstance(one, dict | list)]
+        level = [value for values in inner for value in values]
+
+
 FORMS: Mapping[str, Form] = {
     "predue": _form("native"),
     "cloudevents": _form("cloudevents"),
@@ -44,6 +58,7 @@ def read(form: str, body: Any, source: Source, headers: Mapping[str, str] | None
         raise BadNews(f"message: becomes more than {MOST_EVENTS} events")
     known: dict[str, str] = {}
     for event in reading.events:
+        _shallow(event)
         identity, digest = read_event(event).identity, body_hash(event)
         if known.setdefault(identity, digest) != digest:
             raise BadNews("event_id: the message gives it to two different events")

@@ -1,4 +1,5 @@
 import json
+from datetime import date
 from typing import Any
 
 import pytest
@@ -6,7 +7,7 @@ import pytest
 from predue.connectors import Reading, Source, read
 from predue.errors import BadNews
 from tests.fakes import state_of
-from tests.unit.connectors.messages import Lender, but, kinds, message, source, unknown
+from tests.unit.connectors.messages import Lender, but, kinds, message, source
 
 OPENED, BALANCE = message("mambu/disbursement_with_schedule"), message("mambu/repayment_with_schedule")
 REMINDER, PAID, REVERSED = (
@@ -49,15 +50,12 @@ def test_a_due_date_is_the_one_that_its_own_offset_shows() -> None:
 
 def test_the_header_of_idempotency_is_the_id_where_there_is_one() -> None:
     reading = read(
-        "mambu", WRITE_OFF, Source("m", lambda _: {1: (_day(), None)}), {"X-Notifications-Idempotency-Key": "k"}
+        "mambu",
+        WRITE_OFF,
+        Source("m", lambda _: {1: (date(2026, 6, 15), None)}),
+        {"X-Notifications-Idempotency-Key": "k"},
     )
     assert [event["event_id"] for event in reading.events] == ["k/1"]
-
-
-def _day() -> Any:
-    from datetime import date  # noqa: PLC0415
-
-    return date(2026, 6, 15)
 
 
 def test_a_streamed_event_is_what_its_template_made_and_its_metadata_name_it() -> None:
@@ -152,7 +150,3 @@ def test_messages_that_come_again_change_nothing(payments: str) -> None:
     for each in [OPENED if payments == "stated" else REMINDER, *told]:
         one.tell(each)
     assert state_of(one.world.store) == state
-
-
-def test_nothing_is_known_of_a_loan_at_first() -> None:
-    assert unknown("LOAN-77") == {}
