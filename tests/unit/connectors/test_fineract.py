@@ -270,6 +270,13 @@ def test_a_charge_off_cancels_what_its_own_bulk_message_has_created() -> None:
     assert len(one.world.store.installments("77")) == 3
 
 
+def test_a_payment_passes_by_what_is_cancelled() -> None:
+    one = lender(payments="allotted")
+    one.world.tell("installment.cancelled", sequence=2**50, loan_id="77")
+    one.tell(REPAYMENT)
+    assert one.owed("77") == {3: ("2026-08-15", "100.00")}
+
+
 def test_what_is_more_than_owed_is_named() -> None:
     one = lender(payments="allotted")
     assert one.read(but(REPAYMENT, data__amount=400.0)).passed_over == ("more than is owed",)
