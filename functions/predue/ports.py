@@ -215,6 +215,11 @@ class Dues(Protocol):
     def due(self, borrower_id: str, due_date: date, loan_id: str, installment_no: int) -> Due | None:
         """One due, strongly consistent."""
 
+    def installments(self, loan_id: str) -> dict[int, tuple[date, Due | None]]:
+        """The installments of a loan by number: the current due date, and the due, or None while it is being made or
+        after it has gone; strongly consistent.
+        """
+
     def write_due(self, due: Due, place: str, wish: str, *, indexed: bool, overdue: bool = False) -> None:
         """Store a due whose `version` is the one that was read, with its index keys if it is `indexed`."""
 
