@@ -14,7 +14,7 @@ SAM := .venv-sam/bin/sam
 CHECKOV := .venv-checkov/bin/checkov
 MINISTACK := .venv-ministack/bin/ministack
 
-.PHONY: help setup demo test lint build clean
+.PHONY: help setup demo test engine lint build clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -38,6 +38,9 @@ demo: $(VENV) ## two weeks of virtual time on a bundled portfolio; writes build/
 test: $(VENV) ## every test
 	@echo "test: running every test"
 	.venv/bin/python -m pytest -n auto --dist loadgroup
+
+engine: $(VENV) $(MINISTACK) ## the tests over a second engine of the AWS APIs, ministack on loopback
+	@scripts/with-ministack .venv/bin/python -m pytest -m engine tests/engine
 
 lint: $(VENV) $(SAM) $(CHECKOV) ## ruff, mypy, cfn-lint, sam validate, checkov
 	@echo "lint: ruff"
