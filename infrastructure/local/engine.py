@@ -77,9 +77,7 @@ def local_credentials() -> Iterator[None]:
 
 @contextmanager
 def over(endpoint: str) -> Iterator[None]:
-    """Within this, the SDK talks to the endpoint alone; raises EndpointFailed at once if nothing there answers, and
-    in the SDK's errors' place when it fails later.
-    """
+    """Within this, the SDK talks to the endpoint alone; raises EndpointFailed at once if nothing there answers."""
     with local_credentials():
         os.environ["AWS_ENDPOINT_URL"] = endpoint
         # The server is asked directly, whatever proxy leads from this machine to the internet.
@@ -89,13 +87,29 @@ def over(endpoint: str) -> Iterator[None]:
         }
         _forget()
         try:
-            clients.client("dynamodb", once=True).list_tables(Limit=1)
+            _ask(endpoint)
             _forget()
             yield
-        except (BotoCoreError, ClientError) as error:
-            raise EndpointFailed(f"{endpoint} does not answer as DynamoDB, SQS and the others do: {error}") from error
         finally:
             _forget()
+
+
+@contextmanager
+def serving(endpoint: str) -> Iterator[None]:
+    """As `over`; what the server refuses to the stack itself, in AWS's part, is EndpointFailed, too."""
+    try:
+        with over(endpoint):
+            yield
+    except (BotoCoreError, ClientError) as error:
+        raise EndpointFailed(f"{endpoint} failed the run: {error}") from error
+
+
+def _ask(endpoint: str) -> None:
+    """Whether somebody is there who speaks the APIs, by the cheapest question."""
+    try:
+        clients.client("dynamodb", once=True).list_tables(Limit=1)
+    except (BotoCoreError, ClientError) as error:
+        raise EndpointFailed(f"{endpoint} does not answer as AWS does: {error}") from error
 
 
 def _forget() -> None:

@@ -57,7 +57,7 @@ def run(portfolio: Portfolio, options: Options, progress: Progress = lambda _sha
     start, end = _span(portfolio.borrowers, policy, options)
     rejected = list(portfolio.rejected)
     with (
-        engine.over(options.endpoint) if options.endpoint else _moto(),
+        engine.serving(options.endpoint) if options.endpoint else _moto(),
         _folder(options.out),
         (options.out / "wire.jsonl").open("w", encoding="utf-8") as wire,
         (options.out / "logs.jsonl").open("w", encoding="utf-8") as log,
