@@ -101,7 +101,7 @@ def serving(endpoint: str) -> Iterator[None]:
         with over(endpoint):
             yield
     except (BotoCoreError, ClientError) as error:
-        raise EndpointFailed(f"{endpoint} failed the run: {error}") from error
+        raise EndpointFailed(f"{endpoint} failed the run: {_said(error)}") from error
 
 
 def _ask(endpoint: str) -> None:
@@ -109,7 +109,14 @@ def _ask(endpoint: str) -> None:
     try:
         clients.client("dynamodb", once=True).list_tables(Limit=1)
     except (BotoCoreError, ClientError) as error:
-        raise EndpointFailed(f"{endpoint} does not answer as AWS does: {error}") from error
+        raise EndpointFailed(f"{endpoint} does not answer as AWS does: {_said(error)}") from error
+
+
+def _said(error: BotoCoreError | ClientError) -> str:
+    """An error in a line; what is no AWS may answer with a whole page."""
+    if isinstance(error, ClientError):
+        return f"{error.operation_name} got {clients.code_of(error)}"
+    return str(error)
 
 
 def _forget() -> None:

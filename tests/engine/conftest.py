@@ -13,7 +13,12 @@ def endpoint() -> str:
     """The server that `make engine` started."""
     given = os.environ.get(_VARIABLE, "")
     assert given, f"{_VARIABLE} names no server; `make engine` starts one and runs these tests"
-    return engine.address(given)
+    url = engine.address(given)
+    try:
+        with engine.over(url):
+            return url
+    except engine.EndpointFailed as error:
+        pytest.fail(str(error))
 
 
 @pytest.fixture
