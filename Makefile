@@ -12,8 +12,9 @@ UV := .venv/bin/uv
 VENV := .venv/.ready
 SAM := .venv-sam/bin/sam
 CHECKOV := .venv-checkov/bin/checkov
+MINISTACK := .venv-ministack/bin/ministack
 
-.PHONY: help setup demo test lint build clean
+.PHONY: help setup demo test engine lint build clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -38,6 +39,9 @@ test: $(VENV) ## every test
 	@echo "test: running every test"
 	.venv/bin/python -m pytest -n auto --dist loadgroup
 
+engine: $(VENV) $(MINISTACK) ## the tests over a second engine of the AWS APIs, ministack on loopback
+	@scripts/with-ministack .venv/bin/python -m pytest -m engine tests/engine
+
 lint: $(VENV) $(SAM) $(CHECKOV) ## ruff, mypy, cfn-lint, sam validate, checkov
 	@echo "lint: ruff"
 	.venv/bin/ruff check .
@@ -54,7 +58,7 @@ lint: $(VENV) $(SAM) $(CHECKOV) ## ruff, mypy, cfn-lint, sam validate, checkov
 build: $(SAM) ## sam build (needs the runtime's Python, 3.13, on this machine)
 	@scripts/sam-build
 
-# The SAM CLI and checkov pin versions of boto3 and others that differ from ours, so each lives in an environment of its own.
+# The SAM CLI, checkov and ministack pin versions of boto3 and others that differ from ours, so each lives in an environment of its own.
 $(SAM): requirements-sam.txt | $(VENV)
 	@echo "setup: .venv-sam with the SAM CLI"
 	rm -rf .venv-sam
@@ -69,5 +73,12 @@ $(CHECKOV): requirements-checkov.txt | $(VENV)
 	$(UV) pip sync --quiet --python .venv-checkov/bin/python --require-hashes requirements-checkov.txt
 	touch $@
 
+$(MINISTACK): requirements-ministack.txt | $(VENV)
+	@echo "setup: .venv-ministack with ministack"
+	rm -rf .venv-ministack
+	"$$(scripts/find-python)" -m venv .venv-ministack
+	$(UV) pip sync --quiet --python .venv-ministack/bin/python --require-hashes requirements-ministack.txt
+	touch $@
+
 clean: ## remove what the other targets made
-	@rm -rf .venv .venv-sam .venv-checkov .aws-sam build
+	@rm -rf .venv .venv-sam .venv-checkov .venv-ministack .aws-sam build
