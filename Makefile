@@ -12,8 +12,9 @@ UV := .venv/bin/uv
 VENV := .venv/.ready
 SAM := .venv-sam/bin/sam
 CHECKOV := .venv-checkov/bin/checkov
+RUNTIME := .venv-runtime/.ready
 
-.PHONY: help setup demo test lint build clean
+.PHONY: help setup demo test lint runtime build clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -34,7 +35,7 @@ $(VENV): requirements-dev.txt functions/requirements.txt requirements-uv.txt pyp
 demo: $(VENV) ## two weeks of virtual time on a bundled portfolio; writes build/demo/
 	@.venv/bin/predue demo --out build/demo
 
-test: $(VENV) ## every test
+test: $(VENV) $(SAM) $(RUNTIME) ## every test
 	@echo "test: running every test"
 	.venv/bin/python -m pytest -n auto --dist loadgroup
 
@@ -51,6 +52,9 @@ lint: $(VENV) $(SAM) $(CHECKOV) ## ruff, mypy, cfn-lint, sam validate, checkov
 	echo "lint: checkov"
 	scripts/run-checkov
 
+runtime: $(VENV) $(SAM) $(RUNTIME) ## every function in the real Lambda runtime, with its cold start; STARTS=3
+	@.venv/bin/python -m infrastructure.local.runtime --starts $(or $(STARTS),3)
+
 build: $(SAM) ## sam build (needs the runtime's Python, 3.13, on this machine)
 	@scripts/sam-build
 
@@ -62,6 +66,14 @@ $(SAM): requirements-sam.txt | $(VENV)
 	$(UV) pip sync --quiet --python .venv-sam/bin/python --require-hashes requirements-sam.txt
 	touch $@
 
+# What a function has in Lambda: what it ships, and the runtime's own client.
+$(RUNTIME): functions/requirements.txt requirements-runtime.txt | $(VENV)
+	@echo "setup: .venv-runtime with the Lambda runtime interface client"
+	rm -rf .venv-runtime
+	"$$(scripts/find-python)" -m venv .venv-runtime
+	$(UV) pip sync --quiet --python .venv-runtime/bin/python --require-hashes $^
+	touch $@
+
 $(CHECKOV): requirements-checkov.txt | $(VENV)
 	@echo "setup: .venv-checkov with checkov"
 	rm -rf .venv-checkov
@@ -70,4 +82,4 @@ $(CHECKOV): requirements-checkov.txt | $(VENV)
 	touch $@
 
 clean: ## remove what the other targets made
-	@rm -rf .venv .venv-sam .venv-checkov .aws-sam build
+	@rm -rf .venv .venv-sam .venv-checkov .venv-runtime .aws-sam build
