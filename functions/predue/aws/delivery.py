@@ -51,7 +51,7 @@ def deliver_each(channel: str, make_provider: Callable[[], Provider], event: dic
                 SqsQueues(desks.queue_urls()).put_back(channel, json.dumps(part), _AGAIN_SECONDS)
             tally[done or "alone"] += 1
 
-    answer = each(event, context, message)
+    answer = each(event, message)
     for done, number in tally.items():
         count(f"Job{done.capitalize()}", number)
     logger.info("delivered", channel=channel, done=dict(tally))
