@@ -14,7 +14,7 @@ SAM := .venv-sam/bin/sam
 CHECKOV := .venv-checkov/bin/checkov
 RUNTIME := .venv-runtime/.ready
 
-.PHONY: help setup demo test lint runtime build clean
+.PHONY: help setup demo test lint runtime sam-local build clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -54,6 +54,9 @@ lint: $(VENV) $(SAM) $(CHECKOV) ## ruff, mypy, cfn-lint, sam validate, checkov
 
 runtime: $(VENV) $(SAM) $(RUNTIME) ## every function in the real Lambda runtime, with its cold start; STARTS=3
 	@.venv/bin/python -m infrastructure.local.runtime --starts $(or $(STARTS),3)
+
+sam-local: $(VENV) ## an endpoint for `sam local` in docker, with what its events name; HOST=127.0.0.1
+	@.venv/bin/python -m infrastructure.local.sam_local --host $(or $(HOST),127.0.0.1)
 
 build: $(SAM) ## sam build (needs the runtime's Python, 3.13, on this machine)
 	@scripts/sam-build

@@ -33,6 +33,8 @@ _INIT = re.compile(r"INIT REPORT\(durationMs: ([0-9.]+)\)")
 _CALL = re.compile(r"INVOKE RTDONE\(status: success, .*duration: ([0-9.]+)ms\)")
 _PEAK = re.compile(r"^VmHWM:\s+(\d+) kB$", re.MULTILINE)
 _STARTS = 3
+_TOLD = 2000
+"""Characters of what a function wrote that a failure repeats."""
 _PATIENCE = 10.0
 """Seconds in which the emulator listens, writes its report, or ends; it takes a fraction of one."""
 
@@ -97,7 +99,7 @@ def cold_start(log: str) -> float:
     """The milliseconds of the cold start; the `Init Duration` of the emulator's last line is not it."""
     found = _INIT.search(log)
     if not found:
-        raise RuntimeFailure(f"the emulator reported no cold start: {log[-500:]}")
+        raise RuntimeFailure(f"the emulator reported no cold start: {log[-_TOLD:]}")
     return float(found[1])
 
 
@@ -117,6 +119,11 @@ class Running:
         self._calls = 0
 
     @property
+    def pid(self) -> int:
+        """The emulator's process."""
+        return self._process.pid
+
+    @property
     def log(self) -> str:
         """What emulator and function have written."""
         return Path(self._log.name).read_text(encoding="utf-8", errors="replace")
@@ -128,7 +135,7 @@ class Running:
             with urlopen(request, timeout=self._function.timeout + _PATIENCE) as answer:  # noqa: S310
                 body = answer.read()
         except (URLError, HTTPException, OSError) as error:
-            raise RuntimeFailure(f"{self._function.module}: {error}; it wrote {self.log[-500:]}") from error
+            raise RuntimeFailure(f"{self._function.module}: {error}; it wrote {self.log[-_TOLD:]}") from error
         found = read_answer(body, self._function.module)
         self._calls += 1
         return Call(found, self._waited_for_report())
@@ -137,7 +144,7 @@ class Running:
         deadline = time.monotonic() + _PATIENCE
         while len(times := handler_times(self.log)) < self._calls:
             if time.monotonic() > deadline:
-                raise RuntimeFailure(f"the emulator reported no end of the call: {self.log[-500:]}")
+                raise RuntimeFailure(f"the emulator reported no end of the call: {self.log[-_TOLD:]}")
             time.sleep(0.01)
         return times[-1]
 
@@ -152,7 +159,7 @@ class Running:
         whole of MemorySize.
         """
         with suppress(OSError):
-            for child in _children(self._process.pid):
+            for child in children(self._process.pid):
                 if found := _PEAK.search(Path(f"/proc/{child}/status").read_text(encoding="utf-8")):
                     return round(int(found[1]) / 1024, 1)
         return None
@@ -196,7 +203,7 @@ def _started(function: Deployed, endpoint: str, log: IO[bytes]) -> "tuple[subpro
             _stop(process)
             raise
         _stop(process)
-    raise RuntimeFailure(f"the emulator did not start: {Path(log.name).read_text(errors='replace')[-500:]}")
+    raise RuntimeFailure(f"the emulator did not start: {Path(log.name).read_text(errors='replace')[-_TOLD:]}")
 
 
 def _environment(function: Deployed, endpoint: str) -> dict[str, str]:
@@ -234,7 +241,7 @@ def _listens(process: "subprocess.Popen[bytes]", port: int) -> bool:
     return False
 
 
-def _children(pid: int) -> list[int]:
+def children(pid: int) -> list[int]:
     """The processes that a process's threads have started, where Linux tells them."""
     found = Path(f"/proc/{pid}/task").glob("*/children")
     return [int(child) for path in found for child in path.read_text(encoding="utf-8").split()]

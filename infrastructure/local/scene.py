@@ -15,6 +15,9 @@ from datetime import time as wall
 from pathlib import Path
 from typing import Any
 
+import boto3
+from botocore.config import Config
+
 from infrastructure.local import outputs
 from infrastructure.local.aws_server import AwsServer
 from infrastructure.local.emulator import ROOT, Deployed
@@ -115,15 +118,15 @@ class Scene:
     @contextmanager
     def acting(self) -> Iterator[None]:
         """Within this, the adapters of this process work on the server, with the variables of all functions."""
-        with _acting(self.functions, self.server.endpoint):
+        with acting(self.functions, self.server.endpoint):
             yield
 
 
 @contextmanager
-def _acting(functions: list[Deployed], endpoint: str) -> Iterator[None]:
+def acting(functions: list[Deployed], endpoint: str = "") -> Iterator[None]:
+    """Within this, the adapters of this process work on an endpoint, with the variables of these functions."""
     variables = {name: value for one in functions for name, value in one.variables.items()}
-    given = {
-        "AWS_ENDPOINT_URL": endpoint,
+    given = ({"AWS_ENDPOINT_URL": endpoint} if endpoint else {}) | {
         "AWS_DEFAULT_REGION": REGION,
         "AWS_ACCESS_KEY_ID": "local",
         "AWS_SECRET_ACCESS_KEY": "local",
@@ -152,8 +155,10 @@ def _offset(now: datetime) -> timedelta:
 def scene(server: AwsServer, now: datetime) -> Scene:
     """Make the template's resources in a server that is emptied first, and feed the borrowers."""
     server.reset()
-    with _acting([], server.endpoint):
-        resources = Resources(clients.client)
+    with acting([], server.endpoint):
+        # Not the functions' clients: on a busy machine they would ask again, and find made what they ask for.
+        patient = Config(read_timeout=120, retries={"total_max_attempts": 1})
+        resources = Resources(lambda service: boto3.client(service, config=patient))  # type: ignore[call-overload]  # the name is not a literal here
         root = template(resources.physical)
         for resource in root.resources():
             resources.physical(resource, "")
