@@ -13,8 +13,9 @@ VENV := .venv/.ready
 SAM := .venv-sam/bin/sam
 CHECKOV := .venv-checkov/bin/checkov
 MINISTACK := .venv-ministack/bin/ministack
+RUNTIME := .venv-runtime/.ready
 
-.PHONY: help setup demo test engine lint build clean
+.PHONY: help setup demo test engine lint runtime sam-local build clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -35,7 +36,7 @@ $(VENV): requirements-dev.txt functions/requirements.txt requirements-uv.txt pyp
 demo: $(VENV) ## two weeks of virtual time on a bundled portfolio; writes build/demo/
 	@.venv/bin/predue demo --out build/demo
 
-test: $(VENV) ## every test
+test: $(VENV) $(SAM) $(RUNTIME) ## every test
 	@echo "test: running every test"
 	.venv/bin/python -m pytest -n auto --dist loadgroup
 
@@ -55,6 +56,12 @@ lint: $(VENV) $(SAM) $(CHECKOV) ## ruff, mypy, cfn-lint, sam validate, checkov
 	echo "lint: checkov"
 	scripts/run-checkov
 
+runtime: $(VENV) $(SAM) $(RUNTIME) ## every function in the real Lambda runtime, with its cold start; STARTS=3
+	@.venv/bin/python -m infrastructure.local.runtime --starts $(or $(STARTS),3)
+
+sam-local: $(VENV) ## an endpoint for `sam local` in docker, with what its events name; HOST=127.0.0.1
+	@.venv/bin/python -m infrastructure.local.sam_local --host $(or $(HOST),127.0.0.1)
+
 build: $(SAM) ## sam build (needs the runtime's Python, 3.13, on this machine)
 	@scripts/sam-build
 
@@ -64,6 +71,14 @@ $(SAM): requirements-sam.txt | $(VENV)
 	rm -rf .venv-sam
 	"$$(scripts/find-python)" -m venv .venv-sam
 	$(UV) pip sync --quiet --python .venv-sam/bin/python --require-hashes requirements-sam.txt
+	touch $@
+
+# What a function has in Lambda: what it ships, and the runtime's own client.
+$(RUNTIME): functions/requirements.txt requirements-runtime.txt | $(VENV)
+	@echo "setup: .venv-runtime with the Lambda runtime interface client"
+	rm -rf .venv-runtime
+	"$$(scripts/find-python)" -m venv .venv-runtime
+	$(UV) pip sync --quiet --python .venv-runtime/bin/python --require-hashes $^
 	touch $@
 
 $(CHECKOV): requirements-checkov.txt | $(VENV)
@@ -81,4 +96,4 @@ $(MINISTACK): requirements-ministack.txt | $(VENV)
 	touch $@
 
 clean: ## remove what the other targets made
-	@rm -rf .venv .venv-sam .venv-checkov .venv-ministack .aws-sam build
+	@rm -rf .venv .venv-sam .venv-checkov .venv-ministack .venv-runtime .aws-sam build

@@ -97,7 +97,7 @@ def _attempt(work: Day, slot: datetime, second: int, rng: random.Random, calls: 
     job = Job(WHO, work.day, slot, tuple(sorted(keys)))
     token = clock.source.set(lambda: now)
     try:
-        return deliver(job, delivery.desk(channel, Calls(calls, channel, job, now)))
+        return deliver(job, delivery.desk_maker(channel, lambda: Calls(calls, channel, job, now))())
     except (LedgerMoved, StillCalling) as error:
         return type(error).__name__
     finally:

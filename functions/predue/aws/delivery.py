@@ -26,7 +26,7 @@ def deliver_each(channel: str, make_provider: Callable[[], Provider], event: dic
     """Deliver the jobs of a batch of messages on one channel."""
     tally: Counter[str] = Counter()
     # Once an invocation, but when the first job asks: what is missing fails that job, and closes.
-    adapters = cache(lambda: _adapters(channel, make_provider))
+    adapters = cache(lambda: desk_maker(channel, make_provider))
 
     def one(part: Any) -> str:
         with failures("a job failed"):
@@ -54,7 +54,7 @@ def deliver_each(channel: str, make_provider: Callable[[], Provider], event: dic
                 SqsQueues(desks.queue_urls()).put_back(channel, json.dumps(part), _AGAIN_SECONDS)
             tally[done or "alone"] += 1
 
-    answer = each(event, context, message)
+    answer = each(event, message)
     for done, number in tally.items():
         count(f"Job{done.capitalize()}", number)
     logger.info("delivered", channel=channel, done=dict(tally))
@@ -66,7 +66,7 @@ def _later() -> OneOffSchedules:
     return OneOffSchedules(arns, env("DEFER_GROUP"), env("DEFER_ROLE_ARN"), env("DEFER_DLQ_ARN"))
 
 
-def _adapters(channel: str, make_provider: Callable[[], Provider]) -> Callable[[], Desk]:
+def desk_maker(channel: str, make_provider: Callable[[], Provider]) -> Callable[[], Desk]:
     """What makes the desk of delivery on one channel, each time with the controls as they stand then."""
     store = desks.table()
     queues, later, provider = SqsQueues(desks.queue_urls()), _later(), make_provider()
