@@ -12,8 +12,9 @@ UV := .venv/bin/uv
 VENV := .venv/.ready
 SAM := .venv-sam/bin/sam
 CHECKOV := .venv-checkov/bin/checkov
+EXAMPLES ?= 3000
 
-.PHONY: help setup demo test lint build clean
+.PHONY: help setup demo test mutants machine lint build clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -37,6 +38,13 @@ demo: $(VENV) ## two weeks of virtual time on a bundled portfolio; writes build/
 test: $(VENV) ## every test
 	@echo "test: running every test"
 	.venv/bin/python -m pytest -n auto --dist loadgroup
+
+mutants: $(VENV) ## take each guard away in turn and show the test that notices; NAME=... for one
+	@.venv/bin/python -m tests.mutations.run $(NAME)
+
+machine: $(VENV) ## the state machine for longer, with other chances each time; EXAMPLES=3000
+	@echo "machine: $(EXAMPLES) examples"
+	MACHINE_EXAMPLES=$(EXAMPLES) .venv/bin/python -m pytest tests/flow/test_interleavings.py -n 0 -s
 
 lint: $(VENV) $(SAM) $(CHECKOV) ## ruff, mypy, cfn-lint, sam validate, checkov
 	@echo "lint: ruff"

@@ -1,3 +1,4 @@
+from contextlib import suppress
 from datetime import timedelta
 from itertools import pairwise, permutations
 
@@ -149,6 +150,30 @@ def test_a_complaint_told_twice_stops_once() -> None:
     note(world, "complained")
     note(world, "complained")
     assert len([body for body in world.store.consents.values() if body["type"] == "borrower.opted_out"]) == 1
+
+
+@pytest.mark.parametrize("status", ["complained", "bounced"])
+@pytest.mark.parametrize("answer", ["accepted", "nothing"])
+def test_a_receipt_that_dies_at_any_call_is_completed_by_its_repeat(answer: str, status: str) -> None:
+    for crash in range(1, 12):
+        world = sent(channels="email") if answer == "accepted" else unknown()
+        left = [crash]
+
+        def before(_call: str, left: list[int] = left) -> None:
+            left[0] -= 1
+            if left[0] == 0:
+                raise KeyboardInterrupt
+
+        world.hook(before)
+        with suppress(KeyboardInterrupt):
+            note(world, status, permanent=status == "bounced")
+        world.hook(lambda _call: None)
+        note(world, status, permanent=status == "bounced")
+        record = world.record()
+        assert (record.outcome, record.receipt) == ("sent", status)
+        ref = world.profile().address_refs[record.channel]
+        assert world.ledger().opted_out(record.channel) is (status == "complained"), f"call {crash}"
+        assert world.ledger().suppressed == ({record.channel: (ref,)} if status == "bounced" else {}), f"call {crash}"
 
 
 def test_a_complaint_told_again_does_not_undo_a_later_opt_in() -> None:
