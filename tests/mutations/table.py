@@ -21,8 +21,8 @@ does one. The table is `tests/mutations/table.toml`; this page is made from it b
 class Mutation:
     """One guard taken away: in `file` the text `before`, which stands there once, becomes `after`.
 
-    `also` is a second such pair in the same file, for what moves from one place to another. `test` is the node id of the
-    test that must fail then; `promise` is the number of the promise, and `why` what would happen to a borrower.
+    `also` is a second such pair in the same file, for what moves from one place to another. `test` is the node id of
+    the test that must fail then; `promise` is the number of the promise, and `why` what would happen to a borrower.
     """
 
     name: str

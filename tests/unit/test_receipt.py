@@ -117,6 +117,17 @@ def test_a_permanent_bounce_takes_the_address_from_every_borrower_who_has_it() -
     assert world.ledger("b-2").suppressed == {"email": (ref,)}
 
 
+@pytest.mark.parametrize("before", ["delivered", "complained"])
+def test_a_permanent_bounce_takes_the_address_though_the_message_was_delivered_before(before: str) -> None:
+    world = sent(channels="email")
+    note(world, before)
+    note(world, "bounced", permanent=True)
+    ref = world.profile().address_refs["email"]
+    assert world.record().receipt == before
+    assert world.store.bad == {ref: "bounced"}
+    assert world.ledger().suppressed == {"email": (ref,)}
+
+
 def test_a_bounce_of_an_unknown_call_takes_the_address_too() -> None:
     world = ready()
     world.hook(lambda call: (_ for _ in ()).throw(KeyboardInterrupt()) if call == "write_record" else None)
