@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from predue import news
+from predue.errors import LedgerMoved
 from tests.fakes import WRITES, state_of
 from tests.unit.world import SLOT, World, ready, utc
 
@@ -140,6 +141,33 @@ def test_a_due_that_came_through_a_crash_is_never_open_without_the_payment_that_
         world.now = SLOT
         world.deliver()  # and nobody has repeated the schedule yet
         assert world.provider.calls == [], f"write {crash}"
+
+
+@pytest.mark.parametrize("call", ["pointer", "point", "kept_aside", "use", "write_due"])
+def test_a_due_is_never_open_without_a_payment_that_was_acknowledged_while_it_arrived(call: str) -> None:
+    world = World(now=SLOT - timedelta(days=10))
+    world.borrower()
+    acknowledged: list[str] = []
+    written: list[str] = []
+
+    def before(name: str) -> None:
+        if written:
+            raise Crash
+        if name == call and not acknowledged:
+            world.hook(lambda _call: None)
+            with suppress(LedgerMoved):
+                acknowledged.append(world.tell("installment.paid", amount="100.00"))
+            world.hook(before)
+        if name == "write_due":
+            written.append(name)
+
+    world.hook(before)
+    with suppress(Crash):
+        world.tell("installment.scheduled", borrower_id="b-1", due_date="2026-06-15", amount="100.00", currency="USD")
+    world.hook(lambda _call: None)
+    world.now = SLOT
+    world.deliver()
+    assert (len(acknowledged), len(world.provider.calls)) in {(1, 0), (0, 1)}
 
 
 def test_a_due_never_lies_at_a_place_that_is_not_noted_as_in_use() -> None:
