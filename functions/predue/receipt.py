@@ -136,7 +136,7 @@ def note(receipt: Receipt, now: datetime, borrowers: Borrowers, addresses: Addre
 
 def _suppress(receipt: Receipt, record: Record, now: datetime, borrowers: Borrowers, addresses: Addresses) -> None:
     """A contact point that failed for good is used no more, whatever the record says already: a mail server may take a
-    message, which is a delivery, and return it later (SES developer guide, "asynchronous bounces").
+    message, which is a delivery, and return it later (SES developer guide, "Contents of SNS notifications").
     """
     address = str(record.inputs.get("address", ""))
     if receipt.permanent and address:

@@ -51,7 +51,11 @@ class Aftermath(Deliveries):
         assert RECEIPTS.index(record.receipt) >= RECEIPTS.index(said.status), "a receipt was lost"
         if RECEIPTS.index(record.receipt) > RECEIPTS.index(said.status):
             self.reach("receipt out of order")
-        if said.permanent:
+        kept = record.inputs.get("address")
+        assert kept in ("", call.address_ref), "the record names another contact point than was called"
+        if not kept:
+            self.reach("receipt of a contact point that was changed meanwhile")
+        if said.permanent and kept:
             self.dead.add(call.address_ref)
         if said.status == "complained":
             stands = call.reminder_id in self.complained or self.stopped(call.borrower_id, call.channel)

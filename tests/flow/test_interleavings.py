@@ -54,7 +54,7 @@ SITUATIONS = (
 """What must have happened in the examples, for the promises to have been tried."""
 
 POINTS = ("send", "write_record", "write_due")
-"""Calls ahead of which it matters most who stops: the provider's, the record of its answer, the hand-over's own write."""
+"""Calls ahead of which it matters most who stops: the provider's, the record of its answer, the hand-over."""
 
 
 class Interleavings(Scheduled, Aftermath):

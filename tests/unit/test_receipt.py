@@ -141,6 +141,20 @@ def test_a_bounce_of_an_unknown_call_takes_the_address_too() -> None:
     assert world.store.bad == {world.profile().address_refs["sms"]: "bounced"}
 
 
+def test_a_bounce_of_an_interrupted_call_never_takes_the_address_that_came_after_it() -> None:
+    world = ready()
+    world.hook(lambda call: (_ for _ in ()).throw(KeyboardInterrupt()) if call == "write_record" else None)
+    with pytest.raises(KeyboardInterrupt):
+        world.deliver()
+    world.hook(lambda _call: None)
+    world.tell("borrower.updated", phone="+12015550101")
+    world.now += timedelta(minutes=3)
+    world.deliver()
+    note(world, "bounced", permanent=True)
+    assert world.record().outcome == "sent"
+    assert world.ledger().suppressed == {}
+
+
 def test_a_passing_bounce_leaves_the_address_in_use() -> None:
     world = sent(channels="email")
     note(world, "undelivered")

@@ -137,6 +137,8 @@ def _contact_item(contact: Contact) -> Item:
     }
     if contact.text:
         item["v"] = contact.text
+    if contact.address:
+        item["h"] = contact.address
     if contact.tries:
         item["a"] = _attempts(contact.tries)
     if contact.state == "refused":
@@ -153,6 +155,7 @@ def _read_contact(item: Item) -> Contact:
         token=item["n"],
         reminder_id=item["i"],
         text=item.get("v", ""),
+        address=item.get("h", ""),
         state="refused" if "x" in item else "calling",
         tries=_read_attempts(item.get("a", [])),
     )
