@@ -212,6 +212,7 @@ class Deliveries(Scene):
         self.check_cap(borrower_id, settled)
         if settled.reason == "stopped":
             self.reach("expired under the kill switch")
+            assert settled.outcome == "expired", "the operator kept it back, no rule did"
             assert work is not None, "news knows no kill switch"
             assert work.controls.stopped, "`stopped` without the switch"
             soon = self.now + STOPPED_WAIT + LAST_CALL

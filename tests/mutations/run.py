@@ -47,7 +47,11 @@ def _caught(mutation: Mutation) -> tuple[str, float, str]:
     begun = time.monotonic()
     with TemporaryDirectory(prefix="mutant-") as folder:
         project = _copied(folder)
-        (project / mutation.file).write_text(mutation.mutated(project), encoding="utf-8")
+        try:
+            changed = mutation.mutated(project)
+        except ValueError as error:
+            return f"broke: {error}", time.monotonic() - begun, ""
+        (project / mutation.file).write_text(changed, encoding="utf-8")
         verdict, said = _tested(project, [mutation.test], "-x", "-n", "0")
     return verdict, time.monotonic() - begun, said
 
