@@ -14,8 +14,9 @@ SAM := .venv-sam/bin/sam
 CHECKOV := .venv-checkov/bin/checkov
 MINISTACK := .venv-ministack/bin/ministack
 RUNTIME := .venv-runtime/.ready
+EXAMPLES ?= 3000
 
-.PHONY: help setup demo test engine lint runtime sam-local build clean
+.PHONY: help setup demo test mutants machine engine lint runtime sam-local build clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -42,6 +43,13 @@ test: $(VENV) $(SAM) $(RUNTIME) ## every test
 
 engine: $(VENV) $(MINISTACK) ## the tests over a second engine of the AWS APIs, ministack on loopback
 	@scripts/with-ministack .venv/bin/python -m pytest -m engine tests/engine
+
+mutants: $(VENV) ## take each guard away in turn and show the test that notices; NAME=... for one
+	@.venv/bin/python -m tests.mutations.run $(NAME)
+
+machine: $(VENV) ## the state machine for longer, with other chances each time; EXAMPLES=3000
+	@echo "machine: $(EXAMPLES) examples"
+	MACHINE_EXAMPLES=$(EXAMPLES) .venv/bin/python -m pytest tests/flow/test_interleavings.py -n 0 -s
 
 lint: $(VENV) $(SAM) $(CHECKOV) ## ruff, mypy, cfn-lint, sam validate, checkov
 	@echo "lint: ruff"

@@ -14,7 +14,7 @@ from predue import settle
 from predue.errors import LedgerMoved, StillCalling, TextMissing
 from predue.gate import Defer, Send, Switches, Verdict, decide
 from predue.job import Job
-from predue.ledger import Contact, Settled
+from predue.ledger import ADDRESS_MARK, Contact, Settled
 from predue.policy import Rulebook
 from predue.ports import Accepted, Addresses, Borrowers, Envelope, Later, NoAnswer, Provider, Queues, Refused
 from predue.record import Attempt, Record, reminder_id
@@ -139,6 +139,7 @@ def _contact(view: View, action: Send, now: datetime) -> Contact:
         keys=action.keys,
         token=uuid.uuid4().hex[:12],
         reminder_id=reminder_id(view.profile.ref, action.keys),
+        address=view.profile.address_refs.get(action.channel, "")[:ADDRESS_MARK],
         tries=tuple(attempt for old in earlier for attempt in old.tries),
     )
 

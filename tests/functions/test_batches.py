@@ -126,6 +126,14 @@ def test_workers_side_by_side_deliver_each_job_of_a_pack_once(tmp_path: Path) ->
         assert told(stand.contacts) == {("T0", "sent", "")}
 
 
+def test_a_function_with_too_little_time_left_begins_no_job_and_names_them_all(tmp_path: Path) -> None:
+    with standing(tmp_path, book(2), START, known=utc(10, 14)) as stand:
+        hurried = replace(stand.stack.functions["predue-deliver-sms"], timeout=13)
+        event = batch("deliver_sms", [job(0), job(1)])
+        assert failed(stand.stack.invoke(hurried, event)) == ["m-0", "m-1"]
+        assert stand.contacts == stand.wire == []
+
+
 @pytest.mark.parametrize("parameter", ["POLICY_PARAMETER", "SWITCH_PARAMETER"])
 def test_without_policy_or_switch_every_job_is_named_and_nothing_is_sent(parameter: str, tmp_path: Path) -> None:
     with standing(tmp_path, book(2), START, known=utc(10, 14)) as stand:
