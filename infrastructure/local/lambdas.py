@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple, TextIO
 
 from infrastructure.local.template import ACCOUNT, REGION
@@ -15,7 +16,7 @@ from infrastructure.local.template import ACCOUNT, REGION
 class Context:
     """What Lambda passes beside the event."""
 
-    def __init__(self, name: str, timeout: int) -> None:
+    def __init__(self, name: str, timeout: int, clock: Callable[[], datetime]) -> None:
         self.function_name = name
         self.function_version = "$LATEST"
         self.invoked_function_arn = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:{name}"
@@ -23,11 +24,12 @@ class Context:
         self.aws_request_id = "00000000-0000-0000-0000-000000000000"
         self.log_group_name = f"/aws/lambda/{name}"
         self.log_stream_name = "local"
-        self._timeout = timeout
+        self._clock = clock
+        self._deadline = clock() + timedelta(seconds=timeout)
 
     def get_remaining_time_in_millis(self) -> int:
-        """The whole timeout: virtual time stands still while a handler runs."""
-        return self._timeout * 1000
+        """What is left of the timeout: all of it, as long as virtual time stands still while a handler runs."""
+        return max(0, (self._deadline - self._clock()) // timedelta(milliseconds=1))
 
 
 @dataclass(frozen=True)
@@ -49,11 +51,11 @@ class Route(NamedTuple):
     function: Function
 
 
-def call(function: Function, event: Any, log: TextIO) -> Any:
+def call(function: Function, event: Any, log: TextIO, clock: Callable[[], datetime]) -> Any:
     """Call a handler: its own environment, JSON in and out, standard output to the log."""
     payload = json.loads(json.dumps(event))
     with environment(function.environment), _logging_to(log):
-        result = function.handler(payload, Context(function.name, function.timeout))
+        result = function.handler(payload, Context(function.name, function.timeout, clock))
     return None if result is None else json.loads(json.dumps(result))
 
 

@@ -5,7 +5,7 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from datetime import time as wall
 from pathlib import Path
@@ -16,17 +16,17 @@ from moto import mock_aws
 
 from infrastructure.cost.bill import bill, per_million
 from infrastructure.local import outputs
-from infrastructure.local.chaos import Chaos, Killed, no_waiting
+from infrastructure.local.chaos import Chaos, no_waiting
 from infrastructure.local.fast_moto import fast_queries
-from infrastructure.local.portfolio import BorrowerRow, EventRow, Portfolio, Rejected, write_rejected
+from infrastructure.local.feed import Feed
+from infrastructure.local.portfolio import BorrowerRow, Portfolio, write_rejected
 from infrastructure.local.promises import Audit, Run, Terms, audit
 from infrastructure.local.report import write_report
-from infrastructure.local.stack import NEWS, Stack
+from infrastructure.local.stack import Stack
 from infrastructure.local.summary import contacts_in, summarise
 from infrastructure.local.template import REGION
-from predue import book, news, zone
+from predue import book, zone
 from predue.aws import desks
-from predue.errors import BadNews, Retryable
 from predue.policy import LOCAL_DAY, Policy, Rulebook
 from predue.slot import instant_of
 
@@ -66,9 +66,7 @@ def run(portfolio: Portfolio, options: Options, progress: Progress = lambda _sha
         stack = Stack(start, log=log, wire=wire, seed=options.seed, parameters=parameters, chaos=chaos)
         with stack.feeding():
             _load(portfolio, start, progress)
-        for row in portfolio.events:
-            if row.at < end:
-                stack.at(row.at, NEWS, lambda row=row: _apply(row, stack, rejected))  # type: ignore[misc]  # the default binds the row
+        feed = Feed(portfolio.events, end, stack, rejected)
         _play(stack, start, end, progress)
         found = outputs.records(stack.functions_environment()["TABLE_NAME"])
         dead_letters = stack.dead_letters()
@@ -81,11 +79,12 @@ def run(portfolio: Portfolio, options: Options, progress: Progress = lambda _sha
     )
     outputs.write_lines(options.out / "overdue.jsonl", stack.handed_over)
     verdict = audit(
-        portfolio,
+        replace(portfolio, events=feed.told()),
         Run(options.first_day, options.last_day, start),
         contacts,
         _lines(options.out / "wire.jsonl"),
         _terms(policy),
+        stack.claims,
     )
     summary = _summary(contacts, stack, verdict, options, dead_letters, len(rejected))
     summary["seconds"] = {
@@ -152,20 +151,6 @@ def _load(portfolio: Portfolio, start: datetime, progress: Progress) -> None:
     for number, due in enumerate(portfolio.installments):
         book.put_installment(due, profiles[due.borrower_id], start, desk)
         progress(0.05 + number / len(portfolio.installments) * 0.05, "installments")
-
-
-def _apply(row: EventRow, stack: Stack, rejected: list[Rejected]) -> None:
-    """One happening, as the webhook will apply it."""
-    while True:
-        try:
-            with stack.feeding(), stack.chaos.around() if stack.chaos else nullcontext():
-                news.apply(row.body, stack.clock(), desks.news())
-        except BadNews as error:
-            rejected.append(Rejected("events.jsonl", row.line, str(error)))
-        except (Retryable, Killed):
-            # What was not acknowledged is sent again, here at once.
-            continue
-        return
 
 
 def _play(stack: Stack, start: datetime, end: datetime, progress: Progress) -> None:

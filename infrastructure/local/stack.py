@@ -22,7 +22,7 @@ from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from infrastructure.cost.meter import Meter
 from infrastructure.local.answers import answer, json_body
 from infrastructure.local.carrier import Carrier
-from infrastructure.local.chaos import Chaos, Killed
+from infrastructure.local.chaos import Chaos, Killed, Running
 from infrastructure.local.clock import VirtualClock
 from infrastructure.local.lambdas import Function, Route, call, environment, http_event
 from infrastructure.local.pollers import Message, Poller, Source, sqs_record
@@ -32,6 +32,8 @@ from infrastructure.local.template import ACCOUNT, REGION, Resource, TemplateErr
 from infrastructure.local.wire import Wire
 from predue.aws import clients, desks
 from predue.aws import clock as predue_clock
+from predue.errors import BadJob
+from predue.job import Job, parts
 
 ROOT = Path(__file__).parents[2]
 PARAMETERS = {
@@ -73,7 +75,8 @@ class Stack:
         self.chaos = chaos
         self._delivered: deque[tuple[Function, str]] = deque(maxlen=_REMEMBERED)
         if chaos:
-            chaos.interrupt = self._interrupt
+            chaos.clock, chaos.pass_time = self.clock, lambda wait: self.run_until(self.clock() + wait)
+            chaos.happenings |= self._happenings()
         self._wire = Wire(clients.session(), self.meter, chaos)
         self.carrier = Carrier(seed, self.clock, wire, self._publish_later)
         self._wire.play("pinpoint-sms-voice-v2", "SendTextMessage", self.carrier.send_text_message)
@@ -188,6 +191,8 @@ class Stack:
 
     def _fires(self) -> int:
         """How often a schedule fires this time: once, where nothing goes wrong."""
+        if self.chaos:
+            self.chaos.maybe_away()
         if self.chaos and self.chaos.strikes("schedule_skipped"):
             return 0
         return 2 if self.chaos and self.chaos.strikes("schedule_doubled") else 1
@@ -197,10 +202,11 @@ class Stack:
         with self._playing():
             while self._agenda and self._agenda[0][0] < end:
                 moment, _, _, happening = heapq.heappop(self._agenda)
-                self.clock.move_to(moment)
+                # Time may have passed inside of what happened before: then this comes late.
+                self.clock.move_to(max(moment, self.clock()))
                 happening()
                 progress(moment)
-        self.clock.move_to(end)
+        self.clock.move_to(max(end, self.clock()))
 
     @contextmanager
     def _playing(self) -> Iterator[None]:
@@ -230,26 +236,45 @@ class Stack:
     def invoke(self, function: Function, event: Any) -> Any:
         """Call a handler as Lambda would: its own environment, JSON in and out, standard output to the log."""
         self.meter.invocations[function.name] += 1
-        self._delivered += [(function, record["body"]) for record in event.get("Records", ())]
-        with self._playing(), self.chaos.around() if self.chaos else nullcontext():
-            return call(function, event, self.log)
+        bodies = [record["body"] for record in event.get("Records", ())]
+        self._delivered += [(function, body) for body in bodies]
+        running = Running(self.clock() + timedelta(seconds=function.timeout), about=_about(bodies))
+        with self._playing(), self.chaos.around(running) if self.chaos else nullcontext():
+            return call(function, event, self.log, self.clock)
 
-    def _interrupt(self) -> bool:
-        """In the middle of a handler, deliver one of the last messages again, as a second environment would."""
-        if self.chaos is None or self.chaos.inside != 1 or not self._delivered:
+    def _happenings(self) -> dict[str, Callable[[frozenset[str]], bool]]:
+        """What may come in the middle of a handler, by the fault that brings it."""
+        return {
+            "delivered_between": lambda _about: self._deliver_again(),
+            "planned_between": lambda _about: self._run_now("plan_reminders"),
+            "closed_between": lambda _about: self._run_now("close_day"),
+        }
+
+    def _deliver_again(self) -> bool:
+        """Deliver one of the last messages again, often the very last, as a second environment would."""
+        if self.chaos is None or not self._delivered:
             return False
-        function, body = self._delivered[self.chaos.pick(len(self._delivered))]
+        back = self.chaos.pick(2) and self.chaos.pick(len(self._delivered))
+        function, body = self._delivered[-1 - back]
         with suppress(Exception, Killed):
             self.invoke(
                 function, {"Records": [sqs_record("interleaved", Message(self.clock(), 0, body, "interleaved", ""))]}
             )
         return True
 
+    def _run_now(self, module: str) -> bool:
+        """Call a scheduled function, as a schedule that fires late or a shard of its own would."""
+        name = next(name for name in self.functions if name.replace("-", "_").endswith(module))
+        with suppress(Exception, Killed):
+            self.invoke(self.functions[name], {})
+        return True
+
     def _invoke_later(self, request: AWSPreparedRequest) -> AWSResponse:
         """Play Lambda's asynchronous invocation."""
         name = request.url.split("/functions/")[1].split("/")[0]
         event = json_body(request)
-        self.at(self.clock(), SCHEDULE, lambda: self._invoke_async(self.functions[name], event))
+        for _ in range(2 if self.chaos and self.chaos.strikes("invoked_twice") else 1):
+            self.at(self.clock(), SCHEDULE, lambda: self._invoke_async(self.functions[name], event))
         return answer(request, 202, {})
 
     def _invoke_async(self, function: Function, event: Any, failures: int = 0) -> None:
@@ -317,7 +342,8 @@ class Stack:
 
         def fire() -> None:
             clients.client("scheduler").delete_schedule(Name=schedule["Name"], GroupName=schedule["GroupName"])
-            self._put(schedule["Target"]["Arn"], schedule["Target"]["Input"])
+            for _ in range(2 if self.chaos and self.chaos.strikes("schedule_doubled") else 1):
+                self._put(schedule["Target"]["Arn"], schedule["Target"]["Input"])
 
         self.at(moment, SCHEDULE, fire)
 
@@ -351,9 +377,24 @@ class Stack:
                     moved += 1
         return moved
 
+    @property
+    def claims(self) -> list[dict[str, Any]]:
+        """Under chaos, each claim and the instant of its write, as the table saw it."""
+        return self._wire.claims
+
     def quiet(self) -> bool:
         """Whether nothing is left to happen but the schedules that recur."""
         return all(rank == SCHEDULE for _, rank, _, _ in self._agenda)
+
+
+def _about(bodies: list[str]) -> frozenset[str]:
+    """The borrowers and loans that some messages are about; providers' events name none."""
+    names = set()
+    for body in bodies:
+        with suppress(BadJob):
+            jobs = [Job.read(part) for part in parts(body)]
+            names |= {job.borrower_id for job in jobs} | {key.loan_id for job in jobs for key in job.keys}
+    return frozenset(names)
 
 
 _REMEMBERED = 30

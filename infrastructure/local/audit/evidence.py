@@ -47,6 +47,7 @@ class Evidence:
         contacts: Iterable[Mapping[str, Any]],
         wire: Iterable[Mapping[str, Any]],
         terms: Terms,
+        claims: Iterable[Mapping[str, Any]] = (),
     ) -> None:
         self.terms = terms
         self.days = Days(terms)
@@ -65,6 +66,15 @@ class Evidence:
         for line in self.lines:
             for key in line.keys:
                 self.lines_of_key[key].append(line)
+
+        self._claims: defaultdict[str, list[datetime]] = defaultdict(list)
+        for claim in claims:
+            self._claims[claim["reminder_id"]].append(claim["at"])
+
+    def claimed(self, line: Line, call: Call) -> datetime:
+        """Find the claim that a call belongs to: the latest that the table took before, else what the record says."""
+        seen = [at for at in self._claims.get(call.reminder_id, ()) if at <= call.at]
+        return max(seen) if seen else claimed(line, call)
 
     def person(self, line: Line, moment: datetime) -> Person | None:
         """Tell who the line's borrower was at an instant; None before there was a profile."""

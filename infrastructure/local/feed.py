@@ -1,0 +1,94 @@
+"""The news of a run: each is applied at its instant, as the webhook will apply it, and sent again until it is
+acknowledged.
+
+Under chaos news may come in the middle of something else, earlier than its file says, and may come again. When each was
+really acknowledged is kept, since that is what the promises speak of.
+"""
+
+from collections.abc import Callable
+from contextlib import nullcontext
+from dataclasses import replace
+from datetime import datetime, timedelta
+from functools import partial
+from itertools import islice
+
+from infrastructure.local.chaos import Chaos, Killed, Running
+from infrastructure.local.portfolio import EventRow, Rejected
+from infrastructure.local.stack import NEWS, Stack
+from predue import news
+from predue.aws import desks
+from predue.errors import BadNews, Retryable
+
+_EARLIEST = timedelta(days=2)
+"""How much earlier than its file says news may come: more would leave a run without news in the end."""
+_LOOKED_AT = 2000
+
+
+class Feed:
+    """Feeds the rows that arrive before `end` to a stack; those that cannot be used go to `rejected`."""
+
+    def __init__(self, rows: list[EventRow], end: datetime, stack: Stack, rejected: list[Rejected]) -> None:
+        self._stack = stack
+        self._rejected = rejected
+        self._waiting = {number: row for number, row in enumerate(rows) if row.at < end}
+        self._later = [row for row in rows if row.at >= end]
+        self._told: list[EventRow] = []
+        for number, row in self._waiting.items():
+            stack.at(row.at, NEWS, partial(self._arrive, number))
+        if stack.chaos:
+            stack.chaos.happenings |= {"news_between": self._bring_forward, "news_repeated": self._repeat}
+
+    def told(self) -> list[EventRow]:
+        """All rows in the order in which they were acknowledged, each at that instant; then those never told."""
+        return [*self._told, *self._later]
+
+    def _arrive(self, number: int) -> None:
+        row = self._waiting.pop(number, None)
+        if row is not None:
+            self._tell(row)
+
+    def _tell(self, row: EventRow) -> None:
+        self._apply(row, lambda error: self._rejected.append(Rejected("events.jsonl", row.line, str(error))))
+        self._told.append(replace(row, at=self._stack.clock()))
+
+    def _apply(self, row: EventRow, refused: Callable[[BadNews], None]) -> None:
+        """One happening, as the webhook will apply it."""
+        chaos = self._stack.chaos
+        while True:
+            try:
+                with self._stack.feeding(), chaos.around(Running(news=True)) if chaos else nullcontext():
+                    news.apply(row.body, self._stack.clock(), desks.news())
+            except BadNews as error:
+                refused(error)
+            except (Retryable, Killed):
+                # What was not acknowledged is sent again, here at once.
+                continue
+            return
+
+    def _bring_forward(self, about: frozenset[str]) -> bool:
+        """Apply the next news about the borrowers and loans at hand, or of anyone if a function is about nobody."""
+        until = self._stack.clock() + _EARLIEST
+        for number, row in islice(self._waiting.items(), _LOOKED_AT):
+            if row.at > until:
+                return False
+            if not about or about & {str(row.body.get("borrower_id")), str(row.body.get("loan_id"))}:
+                del self._waiting[number]
+                self._tell(row)
+                return True
+        return False
+
+    def _repeat(self, about: frozenset[str]) -> bool:
+        """Send again what was acknowledged before."""
+        found = [
+            row
+            for row in self._told[-_LOOKED_AT:]
+            if not about or about & {str(row.body.get("borrower_id")), str(row.body.get("loan_id"))}
+        ]
+        if not found or self._chaos is None:
+            return False
+        self._apply(found[self._chaos.pick(len(found))], lambda _error: None)
+        return True
+
+    @property
+    def _chaos(self) -> Chaos | None:
+        return self._stack.chaos
