@@ -43,7 +43,7 @@ class Killed(BaseException):
 class Rates:
     """How often, out of one; by AWS call, by schedule, by asynchronous call, or by message."""
 
-    killed: float = 0.004
+    killed: float = 0.01
     throttled: float = 0.004
     failed: float = 0.003
     failed_after: float = 0.003
@@ -63,10 +63,10 @@ class Rates:
     delivered_twice: float = 0.1
     delivered_late: float = 0.05
     reordered: float = 0.1
-    paused: float = 0.006
-    delivered_between: float = 0.015
-    news_between: float = 0.008
-    news_repeated: float = 0.004
+    paused: float = 0.01
+    delivered_between: float = 0.03
+    news_between: float = 0.02
+    news_repeated: float = 0.006
     planned_between: float = 0.002
     closed_between: float = 0.002
 

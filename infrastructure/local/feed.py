@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from itertools import islice
 
-from infrastructure.local.chaos import Chaos, Killed, Running
+from infrastructure.local.chaos import Killed, Running
 from infrastructure.local.portfolio import EventRow, Rejected
 from infrastructure.local.stack import NEWS, Stack
 from predue import news
@@ -71,7 +71,7 @@ class Feed:
         for number, row in islice(self._waiting.items(), _LOOKED_AT):
             if row.at > until:
                 return False
-            if not about or about & {str(row.body.get("borrower_id")), str(row.body.get("loan_id"))}:
+            if _concerns(row, about):
                 del self._waiting[number]
                 self._tell(row)
                 return True
@@ -79,16 +79,13 @@ class Feed:
 
     def _repeat(self, about: frozenset[str]) -> bool:
         """Send again what was acknowledged before."""
-        found = [
-            row
-            for row in self._told[-_LOOKED_AT:]
-            if not about or about & {str(row.body.get("borrower_id")), str(row.body.get("loan_id"))}
-        ]
-        if not found or self._chaos is None:
+        found = [row for row in self._told[-_LOOKED_AT:] if _concerns(row, about)]
+        if not found or self._stack.chaos is None:
             return False
-        self._apply(found[self._chaos.pick(len(found))], lambda _error: None)
+        self._apply(found[self._stack.chaos.pick(len(found))], lambda _error: None)
         return True
 
-    @property
-    def _chaos(self) -> Chaos | None:
-        return self._stack.chaos
+
+def _concerns(row: EventRow, about: frozenset[str]) -> bool:
+    """Whether news is about one of the borrowers or loans; all is, where none are named."""
+    return not about or not about.isdisjoint((str(row.body.get("borrower_id")), str(row.body.get("loan_id"))))

@@ -224,12 +224,12 @@ class Stack:
     @contextmanager
     def feeding(self) -> Iterator[None]:
         """Within this, news may be applied as a function of the stack would; its calls are counted apart."""
-        self._wire.meter = self.news_meter
+        before, self._wire.meter = self._wire.meter, self.news_meter
         try:
             with self._playing(), environment(self.functions_environment()):
                 yield
         finally:
-            self._wire.meter = self.meter
+            self._wire.meter = before
 
     # Functions
 
