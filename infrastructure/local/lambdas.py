@@ -75,15 +75,18 @@ def environment(variables: Mapping[str, str]) -> Iterator[None]:
 def _logging_to(log: TextIO) -> Iterator[None]:
     """Standard output, where Powertools writes logs and metrics, goes to the log."""
     # Not at the top: telemetry reads a function's environment when it is imported, as it does in Lambda.
-    from predue.aws.telemetry import logger  # noqa: PLC0415
+    from predue.aws.telemetry import logger, metrics  # noqa: PLC0415
 
     caught = io.StringIO()
+    # Another environment's counts, of a function that waits or was killed, are not this one's.
+    counted, metrics.provider.metric_set = metrics.provider.metric_set, {}
     streams = [handler for handler in logger.handlers if hasattr(handler, "setStream")]
     before = [handler.setStream(caught) for handler in streams]
     try:
         with redirect_stdout(caught):
             yield
     finally:
+        metrics.provider.metric_set = counted
         for handler, stream in zip(streams, before, strict=True):
             handler.setStream(stream or sys.stdout)
         log.write(caught.getvalue())
