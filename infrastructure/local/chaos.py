@@ -28,6 +28,7 @@ Happening = Callable[[frozenset[str]], bool]
 _One = TypeVar("_One")
 _PROVIDERS = {"SendEmail": "TooManyRequestsException", "SendTextMessage": "ThrottlingException"}
 """What each provider answers when it is busy."""
+_DECISIVE, _BY_FAR = {"PutItem", *_PROVIDERS}, 5
 _SERVICES = ("dynamodb", "sqs", "ssm", "secretsmanager", "scheduler", "events", "lambda")
 _MOMENT = timedelta(milliseconds=1)
 """Parts what happens in between from what came before and after, so that everything has an instant of its own."""
@@ -101,9 +102,9 @@ class Chaos:
 
     # Draws
 
-    def strikes(self, fault: str) -> bool:
-        """Whether a fault happens now; counted if so."""
-        struck = bool(self._rng.random() < getattr(self.rates, fault))
+    def strikes(self, fault: str, often: int = 1) -> bool:
+        """Whether a fault happens now, `often` times as likely as its rate; counted if so."""
+        struck = bool(self._rng.random() < getattr(self.rates, fault) * often)
         self.counted[fault] += struck
         return struck
 
@@ -225,8 +226,10 @@ class Chaos:
         """Let other things happen while a handler waits; everything that was acknowledged then counts from then."""
         if sum(one is not None for one in self._running) > self._deepest or not self._may_wait():
             return
+        # What a delivery has read is oldest right before it claims and calls: there most can go wrong.
+        often = _BY_FAR if running.about and operation in _DECISIVE else 1
         for fault, happen in self.happenings.items():
-            if self.strikes(fault):
+            if self.strikes(fault, often):
                 with self._outside():
                     self.pass_time(_MOMENT)
                     self.counted[fault] -= not happen(running.about)

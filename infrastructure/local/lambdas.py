@@ -4,6 +4,7 @@ import io
 import json
 import os
 import sys
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
@@ -54,7 +55,9 @@ class Route(NamedTuple):
 def call(function: Function, event: Any, log: TextIO, clock: Callable[[], datetime]) -> Any:
     """Call a handler: its own environment, JSON in and out, standard output to the log."""
     payload = json.loads(json.dumps(event))
-    with environment(function.environment), _logging_to(log):
+    with environment(function.environment), _logging_to(log), warnings.catch_warnings():
+        # Metrics are flushed on the way out, also of a function that is killed before it counted anything.
+        warnings.filterwarnings("ignore", "No application metrics to publish")
         result = function.handler(payload, Context(function.name, function.timeout, clock))
     return None if result is None else json.loads(json.dumps(result))
 
