@@ -85,16 +85,18 @@ class Chaos:
     """Draws the faults of one run.
 
     Its stack sets `clock` and `pass_time`, which lets the world go on for a while, and gives `happenings`: by fault,
-    what may come in between; each says whether it happened.
+    what may come in between; each says whether it happened. With `moving_news`, news may come earlier than its file
+    says, and other things in the middle of it; without, it is applied at the file's very instant.
     """
 
-    def __init__(self, seed: int, rates: Rates | None = None, *, deepest: int = 3) -> None:
+    def __init__(self, seed: int, rates: Rates | None = None, *, moving_news: bool = False, deepest: int = 3) -> None:
         self._rng = random.Random(f"chaos#{seed}")
         self.rates = rates or Rates()
         self.counted: Counter[str] = Counter()
         self.clock: Callable[[], datetime] = lambda: _NEVER
         self.pass_time: Callable[[timedelta], None] = lambda _wait: None
         self.happenings: dict[str, Happening] = {}
+        self.moving_news = moving_news
         self._deepest = deepest
         self._running: list[Running | None] = []
         self._away: dict[str, datetime] = {}
@@ -242,7 +244,7 @@ class Chaos:
         """News is applied at one instant, as an audit sees it: no slot and no end of hours may fall into it."""
         if not any(one and one.news for one in self._running):
             return True
-        return _MARGIN <= self.clock().timestamp() % _QUARTER <= _QUARTER - _MARGIN
+        return self.moving_news and _MARGIN <= self.clock().timestamp() % _QUARTER <= _QUARTER - _MARGIN
 
     def _wait(self, running: Running, operation: str) -> timedelta:
         """How long a call takes: moments, nearly all the time that is left, or more.

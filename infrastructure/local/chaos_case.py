@@ -42,7 +42,8 @@ class Case:
         policy = self.folder / _POLICY
         portfolio = read_portfolio(borrowers, installments, events if events.exists() else None)
         rules = read_policy(policy.read_text(encoding="utf-8")) if policy.exists() else Policy()
-        return run(portfolio, Options(self.first_day, self.last_day, out, self.seed, rules, chaos=True))
+        options = Options(self.first_day, self.last_day, out, self.seed, rules, chaos=True, moving_news=True)
+        return run(portfolio, options)
 
     def _inputs(self) -> list[Path]:
         return [path for name in (*_FILES, _POLICY) if (path := self.folder / name).exists()]

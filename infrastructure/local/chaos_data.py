@@ -120,7 +120,7 @@ def _loan(book: _Book, borrower: dict[str, str], loan_id: str) -> None:
         book.tell(borrower, "installment.scheduled", **told, **grace)
     else:
         book.installments.append(row)
-    for _ in range(rng.choice((0, 1, 1, 2))):
+    for _ in range(rng.choice((0, 1, 2, 3))):
         _about_loan(book, borrower, loan_id, due)
 
 
@@ -135,7 +135,9 @@ def _about_loan(book: _Book, borrower: dict[str, str], loan_id: str, due: date) 
         "installment.dispute_ended": {},
         "installment.cancelled": {},
     }
-    kind = book.rng.choice(["installment.paid"] * 4 + list(kinds))
+    kind = book.rng.choice(
+        ["installment.paid", "installment.paid", "installment.disputed", "installment.disputed", *kinds]
+    )
     book.tell(borrower, kind, **ids, **kinds[kind])
 
 

@@ -96,8 +96,8 @@ def _chaos_parser(chaos: argparse.ArgumentParser) -> None:
 
 
 def _seeds(text: str) -> range:
-    first, _, last = text.partition("-")
-    found = range(int(first), int(last or first) + 1)
+    first, dash, last = text.partition("-")
+    found = range(int(first), int(last if dash else first) + 1)
     if not found:
         raise argparse.ArgumentTypeError(f"{text}: A must not be above B")
     return found

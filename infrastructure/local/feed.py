@@ -1,8 +1,8 @@
 """The news of a run: each is applied at its instant, as the webhook will apply it, and sent again until it is
 acknowledged.
 
-Under chaos news may come in the middle of something else, earlier than its file says, and may come again. When each was
-really acknowledged is kept, since that is what the promises speak of.
+Under chaos news comes in the middle of something else, and comes again. If it may move, it also comes earlier than its
+file says; when each was really acknowledged is kept, since that is what the promises speak of.
 """
 
 from collections.abc import Callable
@@ -21,6 +21,8 @@ from predue.errors import BadNews, Retryable
 
 _EARLIEST = timedelta(days=2)
 """How much earlier than its file says news may come: more would leave a run without news in the end."""
+_SOON = timedelta(seconds=25)
+"""How long a function may wait for news, and still be in time."""
 _LOOKED_AT = 2000
 
 
@@ -36,7 +38,8 @@ class Feed:
         for number, row in self._waiting.items():
             stack.at(row.at, NEWS, partial(self._arrive, number))
         if stack.chaos:
-            stack.chaos.happenings |= {"news_between": self._bring_forward, "news_repeated": self._repeat}
+            come = self._bring_forward if stack.chaos.moving_news else self._wait_for
+            stack.chaos.happenings |= {"news_between": come, "news_repeated": self._repeat}
 
     def told(self) -> list[EventRow]:
         """All rows in the order in which they were acknowledged, each at that instant; then those never told."""
@@ -65,17 +68,28 @@ class Feed:
                 continue
             return
 
-    def _bring_forward(self, about: frozenset[str]) -> bool:
-        """Apply the next news about the borrowers and loans at hand, or of anyone if a function is about nobody."""
-        until = self._stack.clock() + _EARLIEST
+    def _next(self, about: frozenset[str], within: timedelta) -> int | None:
+        """The next news about the borrowers and loans at hand, or of anyone if a function is about nobody."""
+        until = self._stack.clock() + within
         for number, row in islice(self._waiting.items(), _LOOKED_AT):
             if row.at > until:
-                return False
+                return None
             if _concerns(row, about):
-                del self._waiting[number]
-                self._tell(row)
-                return True
-        return False
+                return number
+        return None
+
+    def _bring_forward(self, about: frozenset[str]) -> bool:
+        number = self._next(about, _EARLIEST)
+        if number is not None:
+            self._tell(self._waiting.pop(number))
+        return number is not None
+
+    def _wait_for(self, about: frozenset[str]) -> bool:
+        """Let time pass until news has come, each at its instant."""
+        number = self._next(about, _SOON)
+        if number is not None:
+            self._stack.run_until(self._waiting[number].at + timedelta(milliseconds=1))
+        return number is not None
 
     def _repeat(self, about: frozenset[str]) -> bool:
         """Send again what was acknowledged before."""

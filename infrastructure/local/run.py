@@ -46,6 +46,8 @@ class Options:
     policy: Policy = field(default_factory=Policy)
     title: str = "Run"
     chaos: bool = False
+    moving_news: bool = False
+    """Under chaos: whether news may come at other instants than the file's, which only this run's own audit knows."""
 
 
 def run(portfolio: Portfolio, options: Options, progress: Progress = lambda _share, _what: None) -> dict[str, Any]:
@@ -61,7 +63,7 @@ def run(portfolio: Portfolio, options: Options, progress: Progress = lambda _sha
         _moto(),
         no_waiting() if options.chaos else nullcontext(),
     ):
-        chaos = Chaos(options.seed) if options.chaos else None
+        chaos = Chaos(options.seed, moving_news=options.moving_news) if options.chaos else None
         parameters = {"InitialPolicy": policy.model_dump_json()}
         stack = Stack(start, log=log, wire=wire, seed=options.seed, parameters=parameters, chaos=chaos)
         with stack.feeding():
