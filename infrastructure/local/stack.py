@@ -10,9 +10,8 @@ import heapq
 import importlib
 import itertools
 import json
-from collections import deque
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, TextIO
@@ -25,15 +24,14 @@ from infrastructure.local.carrier import Carrier
 from infrastructure.local.chaos import Chaos, Killed, Running
 from infrastructure.local.clock import VirtualClock
 from infrastructure.local.lambdas import Function, Route, call, environment, http_event
-from infrastructure.local.pollers import Message, Poller, Source, sqs_record
+from infrastructure.local.meanwhile import Meanwhile, concerned
+from infrastructure.local.pollers import Poller, Source
 from infrastructure.local.resources import Resources
 from infrastructure.local.schedule import fires
 from infrastructure.local.template import ACCOUNT, REGION, Resource, TemplateError, TemplateFile
 from infrastructure.local.wire import Wire
 from predue.aws import clients, desks
 from predue.aws import clock as predue_clock
-from predue.errors import BadJob
-from predue.job import Job, parts
 
 ROOT = Path(__file__).parents[2]
 PARAMETERS = {
@@ -73,10 +71,6 @@ class Stack:
         clients.forget()
         desks.forget()
         self.chaos = chaos
-        self._delivered: deque[tuple[Function, str]] = deque(maxlen=_REMEMBERED)
-        if chaos:
-            chaos.clock, chaos.pass_time = self.clock, lambda wait: self.run_until(self.clock() + wait)
-            chaos.happenings |= self._happenings()
         self._wire = Wire(clients.session(), self.meter, chaos)
         self.carrier = Carrier(seed, self.clock, wire, self._publish_later)
         self._wire.play("pinpoint-sms-voice-v2", "SendTextMessage", self.carrier.send_text_message)
@@ -88,6 +82,9 @@ class Stack:
         self._resources = Resources(clients.client)
         self.root = TemplateFile(ROOT / "template.yaml", PARAMETERS | dict(parameters or {}), self._resources.physical)
         self.functions: dict[str, Function] = {}
+        if chaos:
+            chaos.clock, chaos.pass_time = self.clock, lambda wait: self.run_until(self.clock() + wait)
+        self._meanwhile = Meanwhile(chaos, self.functions, self.invoke, self.clock) if chaos else None
         self.pollers: dict[str, Poller] = {}
         self.routes: list[Route] = []
         self.queue_arns: dict[str, str] = {}
@@ -236,38 +233,16 @@ class Stack:
     def invoke(self, function: Function, event: Any) -> Any:
         """Call a handler as Lambda would: its own environment, JSON in and out, standard output to the log."""
         self.meter.invocations[function.name] += 1
-        bodies = [record["body"] for record in event.get("Records", ())]
-        self._delivered += [(function, body) for body in bodies]
-        running = Running(self.clock() + timedelta(seconds=function.timeout), about=_about(bodies))
-        with self._playing(), self.chaos.around(running) if self.chaos else nullcontext():
+        with self._playing(), self._under_chaos(function, event):
             return call(function, event, self.log, self.clock)
 
-    def _happenings(self) -> dict[str, Callable[[frozenset[str]], bool]]:
-        """What may come in the middle of a handler, by the fault that brings it."""
-        return {
-            "delivered_between": lambda _about: self._deliver_again(),
-            "planned_between": lambda _about: self._run_now("plan_reminders"),
-            "closed_between": lambda _about: self._run_now("close_day"),
-        }
-
-    def _deliver_again(self) -> bool:
-        """Deliver one of the last messages again, often the very last, as a second environment would."""
-        if self.chaos is None or not self._delivered:
-            return False
-        back = self.chaos.pick(2) and self.chaos.pick(len(self._delivered))
-        function, body = self._delivered[-1 - back]
-        with suppress(Exception, Killed):
-            self.invoke(
-                function, {"Records": [sqs_record("interleaved", Message(self.clock(), 0, body, "interleaved", ""))]}
-            )
-        return True
-
-    def _run_now(self, module: str) -> bool:
-        """Call a scheduled function, as a schedule that fires late or a shard of its own would."""
-        name = next(name for name in self.functions if name.replace("-", "_").endswith(module))
-        with suppress(Exception, Killed):
-            self.invoke(self.functions[name], {})
-        return True
+    def _under_chaos(self, function: Function, event: Any) -> AbstractContextManager[None]:
+        if self.chaos is None or self._meanwhile is None:
+            return nullcontext()
+        bodies = [record["body"] for record in event.get("Records", ())]
+        self._meanwhile.note(function, bodies)
+        deadline = self.clock() + timedelta(seconds=function.timeout)
+        return self.chaos.around(Running(deadline, about=concerned(bodies)))
 
     def _invoke_later(self, request: AWSPreparedRequest) -> AWSResponse:
         """Play Lambda's asynchronous invocation."""
@@ -387,16 +362,5 @@ class Stack:
         return all(rank == SCHEDULE for _, rank, _, _ in self._agenda)
 
 
-def _about(bodies: list[str]) -> frozenset[str]:
-    """The borrowers and loans that some messages are about; providers' events name none."""
-    names = set()
-    for body in bodies:
-        with suppress(BadJob):
-            jobs = [Job.read(part) for part in parts(body)]
-            names |= {job.borrower_id for job in jobs} | {key.loan_id for job in jobs for key in job.keys}
-    return frozenset(names)
-
-
-_REMEMBERED = 30
 # Lambda retries an asynchronous call after one minute and after two more (developer guide, "Asynchronous invocation").
 _ASYNC_WAITS = (timedelta(minutes=1), timedelta(minutes=2))
