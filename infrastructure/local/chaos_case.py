@@ -23,18 +23,19 @@ _POLICY, _ABOUT = "policy.toml", "case.json"
 
 @dataclass(frozen=True)
 class Case:
-    """One run under chaos; `folder` holds the input files."""
+    """One run under chaos; `folder` holds the input files, and `out` is where its results stay, if anywhere."""
 
     folder: Path
     seed: int
     first_day: date
     last_day: date
+    out: Path | None = None
 
     @classmethod
-    def read(cls, folder: Path) -> "Case":
+    def read(cls, folder: Path, out: Path | None = None) -> "Case":
         """Read a kept case; raises OSError, ValueError or KeyError for a folder that is none."""
         about = json.loads((folder / _ABOUT).read_text(encoding="utf-8"))
-        return cls(folder, about["seed"], date.fromisoformat(about["from"]), date.fromisoformat(about["to"]))
+        return cls(folder, about["seed"], date.fromisoformat(about["from"]), date.fromisoformat(about["to"]), out)
 
     def play(self, out: Path) -> dict[str, Any]:
         """Run it, and return the summary."""

@@ -84,6 +84,7 @@ def _chaos_parser(chaos: argparse.ArgumentParser) -> None:
     which.add_argument("--seeds", type=_seeds, metavar="A-B", help="the seeds from A to B")
     which.add_argument("--runs", type=_count, default=_RUNS, metavar="N", help=f"the seeds 1 to N (default {_RUNS})")
     which.add_argument("--replay", type=Path, metavar="CASE", help="the folder of a kept case, and nothing else")
+    chaos.add_argument("--out", type=Path, help="with --replay: where the run's results stay, for a closer look")
     jobs = os.cpu_count() or 1
     chaos.add_argument("--jobs", type=_count, default=jobs, metavar="N", help=f"processes at a time (default {jobs})")
     chaos.add_argument("--keep", type=Path, default=KEPT, help=f"where failures are kept (default {KEPT})")
@@ -125,7 +126,7 @@ def _chaos(given: argparse.Namespace) -> int:
 def _chaos_cases(given: argparse.Namespace, scratch: Path) -> list[Case]:
     if given.replay:
         try:
-            return [Case.read(given.replay)]
+            return [Case.read(given.replay, given.out)]
         except (OSError, ValueError, KeyError) as error:
             raise UsageError(f"{given.replay} is no kept case ({type(error).__name__}: {error})") from error
     seeds = given.seeds or range(1, given.runs + 1)

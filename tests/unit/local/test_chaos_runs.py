@@ -123,7 +123,7 @@ def test_each_failure_is_kept_and_can_be_run_again_by_the_command_that_is_told(
     told = chaos_report.kept(tally.failures[0].case.keep(["x"], tmp_path / "kept"))
     again = told.partition("predue ")[2].split()
     assert again[:2] == ["chaos", "--replay"]
-    assert main([*again, "--jobs", "1"]) == 4
+    assert main([*again, "--jobs", "1", "--out", str(tmp_path / "out")]) == 4
     assert "FAILED: seed 1" in capsys.readouterr().out
 
 
