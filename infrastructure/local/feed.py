@@ -5,7 +5,6 @@ Under chaos news comes in the middle of something else, and comes again. If it m
 file says; when each was really acknowledged is kept, since that is what the promises speak of.
 """
 
-from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -35,6 +34,7 @@ class Feed:
         self._waiting = {number: row for number, row in enumerate(rows) if row.at < end}
         self._later = [row for row in rows if row.at >= end]
         self._told: list[EventRow] = []
+        self._taken: list[EventRow] = []
         for number, row in self._waiting.items():
             stack.at(row.at, NEWS, partial(self._arrive, number))
         if stack.chaos:
@@ -51,22 +51,26 @@ class Feed:
             self._tell(row)
 
     def _tell(self, row: EventRow) -> None:
-        self._apply(row, lambda error: self._rejected.append(Rejected("events.jsonl", row.line, str(error))))
+        refusal = self._apply(row)
+        if refusal is None:
+            self._taken.append(row)
+        else:
+            self._rejected.append(Rejected("events.jsonl", row.line, str(refusal)))
         self._told.append(replace(row, at=self._stack.clock()))
 
-    def _apply(self, row: EventRow, refused: Callable[[BadNews], None]) -> None:
-        """One happening, as the webhook will apply it."""
+    def _apply(self, row: EventRow) -> BadNews | None:
+        """One happening, as the webhook will apply it; the refusal of news that cannot be used."""
         chaos = self._stack.chaos
         while True:
             try:
                 with self._stack.feeding(), chaos.around(Running(news=True)) if chaos else nullcontext():
                     news.apply(row.body, self._stack.clock(), desks.news())
             except BadNews as error:
-                refused(error)
+                return error
             except (Retryable, Killed):
                 # What was not acknowledged is sent again, here at once.
                 continue
-            return
+            return None
 
     def _next(self, about: frozenset[str], within: timedelta) -> int | None:
         """The next news about the borrowers and loans at hand, or of anyone if a function is about nobody."""
@@ -92,11 +96,11 @@ class Feed:
         return number is not None
 
     def _repeat(self, about: frozenset[str]) -> bool:
-        """Send again what was acknowledged before."""
-        found = [row for row in self._told[-_LOOKED_AT:] if _concerns(row, about)]
+        """Send again what was taken before; what was refused might be taken now, and is another matter."""
+        found = [row for row in self._taken[-_LOOKED_AT:] if _concerns(row, about)]
         if not found or self._stack.chaos is None:
             return False
-        self._apply(found[self._stack.chaos.pick(len(found))], lambda _error: None)
+        self._apply(found[self._stack.chaos.pick(len(found))])
         return True
 
 
