@@ -167,7 +167,7 @@ class Chaos:
         if running is None:
             return None
         service, operation = event_name.split(".")[1:]
-        self._between(running, operation)
+        self._between(running, operation, request)
         self._in_time(running)
         if self.strikes("killed"):
             raise Killed
@@ -224,17 +224,18 @@ class Chaos:
 
     # Between two calls
 
-    def _between(self, running: Running, operation: str) -> None:
+    def _between(self, running: Running, operation: str, request: AWSPreparedRequest) -> None:
         """Let other things happen while a handler waits; everything that was acknowledged then counts from then."""
         if sum(one is not None for one in self._running) > self._deepest or not self._may_wait():
             return
         # What a delivery has read is oldest right before it claims and calls: there most can go wrong.
         often = _BY_FAR if running.about and operation in _DECISIVE else 1
+        about = _named(running.about, request) if often > 1 else running.about
         for fault, happen in self.happenings.items():
             if self.strikes(fault, often):
                 with self._outside():
                     self.pass_time(_MOMENT)
-                    self.counted[fault] -= not happen(running.about)
+                    self.counted[fault] -= not happen(about)
                     self.pass_time(_MOMENT)
         if not any(one and one.news for one in self._running) and self.strikes("paused"):
             with self._outside():
@@ -255,6 +256,13 @@ class Chaos:
             return timedelta(seconds=3 * self._rng.random())
         left = (running.deadline - self.clock()) / timedelta(seconds=1)
         return timedelta(seconds=self._rng.choice([0.05, 2.0, 6.0, left * 0.6, left * 0.97, left + 1]))
+
+
+def _named(about: frozenset[str], request: AWSPreparedRequest) -> frozenset[str]:
+    """Those of the borrowers and loans at hand that a request names; all, if it names none."""
+    body = request.body
+    text = body.decode() if isinstance(body, bytes) else str(body)
+    return frozenset(name for name in about if name in text) or about
 
 
 def _error(request: AWSPreparedRequest, status: int, code: str) -> AWSResponse:
