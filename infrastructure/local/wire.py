@@ -16,6 +16,7 @@ from moto.core.models import botocore_stubber
 from infrastructure.cost.meter import Meter
 from infrastructure.local.answers import json_body
 from infrastructure.local.chaos import Chaos
+from predue.aws import items
 
 Answer = Callable[[AWSPreparedRequest], AWSResponse | None]
 Hook = Callable[..., None]
@@ -91,11 +92,12 @@ class Wire:
 
     def _note_claims(self, now: datetime, item: dict[str, Any]) -> None:
         """Note what a ledger says is being called since this write; what it said before is noted already."""
-        for contact in item.get("contacts", {}).get("L", ()) if item["sk"]["S"] == "A#ledger" else ():
-            reminder, token = contact["M"]["i"]["S"], contact["M"]["n"]["S"]
-            if token not in self._tokens:
-                self._tokens.add(token)
-                self.claims.append({"at": now, "reminder_id": reminder})
+        if item["sk"]["S"] != "A#ledger":
+            return
+        for contact in items.read_ledger(items.plain(item)).contacts:
+            if contact.token not in self._tokens:
+                self._tokens.add(contact.token)
+                self.claims.append({"at": now, "reminder_id": contact.reminder_id})
 
     @staticmethod
     def _keep_parameters(params: dict[str, Any], context: dict[str, Any], **_: Any) -> None:
