@@ -48,7 +48,7 @@ class Record:
 
 def most_urgent(keys: Sequence[StageKey]) -> StageKey:
     """The key whose stage lies furthest along; the same for every order of `keys`."""
-    return max(keys, key=lambda key: (key.offset(), key.text()))
+    return keys[0] if len(keys) == 1 else max(keys, key=lambda key: (key.offset(), key.text()))
 
 
 def reminder_id(ref: str, keys: Sequence[StageKey]) -> str:

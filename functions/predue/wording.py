@@ -81,6 +81,7 @@ def amount(money: Money, text_locale: str, asked: str, today: date) -> str:
     return f"{money.currency} {figures}"
 
 
+@lru_cache(maxsize=1024)
 def day(value: date, pattern: str, text_locale: str) -> str:
     """Write a date by a Unicode date pattern in the words of a locale."""
     return format_date(value, pattern, locale=locale(text_locale))

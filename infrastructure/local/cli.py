@@ -1,6 +1,7 @@
 """The `predue` command."""
 
 import argparse
+import json
 import os
 import sys
 import tempfile
@@ -18,7 +19,8 @@ from infrastructure.local.chaos_case import KEPT, Case, with_files
 from infrastructure.local.explain import NotFound, explain
 from infrastructure.local.portfolio import PortfolioError, read_portfolio
 from infrastructure.local.run import Options, run
-from predue.errors import BadPolicy
+from predue.connectors import Settings, Source, read
+from predue.errors import BadNews, BadPolicy
 from predue.policy import Policy, read_policy
 
 DONE, UNDONE, USAGE, REJECTED, BROKEN = 0, 1, 2, 3, 4
@@ -76,6 +78,12 @@ def _parser() -> argparse.ArgumentParser:
     three.add_argument("--out", type=Path, required=True, help="folder for the results")
     three.add_argument("--seed", type=int, default=1, help="another seed, another portfolio (default 1)")
     three.set_defaults(command=_demo)
+    four = commands.add_parser("mapping", help="what a mapping file makes of a message; see docs/connectors.md")
+    four.add_argument("action", choices=["check"], help="check: print the events that the message becomes")
+    four.add_argument("file", type=Path, metavar="FILE", help="mapping.toml")
+    four.add_argument("message", type=Path, metavar="MESSAGE", help="a message of the other system, as JSON")
+    four.add_argument("--source", default="mapping", help="the source that the events name (default mapping)")
+    four.set_defaults(command=_mapping)
     return parser
 
 
@@ -192,6 +200,23 @@ def _demo(given: argparse.Namespace) -> int:
         result = run(portfolio, options, progress)
     # The bundled portfolio holds bad rows on purpose; that they are set aside is no failure of the demo.
     return DONE if (status := _finish(result, given.out)) == REJECTED else status
+
+
+def _mapping(given: argparse.Namespace) -> int:
+    """Print the events of one message, a line each."""
+    try:
+        text, message = given.file.read_text(encoding="utf-8"), json.loads(given.message.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise UsageError(f"{given.file} or {given.message} cannot be read as TOML and JSON text ({error})") from error
+    try:
+        reading = read("mapping", message, Source(given.source, lambda _loan_id: {}, Settings(mapping=text)))
+    except BadNews as error:
+        raise UsageError(f"{given.message}: {error}") from error
+    for event in reading.events:
+        print(json.dumps(event))
+    for reason in reading.passed_over:
+        print(f"passed over: {reason}", file=sys.stderr)
+    return DONE
 
 
 @contextmanager

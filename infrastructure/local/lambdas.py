@@ -2,6 +2,7 @@
 
 import io
 import json
+import logging
 import os
 import sys
 import warnings
@@ -83,15 +84,17 @@ def _logging_to(log: TextIO) -> Iterator[None]:
     caught = io.StringIO()
     # Another environment's counts, of a function that waits or was killed, are not this one's.
     counted, metrics.provider.metric_set = metrics.provider.metric_set, {}
-    streams = [handler for handler in logger.handlers if hasattr(handler, "setStream")]
-    before = [handler.setStream(caught) for handler in streams]
+    streams = [handler for handler in logger.handlers if isinstance(handler, logging.StreamHandler)]
+    # Not setStream: it flushes the stream before, which whoever captured it may have closed since.
+    for handler in streams:
+        handler.stream = caught
     try:
         with redirect_stdout(caught):
             yield
     finally:
         metrics.provider.metric_set = counted
-        for handler, stream in zip(streams, before, strict=True):
-            handler.setStream(stream or sys.stdout)
+        for handler in streams:
+            handler.stream = sys.stdout
         log.write(caught.getvalue())
 
 

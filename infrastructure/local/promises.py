@@ -83,11 +83,11 @@ def audit(
     contacts: Iterable[Mapping[str, Any]],
     wire: Iterable[Mapping[str, Any]],
     terms: Terms | None = None,
-    claims: Iterable[Mapping[str, Any]] = (),
+    claims: Iterable[Mapping[str, Any]] | None = None,
 ) -> Audit:
     """Hold a run against promises 1 to 7 and 9.
 
-    `claims` are the instants at which the table took claims, `at` and `reminder_id`, where somebody watched it.
+    `claims` are the instants at which the table took claims, `at` and `reminder_id`, if somebody watched it.
     `contacts` and `wire` are the parsed lines of the two files; a line that cannot be read breaks promise 9 or 5.
     """
     evidence = Evidence(portfolio, run, contacts, wire, terms or Terms(), claims)
@@ -188,7 +188,8 @@ def _once(evidence: Evidence) -> Iterator[Check]:
     for call in evidence.calls:
         line = evidence.line_of.get(call.reminder_id)
         about = line_text(line) if line else f"wire.jsonl line {call.number}, reminder {call.reminder_id}"
-        yield Check(f"{about} called at {to_text(call.at)}", _disagreement(line, call))
+        unclaimed = "no claim was written before it" if evidence.unclaimed(call) else None
+        yield Check(f"{about} called at {to_text(call.at)}", unclaimed or _disagreement(line, call))
     for line in evidence.lines:
         if line.outcome == "sent":
             made = {call.provider_message_id for call in evidence.calls_of[line.reminder_id] if not call.refused}

@@ -86,7 +86,7 @@ def run(portfolio: Portfolio, options: Options, progress: Progress = lambda _sha
         contacts,
         _lines(options.out / "wire.jsonl"),
         _terms(policy),
-        stack.claims,
+        stack.claims if options.chaos else None,
     )
     summary = _summary(contacts, stack, verdict, options, dead_letters, len(rejected))
     summary["seconds"] = {

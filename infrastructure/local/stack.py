@@ -18,7 +18,7 @@ from typing import Any, TextIO
 
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 
-from infrastructure.cost.meter import Meter
+from infrastructure.cost.meter import Meter, Stored
 from infrastructure.local.answers import answer, json_body
 from infrastructure.local.carrier import Carrier
 from infrastructure.local.chaos import Chaos, Killed, Running
@@ -62,8 +62,9 @@ class Stack:
         chaos: Chaos | None = None,
     ) -> None:
         self.clock = VirtualClock(start)
-        self.meter = Meter()
-        self.news_meter = Meter()
+        stored = Stored()
+        self.meter = Meter(stored)
+        self.news_meter = Meter(stored)
         self.log = log
         self._agenda: list[tuple[datetime, int, int, Callable[[], None]]] = []
         self._order = itertools.count()
@@ -232,9 +233,13 @@ class Stack:
 
     def invoke(self, function: Function, event: Any) -> Any:
         """Call a handler as Lambda would: its own environment, JSON in and out, standard output to the log."""
-        self.meter.invocations[function.name] += 1
+        self.meter.invoked(function.name)
         with self._playing(), self._under_chaos(function, event):
-            return call(function, event, self.log, self.clock)
+            before, self.meter.at_work = self.meter.at_work, function.name
+            try:
+                return call(function, event, self.log, self.clock)
+            finally:
+                self.meter.at_work = before
 
     def _under_chaos(self, function: Function, event: Any) -> AbstractContextManager[None]:
         if self.chaos is None or self._meanwhile is None:
@@ -335,10 +340,21 @@ class Stack:
         body = json.dumps(event)
 
         def publish() -> None:
-            for queue_arn in self.topics[topic]:
-                self._put(queue_arn, body)
+            self.meter.published()
+            with self._free():
+                for queue_arn in self.topics[topic]:
+                    self._put(queue_arn, body)
 
         self.at(self.clock() + wait, EVENT, publish)
+
+    @contextmanager
+    def _free(self) -> Iterator[None]:
+        """Within this, calls are a part of AWS that nobody pays for."""
+        self._wire.meter = Meter()
+        try:
+            yield
+        finally:
+            self._wire.meter = self.meter
 
     def redrive(self) -> int:
         """Move every dead letter of a fed queue back to it, as an operator would; returns how many."""

@@ -50,6 +50,7 @@ class Wire:
         self._events.register_last("before-send", cast("Hook", self._sent))
         self._events.register("before-parameter-build", self._keep_parameters)
         self._events.register("provide-client-params.sqs.SendMessageBatch", cast("Hook", self._carry_delay))
+        self._events.register("provide-client-params.dynamodb.UpdateItem", cast("Hook", self._ask_for_the_item))
         self._events.register("after-call", self._after_call)
 
     def play(self, service: str, operation: str, play: Answer) -> None:
@@ -102,6 +103,11 @@ class Wire:
     @staticmethod
     def _keep_parameters(params: dict[str, Any], context: dict[str, Any], **_: Any) -> None:
         context["predue_parameters"] = params
+
+    @staticmethod
+    def _ask_for_the_item(params: dict[str, Any], **_: Any) -> dict[str, Any]:
+        """An update is billed by the size of the item that it leaves, which only its answer can tell."""
+        return {"ReturnValues": "ALL_NEW", **params}
 
     @staticmethod
     def _carry_delay(params: dict[str, Any], **_: Any) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import pytest
 
 FUNCTIONS = Path(__file__).parents[2] / "functions"
 HANDLERS = sorted(FUNCTIONS.glob("*.py"))
-RULES = sorted((FUNCTIONS / "predue").glob("*.py"))
+RULES = sorted([*(FUNCTIONS / "predue").glob("*.py"), *(FUNCTIONS / "predue" / "connectors").glob("*.py")])
 ADAPTERS = sorted((FUNCTIONS / "predue" / "aws").glob("*.py"))
 AWS = {"boto3", "botocore", "aws_lambda_powertools"}
 names = pytest.mark.parametrize("path", HANDLERS, ids=lambda path: path.stem)
