@@ -4,7 +4,7 @@ import json
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from datetime import time as wall
 from pathlib import Path
@@ -15,16 +15,16 @@ from moto import mock_aws
 
 from infrastructure.cost.bill import bill, per_million
 from infrastructure.local import engine, outputs
-from infrastructure.local.chaos import Chaos, Killed, no_waiting
+from infrastructure.local.chaos import Chaos, no_waiting
 from infrastructure.local.fast_moto import fast_queries
-from infrastructure.local.portfolio import BorrowerRow, EventRow, Portfolio, Rejected, write_rejected
+from infrastructure.local.feed import Feed
+from infrastructure.local.portfolio import BorrowerRow, Portfolio, write_rejected
 from infrastructure.local.promises import Audit, Run, Terms, audit
 from infrastructure.local.report import write_report
-from infrastructure.local.stack import NEWS, Stack
+from infrastructure.local.stack import Stack
 from infrastructure.local.summary import contacts_in, summarise
-from predue import book, news, zone
+from predue import book, zone
 from predue.aws import desks
-from predue.errors import BadNews, Retryable
 from predue.policy import LOCAL_DAY, Policy, Rulebook
 from predue.slot import instant_of
 
@@ -48,6 +48,8 @@ class Options:
     title: str = "Run"
     chaos: bool = False
     endpoint: str = ""
+    moving_news: bool = False
+    """Under chaos: whether news may come at other instants than the file's, which only this run's own audit knows."""
 
 
 def run(portfolio: Portfolio, options: Options, progress: Progress = lambda _share, _what: None) -> dict[str, Any]:
@@ -63,7 +65,7 @@ def run(portfolio: Portfolio, options: Options, progress: Progress = lambda _sha
         (options.out / "logs.jsonl").open("w", encoding="utf-8") as log,
         no_waiting() if options.chaos else nullcontext(),
     ):
-        chaos = Chaos(options.seed) if options.chaos else None
+        chaos = Chaos(options.seed, moving_news=options.moving_news) if options.chaos else None
         parameters = {"InitialPolicy": policy.model_dump_json()}
         # A server may hold what other runs made, so each has a name of its own there.
         application = {"application": engine.own_name(), "endpoint": options.endpoint} if options.endpoint else {}
@@ -71,9 +73,7 @@ def run(portfolio: Portfolio, options: Options, progress: Progress = lambda _sha
         try:
             with stack.feeding():
                 _load(portfolio, start, progress)
-            for row in portfolio.events:
-                if row.at < end:
-                    stack.at(row.at, NEWS, lambda row=row: _apply(row, stack, rejected))  # type: ignore[misc]  # the default binds the row
+            feed = Feed(portfolio.events, end, stack, rejected)
             _play(stack, start, end, progress)
             found = outputs.records(stack.functions_environment()["TABLE_NAME"])
             dead_letters = stack.dead_letters()
@@ -89,11 +89,12 @@ def run(portfolio: Portfolio, options: Options, progress: Progress = lambda _sha
     )
     outputs.write_lines(options.out / "overdue.jsonl", stack.handed_over)
     verdict = audit(
-        portfolio,
+        replace(portfolio, events=feed.told()),
         Run(options.first_day, options.last_day, start),
         contacts,
         _lines(options.out / "wire.jsonl"),
         _terms(policy),
+        stack.claims if options.chaos else None,
     )
     summary = _summary(contacts, stack, verdict, options, dead_letters, len(rejected))
     summary["seconds"] = {
@@ -160,20 +161,6 @@ def _load(portfolio: Portfolio, start: datetime, progress: Progress) -> None:
     for number, due in enumerate(portfolio.installments):
         book.put_installment(due, profiles[due.borrower_id], start, desk)
         progress(0.05 + number / len(portfolio.installments) * 0.05, "installments")
-
-
-def _apply(row: EventRow, stack: Stack, rejected: list[Rejected]) -> None:
-    """One happening, as the webhook will apply it."""
-    while True:
-        try:
-            with stack.feeding(), stack.chaos.around() if stack.chaos else nullcontext():
-                news.apply(row.body, stack.clock(), desks.news())
-        except BadNews as error:
-            rejected.append(Rejected("events.jsonl", row.line, str(error)))
-        except (Retryable, Killed):
-            # What was not acknowledged is sent again, here at once.
-            continue
-        return
 
 
 def _play(stack: Stack, start: datetime, end: datetime, progress: Progress) -> None:

@@ -66,7 +66,7 @@ def called(name: str, module: str, variables: Mapping[str, str], event: Any) -> 
     """A deployed function's handler, in this process, with the environment that the engine gave it."""
     with environment(variables):
         handler = importlib.import_module(module).handler
-    return call(Function(name, handler, variables, 30), event, io.StringIO())
+    return call(Function(name, handler, variables, 30), event, io.StringIO(), clock.now)
 
 
 def test_a_reminder_goes_from_the_planner_over_the_deployed_queue_to_the_engines_mail(
