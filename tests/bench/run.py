@@ -23,8 +23,9 @@ def _bill(found: dict[str, Any]) -> list[str]:
     """The bill of a million delivered reminders by cause, and what a month costs before the first of them."""
     designs = ("predue", "floor", "naive")
     lines = [f"{'a million delivered reminders':<30}" + "".join(f"{name:>10}" for name in designs)]
-    for cause in found["predue"]:
-        lines.append(f"  {cause:<28}" + "".join(f"{found[name][cause]:>10.2f}" for name in designs))
+    lines += [
+        f"  {cause:<28}" + "".join(f"{found[name][cause]:>10.2f}" for name in designs) for cause in found["predue"]
+    ]
     totals = {name: sum(found[name].values()) for name in designs}
     lines.append(f"  {'dollars':<28}" + "".join(f"{totals[name]:>10.2f}" for name in designs))
     fixed = sum(found["fixed_a_month"].values())
