@@ -1,8 +1,9 @@
 """News from loan systems and borrowers, applied once each, in any order, any number of times.
 
-Every event is applied in the same order: the change itself, then the ledger's version (so that every claim which read
-before it is lost), then the mark that it is applied, then the acknowledgement, which is the return. Each step repeats
-harmlessly, so a sender who repeats an event after a crash completes it; only the mark cuts a repeat short.
+Every event is applied in the same order: its id is taken, then the change itself, then the ledger's version (so that
+every claim which read before it is lost), then the mark that it is applied, then the acknowledgement, which is the
+return. Each step repeats harmlessly, so a sender who repeats an event after a crash completes it; only the mark cuts a
+repeat short.
 """
 
 from collections.abc import Callable
@@ -33,11 +34,19 @@ _TRIES = 20
 _LOOK_BACK = timedelta(days=2)
 """How far back a due that closes looks for planned stages without an outcome; older days are the closing run's."""
 NO_WISH = "--:--"
+GONE = timedelta(days=60)
+"""So long after its window a due goes from the table; its pointer stays."""
+
+
+def _unheard(_error: BadNews) -> None:
+    """Nobody asked to be told."""
 
 
 @dataclass(frozen=True)
 class NewsDesk:
-    """All that news works with; `used` remembers which places and times this process has noted as in use."""
+    """All that news works with; `used` remembers which places and times this process has noted as in use, and `dropped`
+    hears of what was kept aside, acknowledged, and in the end refused.
+    """
 
     dues: Dues
     borrowers: Borrowers
@@ -45,21 +54,25 @@ class NewsDesk:
     rulebook: Rulebook
     keys: Callable[[], Keys]
     used: set[tuple[str, str, int]] = field(default_factory=set)
+    dropped: Callable[[BadNews], None] = _unheard
 
 
 def apply(body: dict[str, Any], at: datetime, desk: NewsDesk) -> Effect:
     """Apply one event that arrived at `at`, and return once it is safe to acknowledge.
 
-    Raises BadNews for a body that cannot be applied as it stands, or that uses the id of another event.
+    Raises BadNews for a body that cannot be applied as it stands, and EventConflict for one that uses the id of
+    another event. The id is taken before anything is applied: of two bodies under one id that come side by side,
+    just one counts.
     """
     event = read_event(body)
     digest = body_hash(body)
-    known = desk.dues.applied(event.identity)
-    if known is not None:
-        if known != digest:
-            raise BadNews("event_id: another body was applied under this id before")
+    if not desk.dues.begin(event.identity, digest, at):
         return "repeat"
-    effect = _apply(event, body, at, desk)
+    try:
+        effect = _apply(event, body, at, desk)
+    except BadNews:
+        desk.dues.give_back(event.identity, digest, at)
+        raise
     desk.dues.mark_applied(event.identity, digest, at)
     return effect
 
@@ -185,6 +198,9 @@ def _schedule(event: ev.Scheduled, body: dict[str, Any], at: datetime, desk: New
         where = (event.borrower_id, event.due_date)
     _same_borrower(event, where[0])
     if desk.dues.due(where[0], where[1], event.loan_id, event.installment_no) is None:
+        if _gone(where[1], at) and _gone(event.due_date + timedelta(days=event.grace_days or 0), at):
+            # What was owed and paid is forgotten by now: told anew it would be handed over as if all of it were open.
+            return "applied"
         # The pointer may be that of a creation which was cut short, with another date: then this due moves at once.
         moved_to = None if where[1] == event.due_date else event.due_date
         create_due(replace(scheduled(event), due_date=where[1], moved_to=moved_to), profile, at, desk)
@@ -200,9 +216,9 @@ def create_due(due: Due, profile: Profile, at: datetime, desk: NewsDesk) -> None
     written: one of the two always sees the other.
     """
     for body in desk.dues.kept_aside(f"installment#{due.loan_id}#{due.installment_no}"):
-        event = read_event(body)
-        if isinstance(event, InstallmentNews) and event.borrower_id in (None, due.borrower_id):
-            with suppress(BadNews):
+        with suppress(BadNews):
+            event = read_event(body)
+            if isinstance(event, InstallmentNews) and event.borrower_id in (None, due.borrower_id):
                 due = changed_by(due, event)
     due = due.noted(at)
     _store_new(due, profile, at, desk)
@@ -242,9 +258,11 @@ def _installment(event: InstallmentNews, body: dict[str, Any], at: datetime, des
     if where is None:
         return _keep(_about(event), event, body, at, desk, lambda: _pointed(event, desk))
     due = desk.dues.due(where[0], where[1], event.loan_id, event.installment_no)
-    if due is None:
-        raise LedgerMoved("the installment is just being created; read again")
     _same_borrower(event, where[0])
+    if due is None:
+        if not _gone(where[1], at):
+            raise LedgerMoved("the installment is just being created; read again")
+        return _keep(_about(event), event, body, at, desk, lambda: _there(event, where, desk), awaited=False)
     profile = desk.dues.profile(where[0])
     if profile is None:
         raise BadNews("borrower_id: the installment's borrower has no profile")
@@ -260,6 +278,15 @@ def _installment(event: InstallmentNews, body: dict[str, Any], at: datetime, des
         _arrive(changed, profile, at, desk)
     desk.dues.bump(where[0])
     return "applied"
+
+
+def _gone(last_day: date, at: datetime) -> bool:
+    """Whether a due of that last day may have gone from the table."""
+    return at.date() - last_day > GONE
+
+
+def _there(event: InstallmentNews, where: tuple[str, date], desk: NewsDesk) -> bool:
+    return desk.dues.due(*where, event.loan_id, event.installment_no) is not None
 
 
 def _pointed(event: InstallmentNews, desk: NewsDesk) -> bool:
@@ -352,10 +379,20 @@ def _settle_over(profile: Profile, at: datetime, desk: NewsDesk) -> None:
 
 
 def _keep(
-    about: str, event: InstallmentNews, body: dict[str, Any], at: datetime, desk: NewsDesk, known: Callable[[], bool]
+    about: str,
+    event: InstallmentNews,
+    body: dict[str, Any],
+    at: datetime,
+    desk: NewsDesk,
+    known: Callable[[], bool],
+    *,
+    awaited: bool = True,
 ) -> Effect:
-    """Keep an event aside; if what it is about arrived at that moment, apply it after all."""
-    desk.dues.keep_aside(about, event.identity, body, at)
+    """Keep an event aside; if what it is about arrived at that moment, apply it after all.
+
+    Not awaited is news of a due that is gone: should its creation have been cut short after all, it takes this in.
+    """
+    desk.dues.keep_aside(about, event.identity, body, at, awaited=awaited)
     if known():
         raise LedgerMoved("what the event is about has just arrived; look again")
     return "kept aside"
@@ -363,16 +400,16 @@ def _keep(
 
 def _apply_kept(about: str, at: datetime, desk: NewsDesk) -> None:
     """Apply what waited, in the order of its sequences; what turns out wrong is dropped as it would have been
-    refused.
+    refused, and somebody hears of it, since its sender was told that it is kept.
     """
     for body in desk.dues.kept_aside(about):
-        event = read_event(body)
         try:
-            effect = _apply(event, body, at, desk)
-        except BadNews:
+            effect = _apply(read_event(body), body, at, desk)
+        except BadNews as error:
+            desk.dropped(error)
             effect = "applied"
         if effect != "kept aside":
-            desk.dues.drop_aside(about, event.identity)
+            desk.dues.drop_aside(about, f"{body['source']}#{body['event_id']}")
 
 
 __all__ = ["NO_WISH", "Effect", "NewsDesk", "apply", "create_due", "keyed", "stop", "store_due", "store_profile"]

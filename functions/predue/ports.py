@@ -231,14 +231,22 @@ class Dues(Protocol):
     def use(self, place: str, wish: str, grace_days: int) -> None:
         """Note a place, send time and grace as in use, before the first due that needs them."""
 
-    def applied(self, event: str) -> str | None:
-        """The body hash under which an event was applied, or None."""
+    def begin(self, event: str, body_hash: str, at: datetime) -> bool:
+        """Take an event's id for this body, before anything of it is applied; False if this very body was applied.
+
+        Raises EventConflict if the id belongs to another body.
+        """
 
     def mark_applied(self, event: str, body_hash: str, at: datetime) -> None:
         """Note that an event is applied."""
 
-    def keep_aside(self, about: str, event: str, body: dict[str, Any], at: datetime) -> None:
-        """Keep an event about a loan or borrower that is not known yet."""
+    def give_back(self, event: str, body_hash: str, at: datetime) -> None:
+        """Free the id of an event that was refused and changed nothing, so that it may come again, mended."""
+
+    def keep_aside(self, about: str, event: str, body: dict[str, Any], at: datetime, *, awaited: bool) -> None:
+        """Keep an event about a loan or borrower that is not known; `awaited` if that should come, and somebody
+        should look if it does not.
+        """
 
     def kept_aside(self, about: str) -> list[dict[str, Any]]:
         """The bodies kept aside about something, in the order of their sequences."""
