@@ -1,11 +1,12 @@
 """Functions as Lambda calls them: each with its own environment, JSON in and out, and what it prints in the log."""
 
+import base64
 import io
 import json
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, redirect_stdout
+from contextlib import contextmanager, redirect_stdout, suppress
 from dataclasses import dataclass
 from typing import Any, NamedTuple, TextIO
 
@@ -87,15 +88,21 @@ def _logging_to(log: TextIO) -> Iterator[None]:
         log.write(caught.getvalue())
 
 
-def http_event(route: Route, path: str, values: Mapping[str, str]) -> dict[str, Any]:
-    """The event of one HTTP request, in payload format 2.0."""
+def http_event(
+    route: Route, path: str, values: Mapping[str, str], headers: Mapping[str, str], body: bytes
+) -> dict[str, Any]:
+    """The event of one HTTP request, in payload format 2.0: names of headers in lower case, the body as text if it is
+    JSON or text, else in base64.
+    """
+    lower = {name.lower(): value for name, value in headers.items()}
     http = {"method": route.method, "path": path, "protocol": "HTTP/1.1", "sourceIp": "127.0.0.1", "userAgent": "local"}
+    sent = _http_body(lower.get("content-type", ""), body)
     return {
         "version": "2.0",
         "routeKey": f"{route.method} {route.path}",
         "rawPath": path,
         "rawQueryString": "",
-        "headers": {},
+        "headers": lower,
         "requestContext": {
             "http": http,
             "stage": "$default",
@@ -104,5 +111,14 @@ def http_event(route: Route, path: str, values: Mapping[str, str]) -> dict[str, 
             "accountId": ACCOUNT,
         },
         "pathParameters": dict(values),
-        "isBase64Encoded": False,
+        **sent,
     }
+
+
+def _http_body(content_type: str, body: bytes) -> dict[str, Any]:
+    if not body:
+        return {"isBase64Encoded": False}
+    if content_type.startswith(("application/json", "text/")):
+        with suppress(UnicodeDecodeError):
+            return {"body": body.decode("utf-8"), "isBase64Encoded": False}
+    return {"body": base64.b64encode(body).decode(), "isBase64Encoded": True}

@@ -268,7 +268,9 @@ class Stack:
         line = {"message": "a function failed", "function": function.name, "error": type(error).__name__}
         self.log.write(json.dumps(line) + "\n")
 
-    def request(self, method: str, path: str) -> dict[str, Any]:
+    def request(
+        self, method: str, path: str, headers: Mapping[str, str] | None = None, body: bytes = b""
+    ) -> dict[str, Any]:
         """Route one HTTP request as API Gateway does (payload format 2.0)."""
         for route in self.routes:
             names = [part[1:-1] for part in route.path.split("/") if part.startswith("{")]
@@ -285,7 +287,7 @@ class Stack:
                         strict=True,
                     )
                 )
-                return dict(self.invoke(route.function, http_event(route, path, values)))
+                return dict(self.invoke(route.function, http_event(route, path, values, headers or {}, body)))
         return {"statusCode": 404, "body": '{"message":"Not Found"}', "headers": {}}
 
     # Queues

@@ -10,6 +10,7 @@ from predue.aws.queues import SqsQueues
 from predue.aws.settings import env
 from predue.aws.table import Table
 from predue.close import CloseDesk
+from predue.errors import BadNews
 from predue.gate import DELIVERED
 from predue.news import NewsDesk
 from predue.plan import PlanDesk
@@ -45,7 +46,16 @@ def _used() -> set[tuple[str, str, int]]:
 def news() -> NewsDesk:
     """The desk of news."""
     store = table()
-    return NewsDesk(store, store, store, settings.controls().rulebook, settings.keys, _used())
+    return NewsDesk(store, store, store, settings.controls().rulebook, settings.keys, _used(), _dropped)
+
+
+def _dropped(error: BadNews) -> None:
+    """Tell that news which was acknowledged as kept aside turned out wrong; of it only the wrong fields' names."""
+    # Not at the top: telemetry reads a function's environment when it is imported.
+    from predue.aws.telemetry import count, logger  # noqa: PLC0415
+
+    count("KeptAsideDropped")
+    logger.warning("news that was kept aside is refused", fields=[field for field, _ in error.fields])
 
 
 def closing(time_left: Callable[[], float]) -> CloseDesk:
