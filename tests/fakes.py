@@ -17,6 +17,7 @@ from predue.ports import (
     IndexEntry,
     InUse,
     NoAnswer,
+    Progress,
     Refused,
     State,
 )
@@ -215,16 +216,16 @@ class Store:
         self.places.add((place, wish))
         self.graces.add(grace_days)
 
-    def begin(self, event: str, body_hash: str, at: datetime) -> bool:
+    def begin(self, event: str, body_hash: str, at: datetime) -> Progress:
         self._step("begin")
         assert at.tzinfo is not None
-        holder, progress = self.events.get(event, (body_hash, "refused"))
+        holder, progress = self.events.get(event, ("", "refused"))
         if progress == "refused" or (progress == "begun" and holder == body_hash):
             self.events[event] = (body_hash, "begun")
-            return True
+            return "begun" if holder == body_hash else "new"
         if holder != body_hash:
             raise EventConflict("event_id: another body")
-        return False
+        return "applied"
 
     def mark_applied(self, event: str, body_hash: str, at: datetime) -> None:
         self._step("mark_applied")

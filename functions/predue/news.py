@@ -66,10 +66,11 @@ def apply(body: dict[str, Any], at: datetime, desk: NewsDesk) -> Effect:
     """
     event = read_event(body)
     digest = body_hash(body)
-    if not desk.dues.begin(event.identity, digest, at):
+    progress = desk.dues.begin(event.identity, digest, at)
+    if progress == "applied":
         return "repeat"
     try:
-        effect = _apply(event, body, at, desk)
+        effect = _apply(event, body, at, desk, kept=progress == "begun")
     except BadNews:
         desk.dues.give_back(event.identity, digest, at)
         raise
@@ -77,22 +78,32 @@ def apply(body: dict[str, Any], at: datetime, desk: NewsDesk) -> Effect:
     return effect
 
 
-def _apply(event: Event, body: dict[str, Any], at: datetime, desk: NewsDesk) -> Effect:
-    """Apply an event whether or not it was applied before."""
+def _apply(event: Event, body: dict[str, Any], at: datetime, desk: NewsDesk, *, kept: bool = False) -> Effect:
+    """Apply an event whether or not it was applied before; `kept` if an earlier try may have kept it aside."""
     for _ in range(_TRIES):
         try:
-            match event:
-                case ev.Updated():
-                    return _update(event, body, at, desk)
-                case ev.OptedOut() | ev.OptedIn() | ev.HoldStarted() | ev.HoldEnded():
-                    return _mark(event, body, at, desk)
-                case ev.Scheduled():
-                    return _schedule(event, body, at, desk)
-                case _:
-                    return _installment(event, body, at, desk)
+            effect = _apply_once(event, body, at, desk)
+        except _Arrived:
+            kept = True
+            continue
         except LedgerMoved:
             continue
+        if kept and effect == "applied" and isinstance(event, InstallmentNews):
+            desk.dues.drop_aside(_awaits(event), event.identity)
+        return effect
     raise LedgerMoved(f"a borrower's state moved under {_TRIES} tries to apply news")
+
+
+def _apply_once(event: Event, body: dict[str, Any], at: datetime, desk: NewsDesk) -> Effect:
+    match event:
+        case ev.Updated():
+            return _update(event, body, at, desk)
+        case ev.OptedOut() | ev.OptedIn() | ev.HoldStarted() | ev.HoldEnded():
+            return _mark(event, body, at, desk)
+        case ev.Scheduled():
+            return _schedule(event, body, at, desk)
+        case _:
+            return _installment(event, body, at, desk)
 
 
 # Borrowers
@@ -190,8 +201,7 @@ def _schedule(event: ev.Scheduled, body: dict[str, Any], at: datetime, desk: New
     """Create an installment, or state a known one anew."""
     profile = desk.dues.profile(event.borrower_id)
     if profile is None:
-        about = f"borrower#{event.borrower_id}"
-        return _keep(about, event, body, at, desk, lambda: desk.dues.profile(event.borrower_id) is not None)
+        return _keep(event, body, at, desk, lambda: desk.dues.profile(event.borrower_id) is not None)
     where = desk.dues.pointer(event.loan_id, event.installment_no)
     if where is None:
         desk.dues.point(event.loan_id, event.installment_no, event.borrower_id, event.due_date, None)
@@ -256,13 +266,13 @@ def _installment(event: InstallmentNews, body: dict[str, Any], at: datetime, des
     """Change a known installment; keep the news aside while it is unknown."""
     where = desk.dues.pointer(event.loan_id, event.installment_no)
     if where is None:
-        return _keep(_about(event), event, body, at, desk, lambda: _pointed(event, desk))
+        return _keep(event, body, at, desk, lambda: _pointed(event, desk))
     due = desk.dues.due(where[0], where[1], event.loan_id, event.installment_no)
     _same_borrower(event, where[0])
     if due is None:
         if not _gone(where[1], at):
             raise LedgerMoved("the installment is just being created; read again")
-        return _keep(_about(event), event, body, at, desk, lambda: _there(event, where, desk), awaited=False)
+        return _keep(event, body, at, desk, lambda: _there(event, where, desk), awaited=False)
     profile = desk.dues.profile(where[0])
     if profile is None:
         raise BadNews("borrower_id: the installment's borrower has no profile")
@@ -378,8 +388,16 @@ def _settle_over(profile: Profile, at: datetime, desk: NewsDesk) -> None:
 # News about what is not known yet
 
 
+class _Arrived(LedgerMoved):
+    """What an event is about came at the moment at which the event was kept aside."""
+
+
+def _awaits(event: InstallmentNews) -> str:
+    """What must come before an event can be applied."""
+    return f"borrower#{event.borrower_id}" if isinstance(event, ev.Scheduled) else _about(event)
+
+
 def _keep(
-    about: str,
     event: InstallmentNews,
     body: dict[str, Any],
     at: datetime,
@@ -392,9 +410,9 @@ def _keep(
 
     Not awaited is news of a due that is gone: should its creation have been cut short after all, it takes this in.
     """
-    desk.dues.keep_aside(about, event.identity, body, at, awaited=awaited)
+    desk.dues.keep_aside(_awaits(event), event.identity, body, at, awaited=awaited)
     if known():
-        raise LedgerMoved("what the event is about has just arrived; look again")
+        raise _Arrived("what the event is about has just arrived; look again")
     return "kept aside"
 
 

@@ -188,6 +188,10 @@ class Checkpoint(NamedTuple):
     position: str = ""
 
 
+Progress = Literal["new", "begun", "applied"]
+"""How far an event's body came before: not at all, to somewhere, or to its end."""
+
+
 class Dues(Protocol):
     """What news reads and writes beside the ledger; writes are conditional on versions and raise LedgerMoved."""
 
@@ -231,8 +235,9 @@ class Dues(Protocol):
     def use(self, place: str, wish: str, grace_days: int) -> None:
         """Note a place, send time and grace as in use, before the first due that needs them."""
 
-    def begin(self, event: str, body_hash: str, at: datetime) -> bool:
-        """Take an event's id for this body, before anything of it is applied; False if this very body was applied.
+    def begin(self, event: str, body_hash: str, at: datetime) -> Progress:
+        """Take an event's id for this body, before anything of it is applied, and say how far the same body came
+        before.
 
         Raises EventConflict if the id belongs to another body.
         """

@@ -177,20 +177,20 @@ def test_events_kept_aside_come_back_in_the_order_of_their_sequences_until_they_
 def test_an_applied_event_is_known_by_the_hash_of_its_body_and_forgotten_after_ninety_days(
     table: Table, storage: Storage
 ) -> None:
-    assert table.begin("core#e-1", "hash", NOW)
+    assert table.begin("core#e-1", "hash", NOW) == "new"
     table.mark_applied("core#e-1", "hash", NOW)
-    assert not table.begin("core#e-1", "hash", NOW)
+    assert table.begin("core#e-1", "hash", NOW) == "applied"
     expires = int(raw(storage, "E#core#e-1", "E")["expires_at"]["N"])
     assert datetime.fromtimestamp(expires, UTC) == NOW + timedelta(days=90)
 
 
 def test_an_id_that_was_taken_for_one_body_is_refused_to_another_until_the_first_is_given_back(table: Table) -> None:
-    assert table.begin("core#e-1", "one", NOW)
-    assert table.begin("core#e-1", "one", NOW)
+    assert table.begin("core#e-1", "one", NOW) == "new"
+    assert table.begin("core#e-1", "one", NOW) == "begun"
     with pytest.raises(EventConflict):
         table.begin("core#e-1", "other", NOW)
     table.give_back("core#e-1", "one", NOW)
-    assert table.begin("core#e-1", "other", NOW)
+    assert table.begin("core#e-1", "other", NOW) == "new"
     with pytest.raises(EventConflict):
         table.mark_applied("core#e-1", "one", NOW)
     table.mark_applied("core#e-1", "other", NOW)
@@ -201,10 +201,10 @@ def test_an_id_that_was_taken_for_one_body_is_refused_to_another_until_the_first
 
 def test_an_id_whose_taking_was_answered_by_nobody_is_still_the_same_bodys(table: Table, line: Line) -> None:
     line.lose_answer("dynamodb.PutItem")
-    assert table.begin("core#e-1", "one", NOW)
+    assert table.begin("core#e-1", "one", NOW) == "begun"
     line.lose_answer("dynamodb.PutItem")
     table.mark_applied("core#e-1", "one", NOW)
-    assert not table.begin("core#e-1", "one", NOW)
+    assert table.begin("core#e-1", "one", NOW) == "applied"
 
 
 def test_the_oldest_of_what_is_awaited_is_found_until_it_is_dropped(table: Table, plans: TablePlans) -> None:
