@@ -8,53 +8,25 @@ repeat short.
 
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 from typing import Any, Literal
 
 from predue import event as ev
-from predue import profile_news, settle, zone
-from predue.due import Due
+from predue import profile_news
+from predue.due import KEEP, Due
 from predue.due_news import changed_by, scheduled
 from predue.errors import BadNews, LedgerMoved
 from predue.event import Event, InstallmentNews, body_hash, read_event
-from predue.gate import settled_as
-from predue.keys import Keys
 from predue.ledger import Ledger, Mark
-from predue.policy import Rulebook
-from predue.ports import Addresses, Borrowers, Dues
+from predue.news_desk import NO_WISH, NewsDesk, keyed, rekey, store_due, store_new, store_profile
+from predue.news_ends import settle_over, settle_planned
+from predue.ports import Dues
 from predue.profile import Profile
-from predue.record import Outcome
-from predue.slot import day_over
-from predue.view import View
 
 Effect = Literal["applied", "repeat", "kept aside"]
 
 _TRIES = 20
-_LOOK_BACK = timedelta(days=2)
-"""How far back a due that closes looks for planned stages without an outcome; older days are the closing run's."""
-NO_WISH = "--:--"
-GONE = timedelta(days=60)
-"""So long after its window a due goes from the table; its pointer stays."""
-
-
-def _unheard(_error: BadNews) -> None:
-    """Nobody asked to be told."""
-
-
-@dataclass(frozen=True)
-class NewsDesk:
-    """All that news works with; `used` remembers which places and times this process has noted as in use, and `dropped`
-    hears of what was kept aside, acknowledged, and in the end refused.
-    """
-
-    dues: Dues
-    borrowers: Borrowers
-    addresses: Addresses
-    rulebook: Rulebook
-    keys: Callable[[], Keys]
-    used: set[tuple[str, str, int]] = field(default_factory=set)
-    dropped: Callable[[BadNews], None] = _unheard
 
 
 def apply(body: dict[str, Any], at: datetime, desk: NewsDesk) -> Effect:
@@ -119,33 +91,11 @@ def _update(event: ev.Updated, body: dict[str, Any], at: datetime, desk: NewsDes
         desk.dues.write_consent(event.borrower_id, at, event.identity, body)
     store_profile(old, new, desk)
     if event.given().keys() & {"time_zone", "jurisdiction", "preferred_time"}:
-        _rekey(new, at, desk)
-        _settle_over(new, at, desk)
+        rekey(new, at, desk)
+        settle_over(new, at, desk)
     desk.dues.bump(event.borrower_id)
     _apply_kept(f"borrower#{event.borrower_id}", at, desk)
     return "applied"
-
-
-def store_profile(old: Profile | None, new: Profile, desk: NewsDesk) -> None:
-    """Write a profile; a contact point that is new to it is linked first, and its suppression read after."""
-    if old is None:
-        desk.dues.name_borrower(new.ref, new.borrower_id)
-    for channel, ref in new.address_refs.items():
-        if old is None or old.address_refs.get(channel) != ref:
-            desk.addresses.link(ref, new.borrower_id)
-            if desk.addresses.suppressed(ref):
-                settle.suppress_for(new.borrower_id, channel, ref, desk.borrowers)
-    if new != old:
-        desk.dues.write_profile(new)
-
-
-def _rekey(profile: Profile, at: datetime, desk: NewsDesk) -> None:
-    """Write the open dues of a borrower under the profile's place and time; whoever adds a due checks the profile
-    after.
-    """
-    for due in desk.dues.all_dues(profile.borrower_id):
-        if due.closed_by is None:
-            store_due(due, profile, at, desk)
 
 
 def _mark(
@@ -231,35 +181,9 @@ def create_due(due: Due, profile: Profile, at: datetime, desk: NewsDesk) -> None
             if isinstance(event, InstallmentNews) and event.borrower_id in (None, due.borrower_id):
                 due = changed_by(due, event)
     due = due.noted(at)
-    _store_new(due, profile, at, desk)
+    store_new(due, profile, at, desk)
     if due.moved_to is not None:
         _arrive(due, profile, at, desk)
-
-
-def _store_new(due: Due, profile: Profile, at: datetime, desk: NewsDesk) -> None:
-    """Write a new due under the profile's place; then look whether the profile moved meanwhile."""
-    store_due(due, profile, at, desk)
-    now = desk.dues.profile(due.borrower_id)
-    if now is not None and keyed(now) != keyed(profile):
-        _rekey(now, at, desk)
-
-
-def store_due(due: Due, profile: Profile, at: datetime, desk: NewsDesk) -> None:
-    """Write a due with the index keys that its state asks for, after noting its place and time as in use."""
-    place, wish = keyed(profile)
-    indexed = due.closed_by is None and due.handed_over_at is None
-    if indexed and (place, wish, due.grace_days) not in desk.used:
-        desk.dues.use(place, wish, due.grace_days)
-        desk.used.add((place, wish, due.grace_days))
-    rules = desk.rulebook.rules(profile.jurisdiction, at.date())
-    over = day_over(due.last_day, rules.hours, zone.zones_of(place, rules.pack.zones))
-    desk.dues.write_due(due, place, wish, indexed=indexed, overdue=indexed and at >= over)
-
-
-def keyed(profile: Profile) -> tuple[str, str]:
-    """The place and send time under which the index holds a borrower's dues."""
-    wish = profile.preferred_time
-    return zone.label(profile.time_zone, profile.jurisdiction), NO_WISH if wish is None else f"{wish:%H:%M}"
 
 
 def _installment(event: InstallmentNews, body: dict[str, Any], at: datetime, desk: NewsDesk) -> Effect:
@@ -282,7 +206,7 @@ def _installment(event: InstallmentNews, body: dict[str, Any], at: datetime, des
     changed = changed_by(due, event)
     if changed != due:
         changed = changed.noted(at)
-        _settle_planned(due, changed, at, desk)
+        settle_planned(due, changed, at, desk)
         store_due(changed, profile, at, desk)
     if changed.moved_to is not None:
         _arrive(changed, profile, at, desk)
@@ -292,7 +216,7 @@ def _installment(event: InstallmentNews, body: dict[str, Any], at: datetime, des
 
 def _gone(last_day: date, at: datetime) -> bool:
     """Whether a due of that last day may have gone from the table."""
-    return at.date() - last_day > GONE
+    return at.date() - last_day > KEEP
 
 
 def _there(event: InstallmentNews, where: tuple[str, date], desk: NewsDesk) -> bool:
@@ -325,64 +249,8 @@ def _arrive(left: Due, profile: Profile, at: datetime, desk: NewsDesk) -> None:
             changes=there.changes if there else (),
             version=there.version if there else 0,
         )
-        _store_new(arrived.noted(at), profile, at, desk)
+        store_new(arrived.noted(at), profile, at, desk)
     desk.dues.point(left.loan_id, left.installment_no, left.borrower_id, left.moved_to, left.due_date)
-
-
-def _settle_planned(due: Due, changed: Due, at: datetime, desk: NewsDesk) -> None:
-    """Give planned stages whose slot has passed their outcome before news takes them out of sight.
-
-    News of the very instant of a slot comes before the slot, so that stage was never planned.
-
-    That concerns every stage of a due that closes, which leaves the index, and those that a shorter grace cuts off.
-    """
-    closes = due.closed_by is None and changed.closed_by is not None
-    if not closes and changed.grace_days >= due.grace_days:
-        return
-    view = _look(due.borrower_id, due.due_date, at, desk)
-    settled = []
-    for key, stage in view.unanswered(due, at, at.date() - _LOOK_BACK):
-        if view.slot(key.day()) < at and (closes or not changed.has_stage(stage)):
-            over = at >= view.day_over(key.day())
-            outcome: Outcome = "expired" if over else "suppressed"
-            reason = "no_run" if over else changed.closed_by or "rescheduled"
-            settled.append(settled_as(view, (key,), at, outcome, reason))
-    settle.settle(view, settled, at, desk.borrowers, {})
-    _record_recent(view, at, desk)
-
-
-def _record_recent(view: View, at: datetime, desk: NewsDesk) -> None:
-    """Make sure that what the ledger says of the last days stands in records: an earlier try may have stopped before.
-
-    A claim without one counts as unknown; should its delivery still run, its own record takes the place.
-    """
-    recent = [one for one in view.ledger.settled if at - one.at < _LOOK_BACK]
-    settle.record_known(view, recent, desk.borrowers, {})
-    for contact in view.ledger.contacts:
-        if contact.counts and at - contact.at < _LOOK_BACK:
-            settle.record_unknown(view, contact, desk.borrowers)
-
-
-def _look(borrower_id: str, until: date, at: datetime, desk: NewsDesk) -> View:
-    """A borrower's state as one strongly consistent read shows it."""
-    state = desk.borrowers.load(borrower_id, until)
-    if state.profile is None:
-        raise BadNews("borrower_id: the installment's borrower has no profile")
-    return View.of(state.profile, state.ledger, state.dues, desk.rulebook, at)
-
-
-def _settle_over(profile: Profile, at: datetime, desk: NewsDesk) -> None:
-    """Give stages their outcome whose day a change of place or time has ended: the closing run of it may be past."""
-    view = _look(profile.borrower_id, date.max, at, desk)
-    open_ends = [
-        key
-        for due in view.dues.values()
-        for key, _ in view.unanswered(due, at, at.date() - _LOOK_BACK)
-        if at >= view.day_over(key.day())
-    ]
-    settled = [settled_as(view, (key,), at, "expired", "no_run") for key in open_ends]
-    settle.settle(view, settled, at, desk.borrowers, {})
-    _record_recent(view, at, desk)
 
 
 # News about what is not known yet

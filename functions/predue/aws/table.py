@@ -14,7 +14,7 @@ from predue import instant
 from predue.aws import items
 from predue.aws.clients import client, code_of, translated
 from predue.aws.heard import Heard
-from predue.due import Due
+from predue.due import KEEP, Due
 from predue.errors import LedgerMoved
 from predue.ledger import Ledger
 from predue.ports import State
@@ -22,8 +22,6 @@ from predue.profile import Profile
 from predue.record import Record
 
 _KEEP_ASIDE = timedelta(days=180)
-_KEEP_DUES = timedelta(days=60)
-"""A due goes some weeks after its window, when nothing about it can be decided any more."""
 
 
 IN_USE = ("U#in_use", "U")
@@ -210,7 +208,7 @@ class Table(Heard):
     def write_due(self, due: Due, place: str, wish: str, *, indexed: bool, overdue: bool = False) -> None:
         """See Dues."""
         item = items.due_item(due)
-        item["expires_at"] = instant.to_epoch(instant.from_text(f"{due.last_day.isoformat()}T00:00:00Z") + _KEEP_DUES)
+        item["expires_at"] = instant.to_epoch(instant.from_text(f"{due.last_day.isoformat()}T00:00:00Z") + KEEP)
         if indexed:
             shard = shard_of(due.borrower_id, self._shards())
             item["due_key"] = f"{'late' if overdue else due.due_date.isoformat()}#{shard}"
