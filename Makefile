@@ -16,7 +16,7 @@ MINISTACK := .venv-ministack/bin/ministack
 RUNTIME := .venv-runtime/.ready
 EXAMPLES ?= 3000
 
-.PHONY: help setup demo chaos test mutants machine engine lint runtime sam-local build clean
+.PHONY: help setup demo chaos test mutants machine engine bench lint runtime sam-local build clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -66,6 +66,9 @@ lint: $(VENV) $(SAM) $(CHECKOV) ## ruff, mypy, cfn-lint, sam validate, checkov
 	SAM_CLI_TELEMETRY=0 AWS_DEFAULT_REGION=us-east-1 $(SAM) validate --lint --template template.yaml
 	echo "lint: checkov"
 	scripts/run-checkov
+
+bench: $(VENV) ## the bill, a delivery's processor time, the planner's time and memory; DUES=10000,1000000
+	@PYTHONPATH=functions:. .venv/bin/python -m tests.bench.run $(if $(DUES),--dues $(DUES))
 
 runtime: $(VENV) $(SAM) $(RUNTIME) ## every function in the real Lambda runtime, with its cold start; STARTS=3
 	@.venv/bin/python -m infrastructure.local.runtime --starts $(or $(STARTS),3)
