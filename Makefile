@@ -13,8 +13,10 @@ VENV := .venv/.ready
 SAM := .venv-sam/bin/sam
 CHECKOV := .venv-checkov/bin/checkov
 EXAMPLES ?= 3000
+MINISTACK := .venv-ministack/bin/ministack
+RUNTIME := .venv-runtime/.ready
 
-.PHONY: help setup demo test mutants machine lint build clean
+.PHONY: help setup demo test engine mutants machine lint runtime sam-local build clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -35,9 +37,12 @@ $(VENV): requirements-dev.txt functions/requirements.txt requirements-uv.txt pyp
 demo: $(VENV) ## two weeks of virtual time on a bundled portfolio; writes build/demo/
 	@.venv/bin/predue demo --out build/demo
 
-test: $(VENV) ## every test
+test: $(VENV) $(SAM) $(RUNTIME) ## every test
 	@echo "test: running every test"
 	.venv/bin/python -m pytest -n auto --dist loadgroup
+
+engine: $(VENV) $(MINISTACK) ## the tests over a second engine of the AWS APIs, ministack on loopback
+	@scripts/with-ministack .venv/bin/python -m pytest -m engine tests/engine
 
 mutants: $(VENV) ## take each guard away in turn and show the test that notices; NAME=... for one
 	@.venv/bin/python -m tests.mutations.run $(NAME)
@@ -59,15 +64,29 @@ lint: $(VENV) $(SAM) $(CHECKOV) ## ruff, mypy, cfn-lint, sam validate, checkov
 	echo "lint: checkov"
 	scripts/run-checkov
 
+runtime: $(VENV) $(SAM) $(RUNTIME) ## every function in the real Lambda runtime, with its cold start; STARTS=3
+	@.venv/bin/python -m infrastructure.local.runtime --starts $(or $(STARTS),3)
+
+sam-local: $(VENV) ## an endpoint for `sam local` in docker, with what its events name; HOST=127.0.0.1
+	@.venv/bin/python -m infrastructure.local.sam_local --host $(or $(HOST),127.0.0.1)
+
 build: $(SAM) ## sam build (needs the runtime's Python, 3.13, on this machine)
 	@scripts/sam-build
 
-# The SAM CLI and checkov pin versions of boto3 and others that differ from ours, so each lives in an environment of its own.
+# The SAM CLI, checkov and ministack pin versions of boto3 and others that differ from ours, so each lives in an environment of its own.
 $(SAM): requirements-sam.txt | $(VENV)
 	@echo "setup: .venv-sam with the SAM CLI"
 	rm -rf .venv-sam
 	"$$(scripts/find-python)" -m venv .venv-sam
 	$(UV) pip sync --quiet --python .venv-sam/bin/python --require-hashes requirements-sam.txt
+	touch $@
+
+# What a function has in Lambda: what it ships, and the runtime's own client.
+$(RUNTIME): functions/requirements.txt requirements-runtime.txt | $(VENV)
+	@echo "setup: .venv-runtime with the Lambda runtime interface client"
+	rm -rf .venv-runtime
+	"$$(scripts/find-python)" -m venv .venv-runtime
+	$(UV) pip sync --quiet --python .venv-runtime/bin/python --require-hashes $^
 	touch $@
 
 $(CHECKOV): requirements-checkov.txt | $(VENV)
@@ -77,5 +96,12 @@ $(CHECKOV): requirements-checkov.txt | $(VENV)
 	$(UV) pip sync --quiet --python .venv-checkov/bin/python --require-hashes requirements-checkov.txt
 	touch $@
 
+$(MINISTACK): requirements-ministack.txt | $(VENV)
+	@echo "setup: .venv-ministack with ministack"
+	rm -rf .venv-ministack
+	"$$(scripts/find-python)" -m venv .venv-ministack
+	$(UV) pip sync --quiet --python .venv-ministack/bin/python --require-hashes requirements-ministack.txt
+	touch $@
+
 clean: ## remove what the other targets made
-	@rm -rf .venv .venv-sam .venv-checkov .aws-sam build
+	@rm -rf .venv .venv-sam .venv-checkov .venv-ministack .venv-runtime .aws-sam build

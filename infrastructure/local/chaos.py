@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from http import HTTPStatus
 from unittest import mock
 
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
@@ -106,8 +107,8 @@ class Chaos:
         if body.get("ConsistentRead") or any(one.get("ConsistentRead") for one in tables):
             return None
         fresh = act()
-        if fresh is None:
-            return None
+        if fresh is None or fresh.status_code != HTTPStatus.OK:
+            return fresh
         name = str(sorted(body.items()))
         content, earlier = fresh.content, self._earlier.get(name)
         self._earlier[name] = content

@@ -1,6 +1,7 @@
 """The `predue` command."""
 
 import argparse
+import json
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -12,13 +13,17 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from infrastructure.local import demo, summary
+from infrastructure.local.engine import BadEndpoint, EndpointFailed, address
 from infrastructure.local.explain import NotFound, explain
 from infrastructure.local.portfolio import PortfolioError, read_portfolio
 from infrastructure.local.run import Options, run
-from predue.errors import BadPolicy
+from predue.connectors import Settings, Source, read
+from predue.errors import BadNews, BadPolicy
 from predue.policy import Policy, read_policy
 
 DONE, USAGE, REJECTED, BROKEN = 0, 2, 3, 4
+INTERRUPTED = 130
+"""What shells say of a command that ended by Ctrl-C."""
 
 
 class UsageError(Exception):
@@ -34,6 +39,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (UsageError, PortfolioError, NotFound, BadPolicy) as error:
         print(f"predue: {error}", file=sys.stderr)
         return USAGE
+    except EndpointFailed as error:
+        print(f"predue: {error}", file=sys.stderr)
+        return USAGE
+    except KeyboardInterrupt:
+        print("predue: stopped", file=sys.stderr)
+        return INTERRUPTED
     except BrokenPipeError:
         return DONE
 
@@ -59,6 +70,12 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument("--seed", type=int, default=1, help="what the carriers' fates are drawn from (default 1)")
     one.add_argument("--policy", type=Path, help="policy.toml; see docs/policy.md")
     one.add_argument("--chaos", action="store_true", help="faults at every turn, drawn from the seed")
+    one.add_argument(
+        "--endpoint",
+        type=_endpoint,
+        metavar="URL",
+        help="a server that speaks the AWS APIs, in place of moto in this process, such as http://127.0.0.1:4571",
+    )
     one.set_defaults(command=_run)
     two = commands.add_parser("explain", help="why each message to a borrower went or did not")
     two.add_argument("borrower", metavar="BORROWER", help="borrower_id")
@@ -68,6 +85,12 @@ def _parser() -> argparse.ArgumentParser:
     three.add_argument("--out", type=Path, required=True, help="folder for the results")
     three.add_argument("--seed", type=int, default=1, help="another seed, another portfolio (default 1)")
     three.set_defaults(command=_demo)
+    four = commands.add_parser("mapping", help="what a mapping file makes of a message; see docs/connectors.md")
+    four.add_argument("action", choices=["check"], help="check: print the events that the message becomes")
+    four.add_argument("file", type=Path, metavar="FILE", help="mapping.toml")
+    four.add_argument("message", type=Path, metavar="MESSAGE", help="a message of the other system, as JSON")
+    four.add_argument("--source", default="mapping", help="the source that the events name (default mapping)")
+    four.set_defaults(command=_mapping)
     return parser
 
 
@@ -77,10 +100,19 @@ def _run(given: argparse.Namespace) -> int:
     policy = _policy(given.policy)
     portfolio = read_portfolio(given.borrowers, given.installments, given.events)
     title = f"{given.installments.parent.name or 'portfolio'}, {given.first_day} to {given.last_day}"
-    options = Options(given.first_day, given.last_day, given.out, given.seed, policy, title, given.chaos)
+    options = Options(
+        given.first_day, given.last_day, given.out, given.seed, policy, title, given.chaos, given.endpoint or ""
+    )
     with _bar() as progress:
         result = run(portfolio, options, progress)
     return _finish(result, given.out)
+
+
+def _endpoint(text: str) -> str:
+    try:
+        return address(text)
+    except BadEndpoint as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def _policy(path: Path | None) -> Policy:
@@ -122,6 +154,23 @@ def _demo(given: argparse.Namespace) -> int:
         result = run(portfolio, options, progress)
     # The bundled portfolio holds bad rows on purpose; that they are set aside is no failure of the demo.
     return DONE if (status := _finish(result, given.out)) == REJECTED else status
+
+
+def _mapping(given: argparse.Namespace) -> int:
+    """Print the events of one message, a line each."""
+    try:
+        text, message = given.file.read_text(encoding="utf-8"), json.loads(given.message.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise UsageError(f"{given.file} or {given.message} cannot be read as TOML and JSON text ({error})") from error
+    try:
+        reading = read("mapping", message, Source(given.source, lambda _loan_id: {}, Settings(mapping=text)))
+    except BadNews as error:
+        raise UsageError(f"{given.message}: {error}") from error
+    for event in reading.events:
+        print(json.dumps(event))
+    for reason in reading.passed_over:
+        print(f"passed over: {reason}", file=sys.stderr)
+    return DONE
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 import io
 import json
+import logging
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -76,14 +77,16 @@ def _logging_to(log: TextIO) -> Iterator[None]:
     from predue.aws.telemetry import logger  # noqa: PLC0415
 
     caught = io.StringIO()
-    streams = [handler for handler in logger.handlers if hasattr(handler, "setStream")]
-    before = [handler.setStream(caught) for handler in streams]
+    streams = [handler for handler in logger.handlers if isinstance(handler, logging.StreamHandler)]
+    # Not setStream: it flushes the stream before, which whoever captured it may have closed since.
+    for handler in streams:
+        handler.stream = caught
     try:
         with redirect_stdout(caught):
             yield
     finally:
-        for handler, stream in zip(streams, before, strict=True):
-            handler.setStream(stream or sys.stdout)
+        for handler in streams:
+            handler.stream = sys.stdout
         log.write(caught.getvalue())
 
 

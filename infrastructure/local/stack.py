@@ -10,6 +10,7 @@ import heapq
 import importlib
 import itertools
 import json
+import sys
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext, suppress
@@ -18,8 +19,9 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
+from botocore.exceptions import BotoCoreError
 
-from infrastructure.cost.meter import Meter
+from infrastructure.cost.meter import Meter, Stored
 from infrastructure.local.answers import answer, json_body
 from infrastructure.local.carrier import Carrier
 from infrastructure.local.chaos import Chaos, Killed
@@ -60,10 +62,13 @@ class Stack:
         seed: int = 1,
         parameters: Mapping[str, Any] | None = None,
         chaos: Chaos | None = None,
+        endpoint: str = "",
+        application: str = "predue",
     ) -> None:
         self.clock = VirtualClock(start)
-        self.meter = Meter()
-        self.news_meter = Meter()
+        stored = Stored()
+        self.meter = Meter(stored)
+        self.news_meter = Meter(stored)
         self.log = log
         self._agenda: list[tuple[datetime, int, int, Callable[[], None]]] = []
         self._order = itertools.count()
@@ -74,7 +79,7 @@ class Stack:
         self._delivered: deque[tuple[Function, str]] = deque(maxlen=_REMEMBERED)
         if chaos:
             chaos.interrupt = self._interrupt
-        self._wire = Wire(clients.session(), self.meter, chaos)
+        self._wire = Wire(clients.session(), self.meter, chaos, endpoint)
         self.carrier = Carrier(seed, self.clock, wire, self._publish_later)
         self._wire.play("pinpoint-sms-voice-v2", "SendTextMessage", self.carrier.send_text_message)
         self._wire.play("sesv2", "SendEmail", self.carrier.send_email)
@@ -83,15 +88,28 @@ class Stack:
         self._wire.sent = self._note_sent
         self._wire.scheduled = self._note_schedule
         self._resources = Resources(clients.client)
-        self.root = TemplateFile(ROOT / "template.yaml", PARAMETERS | dict(parameters or {}), self._resources.physical)
+        given = PARAMETERS | dict(parameters or {})
+        self.root = TemplateFile(ROOT / "template.yaml", given, self._resources.physical, application=application)
         self.functions: dict[str, Function] = {}
         self.pollers: dict[str, Poller] = {}
         self.routes: list[Route] = []
         self.queue_arns: dict[str, str] = {}
         self.topics: dict[str, list[str]] = {}
-        self._deploy()
+        try:
+            self._deploy()
+        except BaseException:
+            self.remove()
+            raise
 
     # Deploying
+
+    def remove(self) -> None:
+        """Take away what was made, for a server that lives on; its calls are nobody's, so nothing counts them."""
+        clients.forget()
+        # Where the server is gone there is nothing to tell it, and the run has said so.
+        with suppress(BotoCoreError):
+            if left := self._resources.remove():
+                print(f"Left behind, since the server would not delete them: {', '.join(left)}", file=sys.stderr)
 
     def _deploy(self) -> None:
         """Make what the templates describe; raises TemplateError for anything that is not known here."""
@@ -229,10 +247,14 @@ class Stack:
 
     def invoke(self, function: Function, event: Any) -> Any:
         """Call a handler as Lambda would: its own environment, JSON in and out, standard output to the log."""
-        self.meter.invocations[function.name] += 1
+        self.meter.invoked(function.name)
         self._delivered += [(function, record["body"]) for record in event.get("Records", ())]
         with self._playing(), self.chaos.around() if self.chaos else nullcontext():
-            return call(function, event, self.log)
+            before, self.meter.at_work = self.meter.at_work, function.name
+            try:
+                return call(function, event, self.log)
+            finally:
+                self.meter.at_work = before
 
     def _interrupt(self) -> bool:
         """In the middle of a handler, deliver one of the last messages again, as a second environment would."""
@@ -334,10 +356,21 @@ class Stack:
         body = json.dumps(event)
 
         def publish() -> None:
-            for queue_arn in self.topics[topic]:
-                self._put(queue_arn, body)
+            self.meter.published()
+            with self._free():
+                for queue_arn in self.topics[topic]:
+                    self._put(queue_arn, body)
 
         self.at(self.clock() + wait, EVENT, publish)
+
+    @contextmanager
+    def _free(self) -> Iterator[None]:
+        """Within this, calls are a part of AWS that nobody pays for."""
+        self._wire.meter = Meter()
+        try:
+            yield
+        finally:
+            self._wire.meter = self.meter
 
     def redrive(self) -> int:
         """Move every dead letter of a fed queue back to it, as an operator would; returns how many."""

@@ -11,11 +11,16 @@ from typing import Any, cast
 
 import boto3
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
+from botocore.exceptions import ConnectionError as NoConnection
+from botocore.exceptions import HTTPClientError
+from botocore.httpsession import URLLib3Session
 from moto.core.models import botocore_stubber
 
 from infrastructure.cost.meter import Meter
 from infrastructure.local.chaos import Chaos
+from infrastructure.local.engine import EndpointFailed
 
+_SERVER_ERRORS = 500
 Answer = Callable[[AWSPreparedRequest], AWSResponse | None]
 Hook = Callable[..., None]
 """What botocore's stubs say of a handler, though some of its events take an answer."""
@@ -28,26 +33,41 @@ def moto_answer(event_name: str, request: AWSPreparedRequest) -> AWSResponse | N
     return botocore_stubber(event_name, request)
 
 
+def sent_answer(_event_name: str, request: AWSPreparedRequest) -> AWSResponse | None:
+    """What the server at the other end answers to a request, now."""
+    return URLLib3Session().send(request)
+
+
 class Wire:
     """The hooks of one stack on a session; `sent` hears of every message queued, `scheduled` of every one-off
-    schedule.
+    schedule. With an `endpoint`, requests go to a server instead of moto.
     """
 
-    def __init__(self, session: boto3.session.Session, meter: Meter, chaos: Chaos | None = None) -> None:
+    def __init__(
+        self, session: boto3.session.Session, meter: Meter, chaos: Chaos | None = None, endpoint: str = ""
+    ) -> None:
         self._events = session.events
+        self._endpoint = endpoint
+        self._answer = sent_answer if endpoint else moto_answer
         self.meter = meter
         self.sent: Callable[[str], None] = lambda _url: None
         self.scheduled: Callable[[dict[str, Any]], None] = lambda _schedule: None
         self.emitted: Callable[[dict[str, Any]], None] = lambda _event: None
         self._chaos = chaos
+        self._played: set[str] = set()
         if chaos:
             self._events.register_first("before-send", cast("Hook", self._before_send))
         self._events.register("before-parameter-build", self._keep_parameters)
         self._events.register("provide-client-params.sqs.SendMessageBatch", cast("Hook", self._carry_delay))
+        self._events.register("provide-client-params.dynamodb.UpdateItem", cast("Hook", self._ask_for_the_item))
+        self._events.register("provide-client-params.scheduler.CreateSchedule", cast("Hook", self._disable))
         self._events.register("after-call", self._after_call)
+        if endpoint:
+            self._events.register("after-call-error", self._after_error)
 
     def play(self, service: str, operation: str, play: Answer) -> None:
         """Answer an operation here instead of sending it; None lets it pass."""
+        self._played.add(f"{service}.{operation}")
 
         def before_send(request: AWSPreparedRequest, event_name: str, **_: Any) -> AWSResponse | None:
             struck = self._chaos.before(request, event_name, lambda: play(request)) if self._chaos else None
@@ -56,13 +76,18 @@ class Wire:
         self._events.register_first(f"before-send.{service}.{operation}", cast("Hook", before_send))
 
     def _before_send(self, request: AWSPreparedRequest, event_name: str, **_: Any) -> AWSResponse | None:
-        """Chaos before what moto answers; what is played comes here only if its play let it pass."""
+        """Chaos before what moto or the server answers; what is played comes here only if its play let it pass."""
         assert self._chaos is not None, "registered with chaos only"
-        return self._chaos.before(request, event_name, lambda: moto_answer(event_name, request))
+        return self._chaos.before(request, event_name, lambda: self._answer(event_name, request))
 
     @staticmethod
     def _keep_parameters(params: dict[str, Any], context: dict[str, Any], **_: Any) -> None:
         context["predue_parameters"] = params
+
+    @staticmethod
+    def _ask_for_the_item(params: dict[str, Any], **_: Any) -> dict[str, Any]:
+        """An update is billed by the size of the item that it leaves, which only its answer can tell."""
+        return {"ReturnValues": "ALL_NEW", **params}
 
     @staticmethod
     def _carry_delay(params: dict[str, Any], **_: Any) -> dict[str, Any]:
@@ -75,10 +100,24 @@ class Wire:
             entries.append(given)
         return {**params, "Entries": entries}
 
+    @staticmethod
+    def _disable(params: dict[str, Any], **_: Any) -> dict[str, Any]:
+        """A server that fires schedules would fire them by its own clock; the stack fires them by the virtual one."""
+        return {**params, "State": "DISABLED"}
+
+    def _after_error(self, exception: Exception, event_name: str, **_: Any) -> None:
+        """End a run whose server is gone; what is played here, providers and Lambda, fails for other reasons."""
+        operation = event_name.removeprefix("after-call-error.")
+        if operation not in self._played and isinstance(exception, NoConnection | HTTPClientError):
+            raise EndpointFailed(f"{self._endpoint} stopped answering at {operation}: {exception}") from exception
+
     def _after_call(self, parsed: dict[str, Any], model: Any, context: dict[str, Any], **_: Any) -> None:
         params = context.get("predue_parameters", {})
         service = model.service_model.service_name
         failed = "Error" in parsed
+        status = parsed.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+        if self._endpoint and status >= _SERVER_ERRORS and f"{service}.{model.name}" not in self._played:
+            raise EndpointFailed(f"{self._endpoint} answers {service}.{model.name} with {status}, time and again")
         self.meter.count(service, model.name, params, parsed)
         if failed:
             return
