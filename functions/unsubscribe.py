@@ -72,6 +72,12 @@ def act(token: str) -> Response[str]:
     return _page(HTTPStatus.OK, "Done", "<p>You will get no more payment reminders by email.</p>")
 
 
+@app.not_found
+def garbled(_error: Exception) -> Response[str]:
+    """API Gateway decodes the path, so a token may hold what the routes above do not take."""
+    return _unknown()
+
+
 @logger.inject_lambda_context(clear_state=True)
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:

@@ -7,9 +7,11 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
-from typing import Any, NamedTuple, TextIO
+from datetime import timedelta
+from typing import Any, TextIO
 
 from infrastructure.local.template import ACCOUNT, REGION
+from predue.aws.clock import now
 
 
 class Context:
@@ -23,11 +25,11 @@ class Context:
         self.aws_request_id = "00000000-0000-0000-0000-000000000000"
         self.log_group_name = f"/aws/lambda/{name}"
         self.log_stream_name = "local"
-        self._timeout = timeout
+        self._ends = now() + timedelta(seconds=timeout)
 
     def get_remaining_time_in_millis(self) -> int:
-        """The whole timeout: virtual time stands still while a handler runs."""
-        return self._timeout * 1000
+        """What is left of the timeout: all of it in virtual time, which stands still while a handler runs."""
+        return int((self._ends - now()).total_seconds() * 1000)
 
 
 @dataclass(frozen=True)
@@ -39,14 +41,6 @@ class Function:
     environment: Mapping[str, str]
     timeout: int
     dead_letters_arn: str = ""
-
-
-class Route(NamedTuple):
-    """One route of the HTTP API."""
-
-    method: str
-    path: str
-    function: Function
 
 
 def call(function: Function, event: Any, log: TextIO) -> Any:
@@ -85,24 +79,3 @@ def _logging_to(log: TextIO) -> Iterator[None]:
         for handler, stream in zip(streams, before, strict=True):
             handler.setStream(stream or sys.stdout)
         log.write(caught.getvalue())
-
-
-def http_event(route: Route, path: str, values: Mapping[str, str]) -> dict[str, Any]:
-    """The event of one HTTP request, in payload format 2.0."""
-    http = {"method": route.method, "path": path, "protocol": "HTTP/1.1", "sourceIp": "127.0.0.1", "userAgent": "local"}
-    return {
-        "version": "2.0",
-        "routeKey": f"{route.method} {route.path}",
-        "rawPath": path,
-        "rawQueryString": "",
-        "headers": {},
-        "requestContext": {
-            "http": http,
-            "stage": "$default",
-            "requestId": "local",
-            "apiId": "local",
-            "accountId": ACCOUNT,
-        },
-        "pathParameters": dict(values),
-        "isBase64Encoded": False,
-    }
