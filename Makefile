@@ -13,7 +13,7 @@ VENV := .venv/.ready
 SAM := .venv-sam/bin/sam
 CHECKOV := .venv-checkov/bin/checkov
 
-.PHONY: help setup demo test lint build clean
+.PHONY: help setup demo serve test lint build clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -33,6 +33,9 @@ $(VENV): requirements-dev.txt functions/requirements.txt requirements-uv.txt pyp
 
 demo: $(VENV) ## two weeks of virtual time on a bundled portfolio; writes build/demo/
 	@.venv/bin/predue demo --out build/demo
+
+serve: $(VENV) ## the stack in real time, with its API and a console on localhost; PORT=8000
+	@exec .venv/bin/predue serve --port "$${PORT:-8000}" --out build/serve
 
 test: $(VENV) ## every test
 	@echo "test: running every test"

@@ -15,6 +15,9 @@ from infrastructure.local import demo, summary
 from infrastructure.local.explain import NotFound, explain
 from infrastructure.local.portfolio import PortfolioError, read_portfolio
 from infrastructure.local.run import Options, run
+from infrastructure.local.serve import Options as ServeOptions
+from infrastructure.local.serve import serve
+from infrastructure.local.server import CannotServe
 from predue.errors import BadPolicy
 from predue.policy import Policy, read_policy
 
@@ -31,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     try:
         return int(given.command(given))
-    except (UsageError, PortfolioError, NotFound, BadPolicy) as error:
+    except (UsageError, CannotServe, PortfolioError, NotFound, BadPolicy) as error:
         print(f"predue: {error}", file=sys.stderr)
         return USAGE
     except BrokenPipeError:
@@ -68,6 +71,15 @@ def _parser() -> argparse.ArgumentParser:
     three.add_argument("--out", type=Path, required=True, help="folder for the results")
     three.add_argument("--seed", type=int, default=1, help="another seed, another portfolio (default 1)")
     three.set_defaults(command=_demo)
+    four = commands.add_parser("serve", help="the stack in real time, with its API and a console on localhost")
+    four.add_argument("--port", type=int, choices=range(2**16), default=8000, metavar="N", help="default 8000; 0: any")
+    four.add_argument("--borrowers", type=Path, help="borrowers.csv; without it, a bundled portfolio around today")
+    four.add_argument("--installments", type=Path, help="installments.csv")
+    four.add_argument("--events", type=Path, help="events.jsonl")
+    four.add_argument("--out", type=Path, default=Path("build/serve"), help="folder for the outputs (build/serve)")
+    four.add_argument("--seed", type=int, default=1, help="what the carriers' fates are drawn from (default 1)")
+    four.add_argument("--policy", type=Path, help="policy.toml; see docs/policy.md")
+    four.set_defaults(command=_serve)
     return parser
 
 
@@ -122,6 +134,14 @@ def _demo(given: argparse.Namespace) -> int:
         result = run(portfolio, options, progress)
     # The bundled portfolio holds bad rows on purpose; that they are set aside is no failure of the demo.
     return DONE if (status := _finish(result, given.out)) == REJECTED else status
+
+
+def _serve(given: argparse.Namespace) -> int:
+    if bool(given.borrowers) != bool(given.installments) or (given.events and not given.borrowers):
+        raise UsageError("--borrowers and --installments belong together, and --events to them")
+    files = (given.borrowers, given.installments, given.events) if given.borrowers else None
+    serve(ServeOptions(given.out, given.port, given.seed, _policy(given.policy), files), _bar)
+    return DONE
 
 
 @contextmanager

@@ -92,6 +92,7 @@ class Stack:
         self.functions: dict[str, Function] = {}
         self.pollers: dict[str, Poller] = {}
         self.routes: list[Route] = []
+        self.schedules: dict[str, datetime] = {}
         self.queue_arns: dict[str, str] = {}
         self.topics: dict[str, list[str]] = {}
         self._deploy()
@@ -188,6 +189,7 @@ class Stack:
     def _every(self, moments: Iterator[datetime], function: Function) -> None:
         # A machine that slept has missed some: one run covers them all.
         moment = next(one for one in moments if one >= self.clock())
+        self.schedules[function.name] = moment
 
         def fire() -> None:
             event = {
