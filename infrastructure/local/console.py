@@ -187,7 +187,7 @@ def _contact(record: Record) -> dict[str, Any]:
     reason = words.reason(record.reason, record.outcome)
     return {
         "at": record.at,
-        "local": record.local_time[:16].replace("T", " "),
+        "local": f"{record.local_time[11:16]} on {record.local_time[:10]}",
         "borrower": record.borrower_id,
         "channel": record.channel,
         "stages": sorted({key.stage for key in record.keys}, key=words.stage_offset),

@@ -22,6 +22,7 @@ _SLOTS, _AT_A_SLOT = 24, 2
 # Well inside the hours of the default policy, wherever the place.
 _EARLIEST, _LATEST = time(9), time(19, 30)
 _STAGES = (0, 1, 3)
+_WITHOUT_CONSENT, _WITHOUT_ADDRESS = 7, 5
 
 
 def write_current(folder: Path, *, now: datetime, seed: int = 1) -> None:
@@ -56,17 +57,20 @@ def _one(number: int, slot: datetime, place: Place, rng: random.Random) -> tuple
     # The demo counts an area code's reserved numbers upwards; these come from their end.
     phone = f"+1{place.phone}55501{99 - number:02}" if place.phone.isdigit() else ""
     channels = rng.choice(["email|sms", "sms|email"]) if phone else "email"
+    # Some are held back, so that reasons can be seen, too.
+    consent = "" if number % _WITHOUT_CONSENT == 0 else channels
+    mailbox = f"b-now-{number:02}" + ("" if number % _WITHOUT_ADDRESS == 0 else "@example.com")
     borrower = {
         "borrower_id": f"b-now-{number:02}",
         "name": "".join(reversed(names)) if language == "zh" else " ".join(names),
         "phone": phone,
-        "email": f"b-now-{number:02}@example.com",
+        "email": mailbox,
         "wechat_openid": "",
         "locale": locale,
         "time_zone": place.zone,
         "jurisdiction": place.jurisdiction,
         "channels": channels,
-        "consent": channels,
+        "consent": consent,
         "preferred_time": f"{local:%H:%M}",
     }
     installment = {

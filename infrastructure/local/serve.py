@@ -15,7 +15,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -189,13 +189,16 @@ class Live:
         self.write()
 
     def run(self) -> None:
-        """Let happen what is due, do what is asked, and keep the files fresh, until somebody says stop."""
+        """Go on until somebody says stop."""
         while not self._work.stopping:
-            due = self._step()
-            wait = (due - self._stack.clock()).total_seconds()
-            if wait > 0 and time.monotonic() - self._at >= _REFRESH_SECONDS:
-                self.write()
-            self._work.do_one(min(wait, _LONGEST_WAIT))
+            self.turn()
+
+    def turn(self, longest_wait: float = _LONGEST_WAIT) -> None:
+        """Let happen what is due, keep the files fresh, and do one thing that is asked, or wait for it."""
+        wait = (self._step() - self._stack.clock()).total_seconds()
+        if wait > 0 and time.monotonic() - self._at >= _REFRESH_SECONDS:
+            self.write()
+        self._work.do_one(min(wait, longest_wait))
 
     def _step(self) -> datetime:
         try:
