@@ -22,7 +22,6 @@ REFRESH_SECONDS = 10
 _SHOWN, _SHOWN_SLOTS, _SHOWN_MESSAGES = 12, 8, 6
 _AHEAD, _FRESH = timedelta(days=1), timedelta(minutes=1)
 _TONES = {"sent": "", "unknown": " plain", "suppressed": " plain", "expired": " bad", "failed": " bad"}
-_LINK = re.compile(r"/unsubscribe/[A-Za-z0-9._~=-]+")
 _POLICY = (
     "default-src 'none'; style-src 'unsafe-inline'; img-src data:; form-action 'none'; base-uri 'none'; "
     "frame-ancestors 'none'"
@@ -137,8 +136,8 @@ class Console:
         return told + [{"name": name, "feeds": "", "waiting": 0, "dead": count} for name, count in dead.items()]
 
     def _link(self, sample: dict[str, Any]) -> str:
-        found = _LINK.search(sample["body"])
-        return self._address + found[0] if found else ""
+        found = re.search(re.escape(self._address) + r"/unsubscribe/[A-Za-z0-9._~=-]+", sample["body"])
+        return found[0] if found else ""
 
 
 def coming(table_name: str, rulebook: Rulebook, now: datetime) -> list[Slot]:
@@ -187,7 +186,7 @@ def _contact(record: Record) -> dict[str, Any]:
     reason = words.reason(record.reason, record.outcome)
     return {
         "at": record.at,
-        "local": f"{record.local_time[11:16]} on {record.local_time[:10]}",
+        "local": record.local_time[11:16],
         "borrower": record.borrower_id,
         "channel": record.channel,
         "stages": sorted({key.stage for key in record.keys}, key=words.stage_offset),

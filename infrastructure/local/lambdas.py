@@ -2,8 +2,8 @@
 
 import io
 import json
+import logging
 import os
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
@@ -70,12 +70,15 @@ def _logging_to(log: TextIO) -> Iterator[None]:
     from predue.aws.telemetry import logger  # noqa: PLC0415
 
     caught = io.StringIO()
-    streams = [handler for handler in logger.handlers if hasattr(handler, "setStream")]
-    before = [handler.setStream(caught) for handler in streams]
+    handlers = [handler for handler in logger.handlers if isinstance(handler, logging.StreamHandler)]
+    before = [handler.stream for handler in handlers]
     try:
+        # Not by setStream, which flushes what was there before, though that may be closed by now.
+        for handler in handlers:
+            handler.stream = caught
         with redirect_stdout(caught):
             yield
     finally:
-        for handler, stream in zip(streams, before, strict=True):
-            handler.setStream(stream or sys.stdout)
+        for handler, stream in zip(handlers, before, strict=True):
+            handler.stream = stream
         log.write(caught.getvalue())
