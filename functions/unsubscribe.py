@@ -11,6 +11,7 @@ from predue.aws import clock, desks, settings
 from predue.aws.telemetry import count, logger, metrics
 
 app = APIGatewayHttpResolver()
+app.not_found(lambda _error: _unknown())  # API Gateway decodes the path, so a garbled token may fit no route
 
 _PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
@@ -70,12 +71,6 @@ def act(token: str) -> Response[str]:
     news.stop(borrower_id, meant[1], f"one-click-{meant[0]}", "one-click", clock.now(), store)
     count("OneClickStop")
     return _page(HTTPStatus.OK, "Done", "<p>You will get no more payment reminders by email.</p>")
-
-
-@app.not_found
-def garbled(_error: Exception) -> Response[str]:
-    """API Gateway decodes the path, so a token may hold what the routes above do not take."""
-    return _unknown()
 
 
 @logger.inject_lambda_context(clear_state=True)

@@ -6,6 +6,7 @@ started it, since a process can run only one function at a time: environment and
 """
 
 import socket
+import time
 from collections.abc import Callable
 from concurrent.futures import CancelledError, Future
 from contextlib import suppress
@@ -24,6 +25,7 @@ from infrastructure.local.http_api import Answer
 HOST = "127.0.0.1"
 _IDLE_SECONDS = 30
 _WAITING_CLIENTS = 128
+_PATIENCE_SECONDS = 2.0
 
 _T = TypeVar("_T")
 
@@ -39,6 +41,7 @@ class Work:
         # Unlike Queue, it may be put to from a signal handler (library reference, "SimpleQueue Objects").
         self._asked: SimpleQueue[tuple[Future[Any], Callable[[], Any]] | None] = SimpleQueue()
         self.stopping = False
+        self._stopping_since = 0.0
 
     def ask(self, what: Callable[[], _T]) -> _T:
         """Have something done by that thread; raises TimeoutError when it takes longer than API Gateway waits."""
@@ -64,9 +67,16 @@ class Work:
             answer.set_exception(error)
 
     def stop(self, *_: object) -> None:
-        """Ask the thread to stop; serves as a signal handler. Who asks twice does not want to wait."""
-        if self.stopping:
+        """Ask the thread to stop; serves as a signal handler.
+
+        Who asks again after a while does not want to wait. Right after, it is the same signal: make passes on what its
+        process group got already.
+        """
+        now = time.monotonic()
+        if self.stopping and now - self._stopping_since > _PATIENCE_SECONDS:
             raise KeyboardInterrupt
+        if not self.stopping:
+            self._stopping_since = now
         self.stopping = True
         self._asked.put(None)
 

@@ -83,7 +83,7 @@ def test_the_table_cannot_be_deleted_in_production_and_can_in_a_sandbox(table: R
 def test_what_cannot_be_made_again_outlives_the_stack(stack: Stack) -> None:
     kept = {resource.name for resource in stack.resources if resource.body.get("DeletionPolicy") == "Retain"}
     replaced = {resource.name for resource in stack.resources if resource.body.get("UpdateReplacePolicy") == "Retain"}
-    assert kept == replaced == {"Key", "Table", "Keys"}
+    assert kept == replaced == {"Key", "Table", "Keys", "SourcesSecret"}
 
 
 def test_the_indexes_hold_keys_only(table: Resource) -> None:
