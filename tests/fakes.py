@@ -185,6 +185,14 @@ class Store:
             raise LedgerMoved("pointer")
         self.pointers[loan_id, installment_no] = (borrower_id, due_date)
 
+    def installments(self, loan_id: str) -> dict[int, tuple[date, Due | None]]:
+        self._step("installments")
+        return {
+            number: (due_date, self.dues.get(borrower_id, {}).get(DueKey(due_date, loan, number)))
+            for (loan, number), (borrower_id, due_date) in self.pointers.items()
+            if loan == loan_id
+        }
+
     def due(self, borrower_id: str, due_date: date, loan_id: str, installment_no: int) -> Due | None:
         self._step("due")
         return self.dues.get(borrower_id, {}).get(DueKey(due_date, loan_id, installment_no))

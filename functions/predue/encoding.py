@@ -11,6 +11,7 @@ _BASIC = frozenset(
     "¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿abcdefghijklmnopqrstuvwxyzäöñüà"
 )
 _EXTENDED = frozenset("\f^{}\\[~]|€")
+_ALPHABET = _BASIC | _EXTENDED
 _LAST_OF_BASIC_PLANE = "\uffff"
 
 # Units in a message that stands alone, and in each part of a longer one, whose header takes 6 octets (3GPP TS 23.040,
@@ -33,11 +34,14 @@ def measure(text: str) -> SmsSize:
     A character of two units is never split between segments, as TS 23.040 demands, so a part may end one unit short.
     An empty text takes no segment.
     """
-    encoding: Literal["GSM-7", "UCS-2"] = "GSM-7" if set(text) <= _BASIC | _EXTENDED else "UCS-2"
-    widths = [_width(character, encoding) for character in text]
+    letters = set(text)
+    encoding: Literal["GSM-7", "UCS-2"] = "GSM-7" if letters <= _ALPHABET else "UCS-2"
+    wide = {letter for letter in letters if _width(letter, encoding) > 1}
+    units = len(text) + sum(map(text.count, wide))
     alone, part = _ROOM[encoding]
-    units = sum(widths)
-    return SmsSize(encoding, units, min(units, 1) if units <= alone else _parts(widths, part))
+    if units <= alone:
+        return SmsSize(encoding, units, min(units, 1))
+    return SmsSize(encoding, units, _parts((1 + (letter in wide) for letter in text), part))
 
 
 def _width(character: str, encoding: str) -> int:

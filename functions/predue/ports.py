@@ -159,7 +159,9 @@ class Plans(Protocol):
         """The open dues that were already past their window when they became known."""
 
     def profiles_of(self, borrower_ids: Sequence[str]) -> dict[str, Profile]:
-        """Profiles of many borrowers, eventually consistent; those not found are left out."""
+        """Profiles of many borrowers as far as they tell when and where somebody may be reached, eventually consistent;
+        those not found are left out.
+        """
 
     def ledgers_of(self, borrower_ids: Sequence[str]) -> dict[str, Ledger]:
         """Ledgers of many borrowers, eventually consistent; those not found are left out."""
@@ -212,6 +214,11 @@ class Dues(Protocol):
 
     def due(self, borrower_id: str, due_date: date, loan_id: str, installment_no: int) -> Due | None:
         """One due, strongly consistent."""
+
+    def installments(self, loan_id: str) -> dict[int, tuple[date, Due | None]]:
+        """The installments of a loan by number: the current due date, and the due, or None while it is being made or
+        after it has gone; strongly consistent.
+        """
 
     def write_due(self, due: Due, place: str, wish: str, *, indexed: bool, overdue: bool = False) -> None:
         """Store a due whose `version` is the one that was read, with its index keys if it is `indexed`."""

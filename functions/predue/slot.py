@@ -106,7 +106,8 @@ def slot_of(day: date, wish: time, hours: Hours, zones: Sequence[ZoneInfo]) -> d
     return wished
 
 
-def reference_slot(day: date, wish: time, hours: Hours, zones: Sequence[ZoneInfo]) -> datetime:
+@lru_cache(maxsize=1 << 14)
+def reference_slot(day: date, wish: time, hours: Hours, zones: tuple[ZoneInfo, ...]) -> datetime:
     """The slot at which a stage is looked at: `slot_of`, or where there is none, that of the zone which reaches it
     last.
 

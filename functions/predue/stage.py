@@ -3,6 +3,7 @@
 import re
 from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import lru_cache
 from typing import NamedTuple
 
 _NAME = re.compile(r"T(?:([+-])([1-9]\d{0,2})|0)")
@@ -34,6 +35,11 @@ class Stage:
         return not self.channels or channel in self.channels
 
 
+@lru_cache(maxsize=1024)
+def _offset(name: str) -> int:
+    return Stage.named(name).offset
+
+
 class StageKey(NamedTuple):
     """What is reminded at most once: one installment, at one due date, at one stage."""
 
@@ -54,7 +60,7 @@ class StageKey(NamedTuple):
 
     def offset(self) -> int:
         """Days from the due date to the stage's day."""
-        return Stage.named(self.stage).offset
+        return _offset(self.stage)
 
     def day(self) -> date:
         """The local day of the stage."""

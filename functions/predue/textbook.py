@@ -9,7 +9,7 @@ import json
 import re
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from functools import lru_cache
 from importlib.resources import files
@@ -64,6 +64,7 @@ class Book:
     locale: str
     channel: str
     data: Mapping[str, Any]
+    _versions: dict[tuple[str, str], str] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def file(self) -> str:
@@ -115,9 +116,12 @@ class Book:
 
         They are the section's own, those that all sections share, and the page `around` them.
         """
-        shared = {key: self.data[key] for key in self.data if key in _PLACES}
-        words = json.dumps([shared, self.data.get(section), around], ensure_ascii=False, sort_keys=True)
-        return f"{self.locale}/{self.channel}/{section}@{hashlib.sha256(words.encode()).hexdigest()[:8]}"
+        if (section, around) not in self._versions:
+            shared = {key: self.data[key] for key in self.data if key in _PLACES}
+            words = json.dumps([shared, self.data.get(section), around], ensure_ascii=False, sort_keys=True)
+            digest = hashlib.sha256(words.encode()).hexdigest()[:8]
+            self._versions[section, around] = f"{self.locale}/{self.channel}/{section}@{digest}"
+        return self._versions[section, around]
 
     def part(self, key: str) -> Mapping[str, Any]:
         """Find a table of the file, empty if it has none of that name."""

@@ -1,6 +1,7 @@
 """The bill of a run: what its functions called and consumed, priced from prices.toml; fees of the providers apart."""
 
 import tomllib
+from collections import Counter
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,7 @@ from typing import Any
 from infrastructure.cost.meter import Meter
 
 _MILLION = 1_000_000
-_WRITES = ("PutItem", "UpdateItem", "DeleteItem")
+_WRITES = ("PutItem", "UpdateItem", "DeleteItem", "TransactWriteItems")
 _PROVIDERS = ("sesv2.SendEmail", "pinpoint-sms-voice-v2.SendTextMessage")
 
 
@@ -28,31 +29,38 @@ def bill(meter: Meter, log_bytes: int) -> dict[str, float]:
         units for name, units in meter.units.items() if name.startswith("dynamodb.") and not name.endswith(_WRITES)
     )
     queue = sum(units for name, units in meter.units.items() if name.startswith("sqs."))
-    provider_calls = sum(meter.calls[name] for name in _PROVIDERS)
-    # The pollers' calls cost requests and no function's time.
-    waited = (
-        sum(count for name, count in meter.calls.items() if not name.endswith(("ReceiveMessage", "DeleteMessageBatch")))
-        - provider_calls
-    )
     invocations = sum(meter.invocations.values())
     function = price["lambda"]
-    milliseconds = (
-        waited * function["milliseconds_per_call"]
-        + provider_calls * function["milliseconds_per_provider"]
-        + invocations * function["milliseconds_per_invocation"]
-    )
+    seconds = sum(_milliseconds(meter.work[name], count) for name, count in meter.invocations.items()) / 1000
     return {
         "dynamodb writes": writes * price["dynamodb"]["million_write_units"] / _MILLION,
         "dynamodb reads": reads * price["dynamodb"]["million_read_units"] / _MILLION,
         "sqs": queue * price["sqs"]["million_requests"] / _MILLION,
+        "sns": meter.calls["sns.Publish"] * price["sns"]["million_publishes"] / _MILLION,
         "lambda requests": invocations * function["million_requests"] / _MILLION,
-        "lambda time": milliseconds / 1000 * function["memory_gb"] * function["gb_second"],
-        "logs": log_bytes / 1e9 * price["logs"]["gb_ingested"],
+        "lambda time": seconds * function["memory_gb"] * function["gb_second"],
+        "logs": (log_bytes + invocations * price["logs"]["bytes_of_an_invocation"])
+        / 1e9
+        * price["logs"]["gb_ingested"],
         "one-off schedules": meter.calls["scheduler.CreateSchedule"]
         * price["scheduler"]["million_invocations"]
         / _MILLION,
         "events": meter.calls["events.PutEvents"] * price["events"]["million_events"] / _MILLION,
     }
+
+
+def _milliseconds(calls: Counter[str], invocations: int) -> float:
+    """The time of one function: its processor's, which a small memory stretches, and what it waits for.
+
+    Functions that call providers wait for several deliveries side by side.
+    """
+    function = prices()["lambda"]
+    providers = sum(calls[name] for name in _PROVIDERS)
+    cpu = calls.total() * function["milliseconds_cpu_per_call"] + invocations * function["milliseconds_cpu_per_start"]
+    waits = (calls.total() - providers) * function["milliseconds_per_call"]
+    waits += providers * function["milliseconds_per_provider"]
+    share = function["memory_gb"] / function["memory_gb_of_a_processor"]
+    return float(cpu / share + waits / (function["workers"] if providers else 1))
 
 
 def per_million(costs: dict[str, float], reminders: int) -> dict[str, Any]:

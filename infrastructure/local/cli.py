@@ -1,7 +1,10 @@
 """The `predue` command."""
 
 import argparse
+import json
+import os
 import sys
+import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date
@@ -11,17 +14,24 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from infrastructure.local import demo, summary
+from infrastructure.local import chaos_report, chaos_runs, demo, summary
+from infrastructure.local.chaos_case import KEPT, Case, with_files
+from infrastructure.local.engine import BadEndpoint, EndpointFailed, address
 from infrastructure.local.explain import NotFound, explain
 from infrastructure.local.portfolio import PortfolioError, read_portfolio
 from infrastructure.local.run import Options, run
 from infrastructure.local.serve import Options as ServeOptions
 from infrastructure.local.serve import serve
 from infrastructure.local.server import CannotServe
-from predue.errors import BadPolicy
+from predue.connectors import Settings, Source, read
+from predue.errors import BadNews, BadPolicy
 from predue.policy import Policy, read_policy
 
-DONE, USAGE, REJECTED, BROKEN = 0, 2, 3, 4
+DONE, UNDONE, USAGE, REJECTED, BROKEN = 0, 1, 2, 3, 4
+_RUNS = 16
+"""Seeds of `predue chaos`: about three minutes on two cores."""
+INTERRUPTED = 130
+"""What shells say of a command that ended by Ctrl-C."""
 
 
 class UsageError(Exception):
@@ -29,7 +39,9 @@ class UsageError(Exception):
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command; the exit status is 0 done, 2 wrong usage, 3 done with rejected rows, 4 a promise was broken."""
+    """Run a command; the exit status is 0 done, 2 wrong usage, 3 done with rejected rows, 4 a promise was broken, and
+    1 for chaos that was ended early.
+    """
     parser = _parser()
     given = parser.parse_args(arguments)
     try:
@@ -37,6 +49,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (UsageError, CannotServe, PortfolioError, NotFound, BadPolicy) as error:
         print(f"predue: {error}", file=sys.stderr)
         return USAGE
+    except EndpointFailed as error:
+        print(f"predue: {error}", file=sys.stderr)
+        return USAGE
+    except KeyboardInterrupt:
+        print("predue: stopped", file=sys.stderr)
+        return INTERRUPTED
     except BrokenPipeError:
         return DONE
 
@@ -62,25 +80,100 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument("--seed", type=int, default=1, help="what the carriers' fates are drawn from (default 1)")
     one.add_argument("--policy", type=Path, help="policy.toml; see docs/policy.md")
     one.add_argument("--chaos", action="store_true", help="faults at every turn, drawn from the seed")
+    one.add_argument(
+        "--endpoint",
+        type=_endpoint,
+        metavar="URL",
+        help="a server that speaks the AWS APIs, in place of moto in this process, such as http://127.0.0.1:4571",
+    )
     one.set_defaults(command=_run)
     two = commands.add_parser("explain", help="why each message to a borrower went or did not")
     two.add_argument("borrower", metavar="BORROWER", help="borrower_id")
     two.add_argument("--out", type=Path, required=True, help="the --out of the run")
     two.set_defaults(command=_explain)
+    _chaos_parser(commands.add_parser("chaos", help="many seeds of faults, side by side; keeps each that fails"))
     three = commands.add_parser("demo", help="two weeks of virtual time on a bundled portfolio")
     three.add_argument("--out", type=Path, required=True, help="folder for the results")
     three.add_argument("--seed", type=int, default=1, help="another seed, another portfolio (default 1)")
     three.set_defaults(command=_demo)
-    four = commands.add_parser("serve", help="the stack in real time, with its API and a console on localhost")
-    four.add_argument("--port", type=int, choices=range(2**16), default=8000, metavar="N", help="default 8000; 0: any")
-    four.add_argument("--borrowers", type=Path, help="borrowers.csv; without it, a bundled portfolio around today")
-    four.add_argument("--installments", type=Path, help="installments.csv")
-    four.add_argument("--events", type=Path, help="events.jsonl")
-    four.add_argument("--out", type=Path, default=Path("build/serve"), help="folder for the outputs (build/serve)")
-    four.add_argument("--seed", type=int, default=1, help="what the carriers' fates are drawn from (default 1)")
-    four.add_argument("--policy", type=Path, help="policy.toml; see docs/policy.md")
-    four.set_defaults(command=_serve)
+    four = commands.add_parser("mapping", help="what a mapping file makes of a message; see docs/connectors.md")
+    four.add_argument("action", choices=["check"], help="check: print the events that the message becomes")
+    four.add_argument("file", type=Path, metavar="FILE", help="mapping.toml")
+    four.add_argument("message", type=Path, metavar="MESSAGE", help="a message of the other system, as JSON")
+    four.add_argument("--source", default="mapping", help="the source that the events name (default mapping)")
+    four.set_defaults(command=_mapping)
+    five = commands.add_parser("serve", help="the stack in real time, with its API and a console on localhost")
+    five.add_argument("--port", type=int, choices=range(2**16), default=8000, metavar="N", help="default 8000; 0: any")
+    five.add_argument("--borrowers", type=Path, help="borrowers.csv; without it, a bundled portfolio around today")
+    five.add_argument("--installments", type=Path, help="installments.csv")
+    five.add_argument("--events", type=Path, help="events.jsonl")
+    five.add_argument("--out", type=Path, default=Path("build/serve"), help="folder for the outputs (build/serve)")
+    five.add_argument("--seed", type=int, default=1, help="what the carriers' fates are drawn from (default 1)")
+    five.add_argument("--policy", type=Path, help="policy.toml; see docs/policy.md")
+    five.set_defaults(command=_serve)
     return parser
+
+
+def _chaos_parser(chaos: argparse.ArgumentParser) -> None:
+    which = chaos.add_mutually_exclusive_group()
+    which.add_argument("--seeds", type=_seeds, metavar="A-B", help="the seeds from A to B")
+    which.add_argument("--runs", type=_count, default=_RUNS, metavar="N", help=f"the seeds 1 to N (default {_RUNS})")
+    which.add_argument("--replay", type=Path, metavar="CASE", help="the folder of a kept case, and nothing else")
+    chaos.add_argument("--out", type=Path, help="with --replay: where the run's results stay, for a closer look")
+    jobs = os.cpu_count() or 1
+    chaos.add_argument("--jobs", type=_count, default=jobs, metavar="N", help=f"processes at a time (default {jobs})")
+    chaos.add_argument("--keep", type=Path, default=KEPT, help=f"where failures are kept (default {KEPT})")
+    own = chaos.add_argument_group("a portfolio of one's own, for all seeds; without, each seed has a small one")
+    for name in ("borrowers", "installments", "events", "policy"):
+        own.add_argument(f"--{name}", type=Path)
+    own.add_argument("--from", dest="first_day", type=date.fromisoformat)
+    own.add_argument("--to", dest="last_day", type=date.fromisoformat)
+    chaos.set_defaults(command=_chaos)
+
+
+def _seeds(text: str) -> range:
+    first, dash, last = text.partition("-")
+    found = range(int(first), int(last if dash else first) + 1)
+    if not found:
+        raise argparse.ArgumentTypeError(f"{text}: A must not be above B")
+    return found
+
+
+def _count(text: str) -> int:
+    if int(text) < 1:
+        raise argparse.ArgumentTypeError("must be 1 or more")
+    return int(text)
+
+
+def _chaos(given: argparse.Namespace) -> int:
+    """Run the seeds or the case; keep what fails, and tell how to run it again."""
+    with tempfile.TemporaryDirectory(prefix="predue-chaos-", ignore_cleanup_errors=True) as folder:
+        scratch = Path(folder)
+        cases = _chaos_cases(given, scratch)
+        with _bar() as progress:
+            tally = chaos_runs.play_all(cases, scratch, given.jobs, progress)
+        print(chaos_report.text(tally))
+        for failure in () if given.replay else tally.failures:
+            print(chaos_report.kept(failure.case.keep(list(failure.wrong), given.keep)))
+    return BROKEN if tally.failures else UNDONE if tally.lost else DONE
+
+
+def _chaos_cases(given: argparse.Namespace, scratch: Path) -> list[Case]:
+    if given.replay:
+        try:
+            return [Case.read(given.replay, given.out)]
+        except (OSError, ValueError, KeyError) as error:
+            raise UsageError(f"{given.replay} is no kept case ({type(error).__name__}: {error})") from error
+    seeds = given.seeds or range(1, given.runs + 1)
+    own = given.borrowers, given.installments, given.first_day, given.last_day
+    if not any((*own, given.events, given.policy)):
+        return [chaos_runs.generated(seed, scratch / f"seed-{seed}") for seed in seeds]
+    if not all(own) or given.last_day < given.first_day:
+        raise UsageError("a portfolio of one's own takes --borrowers, --installments, --from and --to")
+    _policy(given.policy)
+    read_portfolio(given.borrowers, given.installments, given.events)
+    with_files(scratch / "own", given.borrowers, given.installments, given.events, given.policy)
+    return [Case(scratch / "own", seed, given.first_day, given.last_day) for seed in seeds]
 
 
 def _run(given: argparse.Namespace) -> int:
@@ -89,10 +182,19 @@ def _run(given: argparse.Namespace) -> int:
     policy = _policy(given.policy)
     portfolio = read_portfolio(given.borrowers, given.installments, given.events)
     title = f"{given.installments.parent.name or 'portfolio'}, {given.first_day} to {given.last_day}"
-    options = Options(given.first_day, given.last_day, given.out, given.seed, policy, title, given.chaos)
+    options = Options(
+        given.first_day, given.last_day, given.out, given.seed, policy, title, given.chaos, given.endpoint or ""
+    )
     with _bar() as progress:
         result = run(portfolio, options, progress)
     return _finish(result, given.out)
+
+
+def _endpoint(text: str) -> str:
+    try:
+        return address(text)
+    except BadEndpoint as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def _policy(path: Path | None) -> Policy:
@@ -141,6 +243,23 @@ def _serve(given: argparse.Namespace) -> int:
         raise UsageError("--borrowers and --installments belong together, and --events to them")
     files = (given.borrowers, given.installments, given.events) if given.borrowers else None
     serve(ServeOptions(given.out, given.port, given.seed, _policy(given.policy), files), _bar)
+    return DONE
+
+
+def _mapping(given: argparse.Namespace) -> int:
+    """Print the events of one message, a line each."""
+    try:
+        text, message = given.file.read_text(encoding="utf-8"), json.loads(given.message.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise UsageError(f"{given.file} or {given.message} cannot be read as TOML and JSON text ({error})") from error
+    try:
+        reading = read("mapping", message, Source(given.source, lambda _loan_id: {}, Settings(mapping=text)))
+    except BadNews as error:
+        raise UsageError(f"{given.message}: {error}") from error
+    for event in reading.events:
+        print(json.dumps(event))
+    for reason in reading.passed_over:
+        print(f"passed over: {reason}", file=sys.stderr)
     return DONE
 
 

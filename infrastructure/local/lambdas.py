@@ -4,20 +4,21 @@ import io
 import json
 import logging
 import os
+import sys
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, TextIO
 
 from infrastructure.local.template import ACCOUNT, REGION
-from predue.aws.clock import now
 
 
 class Context:
     """What Lambda passes beside the event."""
 
-    def __init__(self, name: str, timeout: int) -> None:
+    def __init__(self, name: str, timeout: int, clock: Callable[[], datetime]) -> None:
         self.function_name = name
         self.function_version = "$LATEST"
         self.invoked_function_arn = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:{name}"
@@ -25,11 +26,12 @@ class Context:
         self.aws_request_id = "00000000-0000-0000-0000-000000000000"
         self.log_group_name = f"/aws/lambda/{name}"
         self.log_stream_name = "local"
-        self._ends = now() + timedelta(seconds=timeout)
+        self._clock = clock
+        self._deadline = clock() + timedelta(seconds=timeout)
 
     def get_remaining_time_in_millis(self) -> int:
-        """What is left of the timeout: all of it in virtual time, which stands still while a handler runs."""
-        return int((self._ends - now()).total_seconds() * 1000)
+        """What is left of the timeout: all of it, as long as virtual time stands still while a handler runs."""
+        return max(0, (self._deadline - self._clock()) // timedelta(milliseconds=1))
 
 
 @dataclass(frozen=True)
@@ -43,11 +45,13 @@ class Function:
     dead_letters_arn: str = ""
 
 
-def call(function: Function, event: Any, log: TextIO) -> Any:
+def call(function: Function, event: Any, log: TextIO, clock: Callable[[], datetime]) -> Any:
     """Call a handler: its own environment, JSON in and out, standard output to the log."""
     payload = json.loads(json.dumps(event))
-    with environment(function.environment), _logging_to(log):
-        result = function.handler(payload, Context(function.name, function.timeout))
+    with environment(function.environment), _logging_to(log), warnings.catch_warnings():
+        # Metrics are flushed on the way out, also of a function that is killed before it counted anything.
+        warnings.filterwarnings("ignore", "No application metrics to publish")
+        result = function.handler(payload, Context(function.name, function.timeout, clock))
     return None if result is None else json.loads(json.dumps(result))
 
 
@@ -67,18 +71,20 @@ def environment(variables: Mapping[str, str]) -> Iterator[None]:
 def _logging_to(log: TextIO) -> Iterator[None]:
     """Standard output, where Powertools writes logs and metrics, goes to the log."""
     # Not at the top: telemetry reads a function's environment when it is imported, as it does in Lambda.
-    from predue.aws.telemetry import logger  # noqa: PLC0415
+    from predue.aws.telemetry import logger, metrics  # noqa: PLC0415
 
     caught = io.StringIO()
-    handlers = [handler for handler in logger.handlers if isinstance(handler, logging.StreamHandler)]
-    before = [handler.stream for handler in handlers]
+    # Another environment's counts, of a function that waits or was killed, are not this one's.
+    counted, metrics.provider.metric_set = metrics.provider.metric_set, {}
+    streams = [handler for handler in logger.handlers if isinstance(handler, logging.StreamHandler)]
+    # Not setStream: it flushes the stream before, which whoever captured it may have closed since.
+    for handler in streams:
+        handler.stream = caught
     try:
-        # Not by setStream, which flushes what was there before, though that may be closed by now.
-        for handler in handlers:
-            handler.stream = caught
         with redirect_stdout(caught):
             yield
     finally:
-        for handler, stream in zip(handlers, before, strict=True):
-            handler.stream = stream
+        metrics.provider.metric_set = counted
+        for handler in streams:
+            handler.stream = sys.stdout
         log.write(caught.getvalue())

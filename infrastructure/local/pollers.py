@@ -19,6 +19,10 @@ from infrastructure.local.wire import delay_of
 from predue.aws import clients
 
 _MOST_RECEIVED = 10
+_LONGEST_IN_FLIGHT = 43_200
+"""Seconds, the most that SQS takes: the queue counts them on the wall's clock, and must not bring back by it what the
+stack keeps on the virtual one.
+"""
 
 
 @dataclass(frozen=True)
@@ -89,7 +93,10 @@ class Poller:
 
     def _receive(self) -> list[dict[str, Any]]:
         got = clients.client("sqs").receive_message(
-            QueueUrl=self.url, MaxNumberOfMessages=_MOST_RECEIVED, MessageAttributeNames=["All"]
+            QueueUrl=self.url,
+            MaxNumberOfMessages=_MOST_RECEIVED,
+            MessageAttributeNames=["All"],
+            VisibilityTimeout=_LONGEST_IN_FLIGHT,
         )
         return list(got.get("Messages", []))
 
@@ -124,10 +131,20 @@ class Poller:
             self._deliver(batch)
 
     def _visible(self) -> list[Message]:
+        if self.chaos and self._inbox and self.chaos.strikes("reordered"):
+            self._reorder(self.chaos)
         batch: list[Message] = []
         while self._inbox and self._inbox[0].visible_at <= self.clock() and len(batch) < self.source.batch_size:
             batch.append(heapq.heappop(self._inbox))
         return batch
+
+    def _reorder(self, chaos: Chaos) -> None:
+        """Mix up what is visible: a queue keeps no order."""
+        visible = sorted(message for message in self._inbox if message.visible_at <= self.clock())
+        places = [(message.visible_at, message.order) for message in visible]
+        for message, (visible_at, order) in zip(chaos.shuffled(visible), places, strict=True):
+            message.visible_at, message.order = visible_at, order
+        heapq.heapify(self._inbox)
 
     def _deliver(self, batch: list[Message]) -> None:
         """One call of the function; what failed becomes visible again later, or goes to the dead letters."""

@@ -18,7 +18,6 @@ from infrastructure.local.audit.evidence import (
     Evidence,
     Run,
     barred,
-    claimed,
     line_text,
     stage_text,
 )
@@ -84,12 +83,14 @@ def audit(
     contacts: Iterable[Mapping[str, Any]],
     wire: Iterable[Mapping[str, Any]],
     terms: Terms | None = None,
+    claims: Iterable[Mapping[str, Any]] | None = None,
 ) -> Audit:
     """Hold a run against promises 1 to 7 and 9.
 
+    `claims` are the instants at which the table took claims, `at` and `reminder_id`, if somebody watched it.
     `contacts` and `wire` are the parsed lines of the two files; a line that cannot be read breaks promise 9 or 5.
     """
-    evidence = Evidence(portfolio, run, contacts, wire, terms or Terms())
+    evidence = Evidence(portfolio, run, contacts, wire, terms or Terms(), claims)
     verdicts: dict[int, Verdict] = {}
     for number, checks_of in _PROMISES.items():
         checked, broken = 0, []
@@ -157,7 +158,7 @@ def _unreachable_fault(evidence: Evidence, line: Line) -> str | None:
 def _owed(evidence: Evidence) -> Iterator[Check]:
     """Promise 3: no call about what was paid, cancelled, moved or disputed before its claim."""
     for line, call in evidence.joined_calls():
-        moment = claimed(line, call)
+        moment = evidence.claimed(line, call)
         for key in line.keys:
             yield Check(f"{line_text(line, key)} claimed at {to_text(moment)}", evidence.settled(line, key, moment))
 
@@ -165,7 +166,7 @@ def _owed(evidence: Evidence) -> Iterator[Check]:
 def _allowed(evidence: Evidence) -> Iterator[Check]:
     """Promise 4: no call after an opt-out, in a hold, without consent, or on a channel that its stage does not take."""
     for line, call in evidence.joined_calls():
-        moment = claimed(line, call)
+        moment = evidence.claimed(line, call)
         person = evidence.person(line, moment)
         fault = barred(person, call.channel) if person else NO_PROFILE
         names = {key.stage for key in line.keys}
@@ -187,7 +188,8 @@ def _once(evidence: Evidence) -> Iterator[Check]:
     for call in evidence.calls:
         line = evidence.line_of.get(call.reminder_id)
         about = line_text(line) if line else f"wire.jsonl line {call.number}, reminder {call.reminder_id}"
-        yield Check(f"{about} called at {to_text(call.at)}", _disagreement(line, call))
+        unclaimed = "no claim was written before it" if evidence.unclaimed(call) else None
+        yield Check(f"{about} called at {to_text(call.at)}", unclaimed or _disagreement(line, call))
     for line in evidence.lines:
         if line.outcome == "sent":
             made = {call.provider_message_id for call in evidence.calls_of[line.reminder_id] if not call.refused}

@@ -23,11 +23,12 @@ from infrastructure.local import http_api, outputs
 from infrastructure.local.clock import LiveClock, machine_time
 from infrastructure.local.console import Console, Seen
 from infrastructure.local.demo_now import HISTORY, write_current
+from infrastructure.local.feed import Feed
 from infrastructure.local.http_api import Answer
-from infrastructure.local.portfolio import Portfolio, read_portfolio, write_rejected
-from infrastructure.local.run import Progress, _apply, _load, _moto
+from infrastructure.local.portfolio import Portfolio, Rejected, read_portfolio, write_rejected
+from infrastructure.local.run import Progress, _load, _moto
 from infrastructure.local.server import App, CannotServe, Server, Work
-from infrastructure.local.stack import NEWS, Stack
+from infrastructure.local.stack import Stack
 from predue.aws import clients
 from predue.policy import Policy
 from predue.record import Record
@@ -93,12 +94,13 @@ def _serve(options: Options, server: Server, work: Work, secret: tuple[str, bool
         _moto(),
     ):
         with bar() as progress:
-            stack = _stack(options, server.address, (log, wire), _unless_stopped(progress, work))
+            stack, rejected = _stack(options, server.address, (log, wire), _unless_stopped(progress, work))
         _name_source(stack, secret[0])
-        live = Live(stack, work, options.out, log, Console(stack, server.address, bundled=not options.files))
+        console = Console(stack, server.address, bundled=not options.files)
+        live = Live(stack, work, options.out, log, console, rejected)
         live.begin()
-        server.start(App(work, live.answer, live.console.page))
-        print(_banner(server.address, options, secret, live.console), flush=True)
+        server.start(App(work, live.answer, console.page))
+        print(_banner(server.address, options, secret, console), flush=True)
         try:
             live.run()
         finally:
@@ -116,8 +118,12 @@ def _unless_stopped(progress: Progress, work: Work) -> Progress:
     return show
 
 
-def _stack(options: Options, address: str, files: tuple[TextIO, TextIO], progress: Progress) -> Stack:
-    """The stack with its portfolio in it, brought up to the present."""
+def _stack(
+    options: Options, address: str, files: tuple[TextIO, TextIO], progress: Progress
+) -> tuple[Stack, list[Rejected]]:
+    """The stack with its portfolio in it, brought up to the present, and the rows that could not be used; news that
+    cannot be used is added when its time comes.
+    """
     now = machine_time()
     portfolio = _portfolio(options, now)
     # A portfolio of one's own begins now: what its borrowers got before, only their lender knows.
@@ -131,9 +137,13 @@ def _stack(options: Options, address: str, files: tuple[TextIO, TextIO], progres
         make_clock=LiveClock,
         public_url=address,
     )
-    _fill(stack, portfolio, options.out, start, progress)
+    with stack.feeding():
+        _load(portfolio, start, lambda share, what: progress(share * 2, what))
+    rejected = list(portfolio.rejected)
+    # What happened before the start comes at once, in its order.
+    Feed(portfolio.events, datetime.max.replace(tzinfo=UTC), stack, rejected)
     stack.run_until(machine_time(), lambda at: progress(0.2 + 0.8 * (at - start) / HISTORY, "the last hours"))
-    return stack
+    return stack, rejected
 
 
 def _name_source(stack: Stack, key: str) -> None:
@@ -151,32 +161,18 @@ def _portfolio(options: Options, now: datetime) -> Portfolio:
     return read_portfolio(folder / "borrowers.csv", folder / "installments.csv", folder / "events.jsonl")
 
 
-def _fill(stack: Stack, portfolio: Portfolio, out: Path, start: datetime, progress: Progress) -> None:
-    """Load the rows, and put the happenings at their instants; those of the past come at once, in their order."""
-    rejected = list(portfolio.rejected)
-    with stack.feeding():
-        _load(portfolio, start, lambda share, what: progress(share * 2, what))
-    for row in portfolio.events:
-
-        def happen(row: Any = row) -> None:
-            known = len(rejected)
-            _apply(row, stack, rejected)
-            if len(rejected) > known:
-                write_rejected(out / "rejected.csv", rejected)
-
-        stack.at(row.at, NEWS, happen)
-    write_rejected(out / "rejected.csv", rejected)
-
-
 class Live:
     """The stack in real time, and what clients ask of it."""
 
-    def __init__(self, stack: Stack, work: Work, out: Path, log: TextIO, console: Console) -> None:
+    def __init__(
+        self, stack: Stack, work: Work, out: Path, log: TextIO, console: Console, rejected: list[Rejected]
+    ) -> None:
         self._stack = stack
         self._work = work
         self._out = out
         self._log = log
         self.console = console
+        self._rejected = rejected
         self._written: list[Record] | None = None
         self._at = 0.0
         self._seen: deque[Seen] = deque(maxlen=_KEPT_REQUESTS)
@@ -235,6 +231,7 @@ class Live:
         """Write contacts, records and hand-overs anew if a function ran since the last time."""
         self._at = time.monotonic()
         del self._stack.carrier.samples[:-_KEPT_SAMPLES]
+        write_rejected(self._out / "rejected.csv", self._rejected)
         found = self.console.records()
         if found is self._written:
             return

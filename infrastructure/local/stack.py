@@ -10,24 +10,26 @@ import heapq
 import importlib
 import itertools
 import json
-from collections import deque
+import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, TextIO
 
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
+from botocore.exceptions import BotoCoreError
 
-from infrastructure.cost.meter import Meter
+from infrastructure.cost.meter import Meter, Stored
 from infrastructure.local import http_api
 from infrastructure.local.answers import answer, json_body
 from infrastructure.local.carrier import Carrier
-from infrastructure.local.chaos import Chaos, Killed
+from infrastructure.local.chaos import Chaos, Killed, Running
 from infrastructure.local.clock import VirtualClock
 from infrastructure.local.http_api import Route
 from infrastructure.local.lambdas import Function, call, environment
-from infrastructure.local.pollers import Message, Poller, Source, sqs_record
+from infrastructure.local.meanwhile import Meanwhile, concerned
+from infrastructure.local.pollers import Poller, Source
 from infrastructure.local.resources import Resources
 from infrastructure.local.schedule import fires
 from infrastructure.local.template import ACCOUNT, REGION, Resource, TemplateError, TemplateFile
@@ -62,13 +64,16 @@ class Stack:
         seed: int = 1,
         parameters: Mapping[str, Any] | None = None,
         chaos: Chaos | None = None,
+        endpoint: str = "",
+        application: str = "predue",
         make_clock: Callable[[datetime], VirtualClock] = VirtualClock,
         public_url: str = "",
     ) -> None:
         self.clock = make_clock(start)
         self._public_url = public_url
-        self.meter = Meter()
-        self.news_meter = Meter()
+        stored = Stored()
+        self.meter = Meter(stored)
+        self.news_meter = Meter(stored)
         self.log = log
         self._agenda: list[tuple[datetime, int, int, Callable[[], None]]] = []
         self._order = itertools.count()
@@ -76,10 +81,7 @@ class Stack:
         clients.forget()
         desks.forget()
         self.chaos = chaos
-        self._delivered: deque[tuple[Function, str]] = deque(maxlen=_REMEMBERED)
-        if chaos:
-            chaos.interrupt = self._interrupt
-        self._wire = Wire(clients.session(), self.meter, chaos)
+        self._wire = Wire(clients.session(), self.meter, chaos, endpoint)
         self.carrier = Carrier(seed, self.clock, wire, self._publish_later)
         self._wire.play("pinpoint-sms-voice-v2", "SendTextMessage", self.carrier.send_text_message)
         self._wire.play("sesv2", "SendEmail", self.carrier.send_email)
@@ -88,16 +90,32 @@ class Stack:
         self._wire.sent = self._note_sent
         self._wire.scheduled = self._note_schedule
         self._resources = Resources(clients.client)
-        self.root = TemplateFile(ROOT / "template.yaml", PARAMETERS | dict(parameters or {}), self._resources.physical)
+        given = PARAMETERS | dict(parameters or {})
+        self.root = TemplateFile(ROOT / "template.yaml", given, self._resources.physical, application=application)
         self.functions: dict[str, Function] = {}
+        if chaos:
+            chaos.clock, chaos.pass_time = self.clock, lambda wait: self.run_until(self.clock() + wait)
+        self._meanwhile = Meanwhile(chaos, self.functions, self.invoke, self.clock) if chaos else None
         self.pollers: dict[str, Poller] = {}
         self.routes: list[Route] = []
         self.schedules: dict[str, datetime] = {}
         self.queue_arns: dict[str, str] = {}
         self.topics: dict[str, list[str]] = {}
-        self._deploy()
+        try:
+            self._deploy()
+        except BaseException:
+            self.remove()
+            raise
 
     # Deploying
+
+    def remove(self) -> None:
+        """Take away what was made, for a server that lives on; its calls are nobody's, so nothing counts them."""
+        clients.forget()
+        # Where the server is gone there is nothing to tell it, and the run has said so.
+        with suppress(BotoCoreError):
+            if left := self._resources.remove():
+                print(f"Left behind, since the server would not delete them: {', '.join(left)}", file=sys.stderr)
 
     def _deploy(self) -> None:
         """Make what the templates describe; raises TemplateError for anything that is not known here."""
@@ -206,6 +224,8 @@ class Stack:
 
     def _fires(self) -> int:
         """How often a schedule fires this time: once, where nothing goes wrong."""
+        if self.chaos:
+            self.chaos.maybe_away()
         if self.chaos and self.chaos.strikes("schedule_skipped"):
             return 0
         return 2 if self.chaos and self.chaos.strikes("schedule_doubled") else 1
@@ -215,10 +235,11 @@ class Stack:
         with self._playing():
             while self._agenda and self._agenda[0][0] < end:
                 moment, _, _, happening = heapq.heappop(self._agenda)
-                self.clock.move_to(moment)
+                # Time may have passed inside of what happened before: then this comes late.
+                self.clock.move_to(max(moment, self.clock()))
                 happening()
                 progress(moment)
-        self.clock.move_to(end)
+        self.clock.move_to(max(end, self.clock()))
 
     def step(self) -> datetime:
         """Let the next thing happen if its instant has come, on a clock that moves by itself; then tell when the one
@@ -245,38 +266,39 @@ class Stack:
     @contextmanager
     def feeding(self) -> Iterator[None]:
         """Within this, news may be applied as a function of the stack would; its calls are counted apart."""
-        self._wire.meter = self.news_meter
+        before, self._wire.meter = self._wire.meter, self.news_meter
         try:
             with self._playing(), environment(self.functions_environment()):
                 yield
         finally:
-            self._wire.meter = self.meter
+            self._wire.meter = before
 
     # Functions
 
     def invoke(self, function: Function, event: Any) -> Any:
         """Call a handler as Lambda would: its own environment, JSON in and out, standard output to the log."""
-        self.meter.invocations[function.name] += 1
-        self._delivered += [(function, record["body"]) for record in event.get("Records", ())]
-        with self._playing(), self.chaos.around() if self.chaos else nullcontext():
-            return call(function, event, self.log)
+        self.meter.invoked(function.name)
+        with self._playing(), self._under_chaos(function, event):
+            before, self.meter.at_work = self.meter.at_work, function.name
+            try:
+                return call(function, event, self.log, self.clock)
+            finally:
+                self.meter.at_work = before
 
-    def _interrupt(self) -> bool:
-        """In the middle of a handler, deliver one of the last messages again, as a second environment would."""
-        if self.chaos is None or self.chaos.inside != 1 or not self._delivered:
-            return False
-        function, body = self._delivered[self.chaos.pick(len(self._delivered))]
-        with suppress(Exception, Killed):
-            self.invoke(
-                function, {"Records": [sqs_record("interleaved", Message(self.clock(), 0, body, "interleaved", ""))]}
-            )
-        return True
+    def _under_chaos(self, function: Function, event: Any) -> AbstractContextManager[None]:
+        if self.chaos is None or self._meanwhile is None:
+            return nullcontext()
+        bodies = [record["body"] for record in event.get("Records", ())]
+        self._meanwhile.note(function, bodies)
+        deadline = self.clock() + timedelta(seconds=function.timeout)
+        return self.chaos.around(Running(deadline, about=concerned(bodies)))
 
     def _invoke_later(self, request: AWSPreparedRequest) -> AWSResponse:
         """Play Lambda's asynchronous invocation."""
         name = request.url.split("/functions/")[1].split("/")[0]
         event = json_body(request)
-        self.at(self.clock(), SCHEDULE, lambda: self._invoke_async(self.functions[name], event))
+        for _ in range(2 if self.chaos and self.chaos.strikes("invoked_twice") else 1):
+            self.at(self.clock(), SCHEDULE, lambda: self._invoke_async(self.functions[name], event))
         return answer(request, 202, {})
 
     def _invoke_async(self, function: Function, event: Any, failures: int = 0) -> None:
@@ -333,7 +355,8 @@ class Stack:
 
         def fire() -> None:
             clients.client("scheduler").delete_schedule(Name=schedule["Name"], GroupName=schedule["GroupName"])
-            self._put(schedule["Target"]["Arn"], schedule["Target"]["Input"])
+            for _ in range(2 if self.chaos and self.chaos.strikes("schedule_doubled") else 1):
+                self._put(schedule["Target"]["Arn"], schedule["Target"]["Input"])
 
         self.at(moment, SCHEDULE, fire)
 
@@ -350,10 +373,21 @@ class Stack:
         body = json.dumps(event)
 
         def publish() -> None:
-            for queue_arn in self.topics[topic]:
-                self._put(queue_arn, body)
+            self.meter.published()
+            with self._free():
+                for queue_arn in self.topics[topic]:
+                    self._put(queue_arn, body)
 
         self.at(self.clock() + wait, EVENT, publish)
+
+    @contextmanager
+    def _free(self) -> Iterator[None]:
+        """Within this, calls are a part of AWS that nobody pays for."""
+        self._wire.meter = Meter()
+        try:
+            yield
+        finally:
+            self._wire.meter = self.meter
 
     def redrive(self) -> int:
         """Move every dead letter of a fed queue back to it, as an operator would; returns how many."""
@@ -367,11 +401,15 @@ class Stack:
                     moved += 1
         return moved
 
+    @property
+    def claims(self) -> list[dict[str, Any]]:
+        """Under chaos, each claim and the instant of its write, as the table saw it."""
+        return self._wire.claims
+
     def quiet(self) -> bool:
         """Whether nothing is left to happen but the schedules that recur."""
         return all(rank == SCHEDULE for _, rank, _, _ in self._agenda)
 
 
-_REMEMBERED = 30
 # Lambda retries an asynchronous call after one minute and after two more (developer guide, "Asynchronous invocation").
 _ASYNC_WAITS = (timedelta(minutes=1), timedelta(minutes=2))

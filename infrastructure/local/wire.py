@@ -6,16 +6,23 @@ It hangs on botocore's events of the one session that all adapters share, so the
 
 import json
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, cast
 
 import boto3
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
+from botocore.exceptions import ConnectionError as NoConnection
+from botocore.exceptions import HTTPClientError
+from botocore.httpsession import URLLib3Session
 from moto.core.models import botocore_stubber
 
 from infrastructure.cost.meter import Meter
+from infrastructure.local.answers import json_body
 from infrastructure.local.chaos import Chaos
+from infrastructure.local.engine import EndpointFailed
+from predue.aws import items
 
+_SERVER_ERRORS = 500
 Answer = Callable[[AWSPreparedRequest], AWSResponse | None]
 Hook = Callable[..., None]
 """What botocore's stubs say of a handler, though some of its events take an answer."""
@@ -28,41 +35,99 @@ def moto_answer(event_name: str, request: AWSPreparedRequest) -> AWSResponse | N
     return botocore_stubber(event_name, request)
 
 
+def sent_answer(_event_name: str, request: AWSPreparedRequest) -> AWSResponse | None:
+    """What the server at the other end answers to a request, now."""
+    return URLLib3Session().send(request)
+
+
 class Wire:
     """The hooks of one stack on a session; `sent` hears of every message queued, `scheduled` of every one-off
-    schedule.
+    schedule. With an `endpoint`, requests go to a server instead of moto.
     """
 
-    def __init__(self, session: boto3.session.Session, meter: Meter, chaos: Chaos | None = None) -> None:
+    def __init__(
+        self, session: boto3.session.Session, meter: Meter, chaos: Chaos | None = None, endpoint: str = ""
+    ) -> None:
         self._events = session.events
+        self._endpoint = endpoint
+        self._answer = sent_answer if endpoint else moto_answer
         self.meter = meter
         self.sent: Callable[[str], None] = lambda _url: None
         self.scheduled: Callable[[dict[str, Any]], None] = lambda _schedule: None
         self.emitted: Callable[[dict[str, Any]], None] = lambda _event: None
         self._chaos = chaos
-        if chaos:
-            self._events.register_first("before-send", cast("Hook", self._before_send))
+        self._plays: dict[str, Answer] = {}
+        self._tokens: set[str] = set()
+        self.claims: list[dict[str, Any]] = []
+        """Under chaos: each new claim in a ledger, and the instant of its write."""
+        self._events.register_first("before-send", cast("Hook", self._before_send))
+        self._events.register_last("before-send", cast("Hook", self._sent))
         self._events.register("before-parameter-build", self._keep_parameters)
         self._events.register("provide-client-params.sqs.SendMessageBatch", cast("Hook", self._carry_delay))
+        self._events.register("provide-client-params.dynamodb.UpdateItem", cast("Hook", self._ask_for_the_item))
+        self._events.register("provide-client-params.scheduler.CreateSchedule", cast("Hook", self._disable))
         self._events.register("after-call", self._after_call)
+        if endpoint:
+            self._events.register("after-call-error", self._after_error)
 
     def play(self, service: str, operation: str, play: Answer) -> None:
         """Answer an operation here instead of sending it; None lets it pass."""
-
-        def before_send(request: AWSPreparedRequest, event_name: str, **_: Any) -> AWSResponse | None:
-            struck = self._chaos.before(request, event_name, lambda: play(request)) if self._chaos else None
-            return struck or play(request)
-
-        self._events.register_first(f"before-send.{service}.{operation}", cast("Hook", before_send))
+        self._plays[f"{service}.{operation}"] = play
 
     def _before_send(self, request: AWSPreparedRequest, event_name: str, **_: Any) -> AWSResponse | None:
-        """Chaos before what moto answers; what is played comes here only if its play let it pass."""
-        assert self._chaos is not None, "registered with chaos only"
-        return self._chaos.before(request, event_name, lambda: moto_answer(event_name, request))
+        """What is answered here: by chaos, or by a play; None is left to moto or the server."""
+        if self._chaos:
+            answered = self._chaos.before(request, event_name, lambda asked: self._act(asked, event_name))
+            answered = answered or self._act(request, event_name)
+        else:
+            answered = self._play(request, event_name)
+        # botocore asks every hook, and takes the first answer: moto must not do what has been answered already.
+        if answered is not None:
+            self._let_moto(answer=False)
+        return answered
+
+    def _sent(self, **_: Any) -> None:
+        self._let_moto(answer=True)
+
+    def _let_moto(self, *, answer: bool) -> None:
+        if not self._endpoint:
+            botocore_stubber.enabled = answer
+
+    def _play(self, request: AWSPreparedRequest, event_name: str) -> AWSResponse | None:
+        play = self._plays.get(event_name.removeprefix("before-send."))
+        return play(request) if play else None
+
+    def _act(self, request: AWSPreparedRequest, event_name: str) -> AWSResponse | None:
+        """Under chaos, what a request does and is answered."""
+        assert self._chaos is not None, "called with chaos only"
+        now, operation = self._chaos.clock(), event_name.rpartition(".")[2]
+
+        def act() -> AWSResponse | None:
+            self._let_moto(answer=True)
+            return self._play(request, event_name) or self._answer(event_name, request)
+
+        done = self._chaos.stale.noting(now, request, operation, act)
+        if operation == "PutItem" and done is not None and done.status_code < 400:  # noqa: PLR2004 - it took effect
+            self._note_claims(now, json_body(request)["Item"])
+        return done
+
+    def _note_claims(self, now: datetime, item: dict[str, Any]) -> None:
+        """Note what a ledger says is being called since this write; what it said before is noted already."""
+        if item["sk"]["S"] != "A#ledger":
+            return
+        for contact in items.read_ledger(items.plain(item)).contacts:
+            if contact.token not in self._tokens:
+                self._tokens.add(contact.token)
+                self.claims.append({"at": now, "reminder_id": contact.reminder_id})
 
     @staticmethod
     def _keep_parameters(params: dict[str, Any], context: dict[str, Any], **_: Any) -> None:
         context["predue_parameters"] = params
+
+    @staticmethod
+    def _ask_for_the_item(params: dict[str, Any], **_: Any) -> dict[str, Any]:
+        """An update is billed by the size of the item that it leaves, which only its answer can tell."""
+        return {"ReturnValues": "ALL_NEW", **params}
 
     @staticmethod
     def _carry_delay(params: dict[str, Any], **_: Any) -> dict[str, Any]:
@@ -75,10 +140,24 @@ class Wire:
             entries.append(given)
         return {**params, "Entries": entries}
 
+    @staticmethod
+    def _disable(params: dict[str, Any], **_: Any) -> dict[str, Any]:
+        """A server that fires schedules would fire them by its own clock; the stack fires them by the virtual one."""
+        return {**params, "State": "DISABLED"}
+
+    def _after_error(self, exception: Exception, event_name: str, **_: Any) -> None:
+        """End a run whose server is gone; what is played here, providers and Lambda, fails for other reasons."""
+        operation = event_name.removeprefix("after-call-error.")
+        if operation not in self._plays and isinstance(exception, NoConnection | HTTPClientError):
+            raise EndpointFailed(f"{self._endpoint} stopped answering at {operation}: {exception}") from exception
+
     def _after_call(self, parsed: dict[str, Any], model: Any, context: dict[str, Any], **_: Any) -> None:
         params = context.get("predue_parameters", {})
         service = model.service_model.service_name
         failed = "Error" in parsed
+        status = parsed.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+        if self._endpoint and status >= _SERVER_ERRORS and f"{service}.{model.name}" not in self._plays:
+            raise EndpointFailed(f"{self._endpoint} answers {service}.{model.name} with {status}, time and again")
         self.meter.count(service, model.name, params, parsed)
         if failed:
             return
@@ -87,8 +166,9 @@ class Wire:
         elif (service, model.name) == ("scheduler", "CreateSchedule"):
             self.scheduled(params)
         elif (service, model.name) == ("events", "PutEvents"):
-            for entry in params["Entries"]:
-                self.emitted(json.loads(entry["Detail"]))
+            for entry, taken in zip(params["Entries"], parsed["Entries"], strict=True):
+                if "ErrorCode" not in taken:
+                    self.emitted(json.loads(entry["Detail"]))
 
 
 def delay_of(message: dict[str, Any]) -> timedelta:

@@ -149,6 +149,18 @@ def test_a_pointer_moves_only_from_where_it_was_thought_to_stand(table: Table) -
     assert table.pointer("loan-1", 1) == ("b-1", later)
 
 
+def test_a_loans_installments_are_read_by_its_pointers(table: Table) -> None:
+    later = DAY + timedelta(days=7)
+    write(table, due(), due(number=10, on=later), due("loan-10"))
+    for number, day in ((1, DAY), (10, later), (11, later)):
+        table.point("loan-1", number, "b-1", day, None)
+    table.point("loan-10", 1, "b-1", DAY, None)
+    found = table.installments("loan-1")
+    assert {number: day for number, (day, _) in found.items()} == {1: DAY, 10: later, 11: later}
+    assert [None if one is None else one.installment_no for _, one in found.values()] == [1, 10, None]
+    assert table.installments("loan-2") == {}
+
+
 def test_a_pointer_that_stands_there_already_may_be_set_again(table: Table) -> None:
     table.point("loan-1", 1, "b-1", DAY, None)
     table.point("loan-1", 1, "b-1", DAY, None)

@@ -98,7 +98,7 @@ def served(out: Path, book: Book, start: datetime) -> Iterator[Served]:
         )
         with stack.feeding():
             run._load(portfolio, start, lambda _share, _what: None)
-        live = Live(stack, work, out, log, Console(stack, server.address, bundled=False))
+        live = Live(stack, work, out, log, Console(stack, server.address, bundled=False), [])
         stand = Served(live, stack, server, out, log, start)
         live.begin()
         server.start(App(work, live.answer, live.console.page))

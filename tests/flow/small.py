@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from infrastructure.local import outputs, run
+from infrastructure.local.chaos import Chaos
 from infrastructure.local.portfolio import BORROWER_COLUMNS, INSTALLMENT_COLUMNS, Portfolio, read_portfolio
 from infrastructure.local.stack import NEWS, SCHEDULE, Stack
 from predue import news
@@ -194,6 +195,7 @@ def standing(
     *,
     policy: Policy | None = None,
     known: datetime | None = None,
+    chaos: Chaos | None = None,
     **parameters: Any,
 ) -> Iterator[Standing]:
     """A stack that holds a book's rows, known since `known` or its start, and hears of its events."""
@@ -202,7 +204,7 @@ def standing(
     log, wire = io.StringIO(), io.StringIO()
     given = {"InitialPolicy": (policy or Policy()).model_dump_json()} | parameters
     with run._moto():
-        stack = Stack(start, log=log, wire=wire, parameters=given)
+        stack = Stack(start, log=log, wire=wire, parameters=given, chaos=chaos)
         with stack.feeding():
             run._load(portfolio, known or start, lambda _share, _what: None)
         stand = Standing(stack, log, wire)

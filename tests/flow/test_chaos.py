@@ -1,49 +1,85 @@
 """Runs in which everything goes wrong that may; the audit of the promises is part of each."""
 
-from datetime import date, timedelta
+import json
+import os
+import subprocess
+import sys
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from infrastructure.local import run
+from infrastructure.local import chaos_runs
+from infrastructure.local.chaos_case import Case, kept_cases
 from tests.flow.small import DUE, Book, utc
 
-FAULTS_OF_ANY_RUN = {"interleaved", "killed", "throttled", "lost_answer", "schedule_skipped", "schedule_doubled"}
-
-
-def book() -> Book:
-    """A dozen borrowers over four days, with payments, stops, holds and moves among them."""
-    made = Book()
-    for number in range(12):
-        name = f"b-{number}"
-        made.borrower(name, channels="sms|email" if number % 2 else "email|sms", preferred_time="09:00")
-        made.installment(name, DUE + timedelta(days=number % 4), loan_id=f"l-{number}", grace_days="1")
-    made.paid(utc(10, 14, 5), "l-0").paid(utc(11, 13, 59), "l-1").paid(utc(10, 14, 1), "l-4", "20.00")
-    made.event(utc(10, 14, 2), "borrower.opted_out", borrower_id="b-5", channel="all")
-    made.event(utc(10, 14, 3), "borrower.hold_started", borrower_id="b-6", reason="hardship")
-    made.event(utc(10, 14, 4), "installment.rescheduled", loan_id="l-8", installment_no=1, due_date="2026-12-13")
-    made.event(utc(11, 2), "borrower.updated", borrower_id="b-9", time_zone="Pacific/Honolulu")
-    return made
-
-
-def played(folder: Path, seed: int) -> tuple[dict[str, Any], bytes]:
-    """The summary and contacts.jsonl of a run under chaos."""
-    folder.mkdir()
-    options = run.Options(DUE, date(2026, 12, 13), folder / "out", seed=seed, chaos=True)
-    summary = run.run(book().read(folder), options)
-    return summary, (folder / "out" / "contacts.jsonl").read_bytes()
+ROOT = Path(__file__).parents[2]
+TAPE = ROOT.parent / "shared" / "data" / "loan_tape.csv"
+FAULTS_OF_ANY_RUN = {
+    "answered_in_part", "delivered_between", "failed", "failed_after", "killed", "lost_answer", "news_between",
+    "news_repeated", "paused", "schedule_doubled", "schedule_skipped", "short_page", "stale_read", "throttled",
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("seed", [1, 2])
 def test_no_promise_breaks_whatever_goes_wrong(seed: int, tmp_path: Path) -> None:
-    summary, _ = played(tmp_path / "run", seed)
-    assert summary["promises"]["broken"] == []
-    assert summary["coverage"]["planned_stages"] > 20
-    assert {fault for fault, count in summary["faults"].items() if count} >= FAULTS_OF_ANY_RUN
+    outcome = chaos_runs.play(chaos_runs.generated(seed, tmp_path / "in"), tmp_path)
+    assert outcome.wrong == ()
+    assert outcome.checked["5"] > 20
+    assert {fault for fault, count in outcome.faults.items() if count} >= FAULTS_OF_ANY_RUN
 
 
-def test_the_same_seed_meets_the_same_faults_and_ends_the_same(tmp_path: Path) -> None:
-    first, second = played(tmp_path / "first", 4), played(tmp_path / "second", 4)
-    assert first[0]["faults"] == second[0]["faults"]
-    assert first[1] == second[1]
+@pytest.mark.parametrize("folder", kept_cases(), ids=lambda folder: folder.name)
+def test_what_failed_once_fails_no_more(folder: Path, tmp_path: Path) -> None:
+    assert chaos_runs.play(Case.read(folder), tmp_path).wrong == ()
+
+
+def busy_day(folder: Path) -> Case:
+    """A case of one day, with news of several kinds right after the slots."""
+    book = Book()
+    for number in range(8):
+        name = f"b-{number}"
+        book.borrower(name, channels="sms|email" if number % 2 else "email|sms", preferred_time="09:00")
+        book.installment(name, DUE, loan_id=f"l-{number}", grace_days="1")
+    book.paid(utc(10, 14, 0, 1), "l-0").paid(utc(10, 14, 0, 2), "l-4", "20.00")
+    book.event(utc(10, 14, 0, 1), "borrower.opted_out", borrower_id="b-5", channel="all")
+    book.event(utc(10, 14, 0, 3), "borrower.hold_started", borrower_id="b-6", reason="hardship")
+    book.event(utc(10, 14, 0, 4), "installment.rescheduled", loan_id="l-2", installment_no=1, due_date="2026-12-11")
+    folder.mkdir()
+    book.write(folder)
+    return Case(folder, 4, DUE, DUE)
+
+
+def in_another_process(case: Case, out: Path, hash_seed: str) -> dict[str, Any]:
+    """A run's faults, outcomes and provider calls, from an interpreter of its own that orders sets in its own way."""
+    files = [f"--{name}={case.folder / name}.{end}" for name, end in (("borrowers", "csv"), ("installments", "csv"))]
+    options = [f"--from={case.first_day}", f"--to={case.last_day}", f"--out={out}", f"--seed={case.seed}", "--chaos"]
+    command = [sys.executable, "-m", "infrastructure.local.cli", "run", *files, *options]
+    command.append(f"--events={case.folder / 'events.jsonl'}")
+    path = f"{ROOT / 'functions'}{os.pathsep}{ROOT}"
+    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": path, "PYTHONHASHSEED": hash_seed}
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)  # noqa: S603 - our own command
+    assert done.returncode == 0, done.stderr[-2000:]
+    summary = json.loads((out / "summary.json").read_text(encoding="utf-8"))
+    names = ("contacts.jsonl", "wire.jsonl", "records.jsonl", "overdue.jsonl")
+    return {"faults": summary["faults"], **{name: (out / name).read_bytes() for name in names}}
+
+
+def test_a_seed_meets_the_same_faults_and_ends_the_same_in_any_process(tmp_path: Path) -> None:
+    case = busy_day(tmp_path / "in")
+    first, second = (in_another_process(case, tmp_path / hash_seed, hash_seed) for hash_seed in ("1", "2"))
+    assert first["faults"]["killed"] > 0
+    assert first["contacts.jsonl"]
+    assert first["wire.jsonl"]
+    assert first == second
+
+
+@pytest.mark.skipif(not TAPE.exists(), reason="the real loan tape is not part of the repository")
+def test_no_promise_breaks_over_a_piece_of_the_real_loan_tape(tmp_path: Path) -> None:
+    tool, days = TAPE.parents[1] / "tools" / "tape_to_portfolio.py", ["--from", "2026-12-01", "--to", "2026-12-03"]
+    given = [str(TAPE), *days, "--out", str(tmp_path / "in"), "--limit", "40", "--hostile"]
+    subprocess.run([sys.executable, str(tool), *given], check=True, capture_output=True)  # noqa: S603 - a tool beside the data
+    outcome = chaos_runs.play(Case(tmp_path / "in", 5, date(2026, 12, 1), date(2026, 12, 3)), tmp_path)
+    assert outcome.wrong == ()
+    assert outcome.checked["6"] > 10

@@ -11,7 +11,7 @@ import pytest
 
 FUNCTIONS = Path(__file__).parents[2] / "functions"
 HANDLERS = sorted(FUNCTIONS.glob("*.py"))
-RULES = sorted((FUNCTIONS / "predue").glob("*.py"))
+RULES = sorted([*(FUNCTIONS / "predue").glob("*.py"), *(FUNCTIONS / "predue" / "connectors").glob("*.py")])
 ADAPTERS = sorted((FUNCTIONS / "predue" / "aws").glob("*.py"))
 AWS = {"boto3", "botocore", "aws_lambda_powertools"}
 names = pytest.mark.parametrize("path", HANDLERS, ids=lambda path: path.stem)
@@ -126,10 +126,10 @@ def test_a_handler_loads_only_the_heavy_modules_that_it_needs(path: Path) -> Non
 
 
 @names
-def test_a_handler_loads_no_provider_resolver_or_batch_that_it_does_not_use(path: Path) -> None:
+def test_a_handler_loads_no_provider_resolver_or_news_that_it_does_not_use(path: Path) -> None:
     loaded = set(after_import(path.stem)["modules"])
     delivers = path.stem.startswith("deliver_")
     assert ("predue.aws.providers" in loaded) is delivers
     assert ("aws_lambda_powertools.event_handler" in loaded) is (path.stem == "unsubscribe")
-    queued = delivers or path.stem == "record_receipts"
-    assert ("aws_lambda_powertools.utilities.batch" in loaded) is queued
+    assert ("predue.news" in loaded) is not delivers
+    assert "aws_lambda_powertools.utilities.batch" not in loaded

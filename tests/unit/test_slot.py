@@ -105,7 +105,7 @@ def test_the_wish_counts_in_the_zone_that_reaches_it_last() -> None:
 
 
 def test_zones_without_a_common_hour_have_no_slot_but_still_a_time_to_look() -> None:
-    far = [ZoneInfo("Pacific/Midway"), ZoneInfo("Pacific/Wake")]
+    far = ZoneInfo("Pacific/Midway"), ZoneInfo("Pacific/Wake")
     assert window(DAY, HOURS, far) is None
     assert slot_of(DAY, time(10), HOURS, far) is None
     assert wall(reference_slot(DAY, time(10), HOURS, far), far[0]) == "2026-06-15 10:00"
@@ -115,7 +115,7 @@ def test_zones_without_a_common_hour_have_no_slot_but_still_a_time_to_look() -> 
 def test_no_zone_at_all_has_no_slot_and_is_looked_at_in_utc() -> None:
     assert window(DAY, HOURS, []) is None
     assert slot_of(DAY, time(10), HOURS, []) is None
-    assert reference_slot(DAY, time(10), HOURS, []) == datetime(2026, 6, 15, 10, tzinfo=UTC)
+    assert reference_slot(DAY, time(10), HOURS, ()) == datetime(2026, 6, 15, 10, tzinfo=UTC)
     assert day_over(DAY, HOURS, []) == datetime(2026, 6, 15, 20, tzinfo=UTC)
 
 
@@ -163,7 +163,7 @@ def test_with_one_zone_there_is_a_slot_every_day_and_it_falls_on_a_quarter_hour(
     assert slot is not None
     local = slot.astimezone(ZoneInfo(name))
     assert (local.minute % 15, local.second) == (0, 0)
-    assert reference_slot(day, wish, HOURS, [ZoneInfo(name)]) == slot
+    assert reference_slot(day, wish, HOURS, (ZoneInfo(name),)) == slot
     assert slot < day_over(day, HOURS, [ZoneInfo(name)])
 
 

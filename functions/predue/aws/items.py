@@ -10,7 +10,7 @@ from predue import instant
 from predue.due import Change, Due
 from predue.ledger import Contact, Ledger, Mark, Settled
 from predue.profile import Profile
-from predue.record import Attempt, Record, ref_of
+from predue.record import Attempt, Record, ref_of, reminder_id
 from predue.stage import StageKey
 
 _SERIALIZER = TypeSerializer()
@@ -43,12 +43,23 @@ def _ms(moment: datetime | None) -> int | None:
     return None if moment is None else instant.to_ms(moment)
 
 
+def _text(value: Any) -> str | None:
+    """A nested value as one JSON text, or None for an empty one: what nobody queries by is read and written as one
+    piece, since each nested value would cost the SDK's time on its way and bytes in the bill.
+    """
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False) if value else None
+
+
+def _read_text(item: Item, name: str, empty: Any) -> Any:
+    return json.loads(item[name]) if name in item else empty
+
+
 def _attempts(attempts: tuple[Attempt, ...]) -> list[list[Any]]:
     return [[_ms(attempt.at), attempt.channel, attempt.answer] for attempt in attempts]
 
 
 def _read_attempts(raw: list[list[Any]]) -> tuple[Attempt, ...]:
-    return tuple(Attempt(instant.from_ms(int(at)), channel, answer) for at, channel, answer in raw)
+    return tuple(Attempt(instant.from_ms(at), channel, answer) for at, channel, answer in raw)
 
 
 def _keys(keys: tuple[StageKey, ...]) -> list[str]:
@@ -72,13 +83,13 @@ def profile_item(profile: Profile) -> Item:
         "locale": profile.locale,
         "time_zone": profile.time_zone,
         "jurisdiction": profile.jurisdiction,
-        "channels": list(profile.channels),
-        "consent": list(profile.consent),
+        "channels": _text(list(profile.channels)),
+        "consent": _text(list(profile.consent)),
         "preferred_time": "" if profile.preferred_time is None else f"{profile.preferred_time:%H:%M}",
-        "addresses": dict(profile.addresses),
-        "address_refs": dict(profile.address_refs),
-        "bad_addresses": list(profile.bad_addresses),
-        "sequences": dict(profile.sequences),
+        "addresses": _text(dict(profile.addresses)),
+        "address_refs": _text(dict(profile.address_refs)),
+        "bad_addresses": _text(list(profile.bad_addresses)),
+        "sequences": _text(dict(profile.sequences)),
         "version": profile.version,
     }
 
@@ -93,91 +104,116 @@ def read_profile(item: Item) -> Profile:
         locale=item.get("locale", ""),
         time_zone=item.get("time_zone", ""),
         jurisdiction=item.get("jurisdiction", ""),
-        channels=tuple(item.get("channels", ())),
-        consent=tuple(item.get("consent", ())),
+        channels=tuple(_read_text(item, "channels", ())),
+        consent=tuple(_read_text(item, "consent", ())),
         preferred_time=time.fromisoformat(wish) if wish else None,
-        addresses=item.get("addresses", {}),
-        address_refs=item.get("address_refs", {}),
-        bad_addresses=tuple(item.get("bad_addresses", ())),
-        sequences={name: int(sequence) for name, sequence in item.get("sequences", {}).items()},
+        addresses=_read_text(item, "addresses", {}),
+        address_refs=_read_text(item, "address_refs", {}),
+        bad_addresses=tuple(_read_text(item, "bad_addresses", ())),
+        sequences=_read_text(item, "sequences", {}),
         version=int(item["version"]),
     )
+
+
+ROUTE = (
+    *("pk", "ref", "time_zone", "jurisdiction", "channels"),
+    *("consent", "preferred_time", "addresses", "version"),
+)
+"""The attributes of a profile that tell when and where a borrower may be reached; the rest says with what words."""
 
 
 # Ledger: names are short, since the claim writes the whole of it and DynamoDB bills by the kilobyte
 
 
 def ledger_item(ledger: Ledger) -> Item:
-    """The item of a ledger."""
+    """The item of a ledger; `whose` opens the ids of its reminders, whose rest follows from their keys, and `points`
+    are the contact points that its contacts name by number.
+    """
+    ref = ref_of(ledger.contacts[0].reminder_id) if ledger.contacts else ""
+    points = sorted({contact.address for contact in ledger.contacts if contact.address})
     return {
         "pk": borrower_pk(ledger.borrower_id),
         "sk": "A#ledger",
         "version": ledger.version,
-        "contacts": [_contact_item(contact) for contact in ledger.contacts],
-        "settled": [
-            {"t": _ms(one.at), "k": _keys(one.keys), "o": one.outcome, "r": one.reason}
-            | ({"a": _attempts(one.tries)} if one.tries else {})
-            for one in ledger.settled
-        ],
-        "opt_outs": {name: [mark.sequence, mark.on] for name, mark in ledger.opt_outs.items()},
-        "holds": {name: [mark.sequence, mark.on] for name, mark in ledger.holds.items()},
+        "whose": ref,
+        "points": _text(points),
+        "contacts": _text([_contact(contact, ref, points) for contact in ledger.contacts]),
+        "settled": _text(
+            [
+                {"t": _ms(one.at), "k": _keys(one.keys), "o": one.outcome, "r": one.reason}
+                | ({"a": _attempts(one.tries)} if one.tries else {})
+                for one in ledger.settled
+            ]
+        ),
+        "opt_outs": _text({name: [mark.sequence, mark.on] for name, mark in ledger.opt_outs.items()}),
+        "holds": _text({name: [mark.sequence, mark.on] for name, mark in ledger.holds.items()}),
         "holds_ended": None if ledger.holds_ended < 0 else ledger.holds_ended,
-        "suppressed": {channel: list(refs) for channel, refs in ledger.suppressed.items()},
+        "suppressed": _text({channel: list(refs) for channel, refs in ledger.suppressed.items()}),
     }
 
 
-def _contact_item(contact: Contact) -> Item:
-    item: Item = {
+def _contact(contact: Contact, ref: str, points: list[str]) -> dict[str, Any]:
+    """A contact in short: its day is that of its keys, and its reminder's id follows from them."""
+    short: dict[str, Any] = {
         "t": _ms(contact.at),
-        "d": contact.day.isoformat(),
         "c": contact.channel,
         "k": _keys(contact.keys),
         "n": contact.token,
-        "i": contact.reminder_id,
     }
+    if contact.reminder_id != reminder_id(ref, contact.keys):
+        short["i"] = contact.reminder_id
     if contact.text:
-        item["v"] = contact.text
+        short["v"] = contact.text
+    if contact.address:
+        short["h"] = points.index(contact.address)
     if contact.tries:
-        item["a"] = _attempts(contact.tries)
+        short["a"] = _attempts(contact.tries)
     if contact.state == "refused":
-        item["x"] = True
-    return item
+        short["x"] = 1
+    return short
 
 
-def _read_contact(item: Item) -> Contact:
+def _read_contact(short: dict[str, Any], ref: str, points: list[str]) -> Contact:
+    keys = _read_keys(short["k"])
     return Contact(
-        at=instant.from_ms(int(item["t"])),
-        day=date.fromisoformat(item["d"]),
-        channel=item["c"],
-        keys=_read_keys(item["k"]),
-        token=item["n"],
-        reminder_id=item["i"],
-        text=item.get("v", ""),
-        state="refused" if "x" in item else "calling",
-        tries=_read_attempts(item.get("a", [])),
+        at=instant.from_ms(short["t"]),
+        day=keys[0].day(),
+        channel=short["c"],
+        keys=keys,
+        token=short["n"],
+        reminder_id=short.get("i") or reminder_id(ref, keys),
+        text=short.get("v", ""),
+        address=points[short["h"]] if "h" in short else "",
+        state="refused" if "x" in short else "calling",
+        tries=_read_attempts(short.get("a", [])),
     )
+
+
+def _marks(item: Item, name: str) -> dict[str, Mark]:
+    return {key: Mark(sequence, on) for key, (sequence, on) in _read_text(item, name, {}).items()}
 
 
 def read_ledger(item: Item) -> Ledger:
     """The ledger that an item holds."""
+    ref, points = item.get("whose", ""), _read_text(item, "points", [])
     return Ledger(
         borrower_id=item["pk"][2:],
         version=int(item["version"]),
-        contacts=tuple(_read_contact(raw) for raw in item.get("contacts", ())),
+        contacts=tuple(_read_contact(short, ref, points) for short in _read_text(item, "contacts", ())),
         settled=tuple(
             Settled(
-                instant.from_ms(int(raw["t"])),
-                _read_keys(raw["k"]),
-                raw["o"],
-                raw["r"],
-                _read_attempts(raw.get("a", [])),
+                instant.from_ms(short["t"]),
+                _read_keys(short["k"]),
+                short["o"],
+                short["r"],
+                _read_attempts(short.get("a", [])),
             )
-            for raw in item.get("settled", ())
+            for short in _read_text(item, "settled", ())
         ),
-        opt_outs={name: Mark(int(sequence), on) for name, (sequence, on) in item.get("opt_outs", {}).items()},
-        holds={name: Mark(int(sequence), on) for name, (sequence, on) in item.get("holds", {}).items()},
+        opt_outs=_marks(item, "opt_outs"),
+        holds=_marks(item, "holds"),
         holds_ended=int(item.get("holds_ended", -1)),
-        suppressed={channel: tuple(refs) for channel, refs in item.get("suppressed", {}).items()},
+        suppressed={channel: tuple(refs) for channel, refs in _read_text(item, "suppressed", {}).items()},
     )
 
 
@@ -195,9 +231,9 @@ def due_item(due: Due) -> Item:
         "amount": due.amount,
         "currency": due.currency,
         "grace_days": due.grace_days,
-        "changes": [[_ms(change.at), change.open] for change in due.changes],
-        "payments": dict(due.payments),
-        "sequences": dict(due.sequences),
+        "changes": _text([[_ms(change.at), change.open] for change in due.changes]),
+        "payments": _text(dict(due.payments)),
+        "sequences": _text(dict(due.sequences)),
         "cancelled": due.cancelled or None,
         "disputed": due.disputed or None,
         "moved_to": due.moved_to and due.moved_to.isoformat(),
@@ -216,9 +252,9 @@ def read_due(item: Item) -> Due:
         amount=int(item["amount"]),
         currency=item["currency"],
         grace_days=int(item["grace_days"]),
-        changes=tuple(Change(instant.from_ms(int(at)), is_open) for at, is_open in item.get("changes", ())),
-        payments={event: int(amount) for event, amount in item.get("payments", {}).items()},
-        sequences={aspect: int(sequence) for aspect, sequence in item.get("sequences", {}).items()},
+        changes=tuple(Change(instant.from_ms(at), is_open) for at, is_open in _read_text(item, "changes", ())),
+        payments=_read_text(item, "payments", {}),
+        sequences=_read_text(item, "sequences", {}),
         cancelled=item.get("cancelled", False),
         disputed=item.get("disputed", False),
         moved_to=date.fromisoformat(item["moved_to"]) if "moved_to" in item else None,
@@ -230,11 +266,11 @@ def read_due(item: Item) -> Due:
 # Record
 
 
-def record_key(reminder_id: str) -> tuple[str, str]:
+def record_key(reminder: str) -> tuple[str, str]:
     """Partition and sort key of a record. They follow from the reminder id alone, which is all that a provider's event
     brings, and put the records of a borrower together.
     """
-    return f"R#{ref_of(reminder_id)}", f"R#{reminder_id}"
+    return f"R#{ref_of(reminder)}", f"R#{reminder}"
 
 
 def record_item(record: Record) -> Item:
@@ -254,8 +290,8 @@ def record_item(record: Record) -> Item:
         "text": record.text,
         "provider_message_id": record.provider_message_id,
         "receipt": record.receipt,
-        "attempts": _attempts(record.attempts),
-        "inputs": json.dumps(dict(record.inputs), separators=(",", ":")),
+        "attempts": _text(_attempts(record.attempts)),
+        "inputs": _text(dict(record.inputs)),
         "unresolved": "unknown" if unknown else None,
         "unresolved_at": instant.to_text(record.at) if unknown else None,
     }
@@ -277,6 +313,6 @@ def read_record(item: Item) -> Record:
         text=item.get("text", ""),
         provider_message_id=item.get("provider_message_id", ""),
         receipt=item.get("receipt", ""),
-        attempts=_read_attempts(item.get("attempts", [])),
-        inputs=json.loads(item.get("inputs", "{}")),
+        attempts=_read_attempts(_read_text(item, "attempts", [])),
+        inputs=_read_text(item, "inputs", {}),
     )

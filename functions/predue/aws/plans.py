@@ -61,7 +61,7 @@ class TablePlans:
             request["ExclusiveStartKey"] = page["LastEvaluatedKey"]
 
     def _batch(
-        self, keys: Sequence[tuple[str, str]], projection: str = "", *, consistent: bool = False
+        self, keys: Sequence[tuple[str, str]], attributes: Sequence[str] = (), *, consistent: bool = False
     ) -> Iterator[items.Item]:
         """Items by key, in batches; keys that DynamoDB left over are asked for again."""
         for start in range(0, len(keys), _BATCH):
@@ -70,8 +70,10 @@ class TablePlans:
             }
             if consistent:
                 request["ConsistentRead"] = True
-            if projection:
-                request["ProjectionExpression"] = projection
+            if attributes:
+                # By placeholders, since some names are words of DynamoDB's own.
+                request["ProjectionExpression"] = ", ".join(f"#{name}" for name in attributes)
+                request["ExpressionAttributeNames"] = {f"#{name}": name for name in attributes}
             left: dict[str, Any] = {self._name: request}
             for _ in range(_ROUNDS):
                 with translated("batch read"):
@@ -86,7 +88,7 @@ class TablePlans:
     def profiles_of(self, borrower_ids: Sequence[str]) -> dict[str, Profile]:
         """See Plans."""
         keys = [(items.borrower_pk(borrower_id), "A#profile") for borrower_id in borrower_ids]
-        return {item["pk"][2:]: items.read_profile(item) for item in self._batch(keys)}
+        return {item["pk"][2:]: items.read_profile(item) for item in self._batch(keys, items.ROUTE)}
 
     def ledgers_of(self, borrower_ids: Sequence[str]) -> dict[str, Ledger]:
         """See Plans."""
@@ -96,7 +98,7 @@ class TablePlans:
     def recorded(self, reminder_ids: Sequence[str]) -> set[str]:
         """See Plans."""
         keys = [items.record_key(reminder_id) for reminder_id in sorted(set(reminder_ids))]
-        return {item["sk"][2:] for item in self._batch(keys, "pk, sk")}
+        return {item["sk"][2:] for item in self._batch(keys, ("pk", "sk"))}
 
     def save_checkpoint(self, run: str, shard: int, checkpoint: Checkpoint) -> None:
         """See Plans."""

@@ -245,6 +245,14 @@ class Table:
             values[":before"] = before.isoformat()
         self._put(item, condition, values)
 
+    def installments(self, loan_id: str) -> dict[int, tuple[date, Due | None]]:
+        """See Dues."""
+        found = {}
+        for item in self._range(f"L#{loan_id}", "I#", "I$"):
+            number, due_date = int(item["sk"][2:]), date.fromisoformat(item["due_date"])
+            found[number] = (due_date, self.due(item["borrower_id"], due_date, loan_id, number))
+        return found
+
     def use(self, place: str, wish: str, grace_days: int) -> None:
         """See Dues."""
         with translated("places in use"):

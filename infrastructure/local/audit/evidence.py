@@ -47,6 +47,7 @@ class Evidence:
         contacts: Iterable[Mapping[str, Any]],
         wire: Iterable[Mapping[str, Any]],
         terms: Terms,
+        claims: Iterable[Mapping[str, Any]] | None = None,
     ) -> None:
         self.terms = terms
         self.days = Days(terms)
@@ -65,6 +66,20 @@ class Evidence:
         for line in self.lines:
             for key in line.keys:
                 self.lines_of_key[key].append(line)
+
+        self._claims: defaultdict[str, list[datetime]] = defaultdict(list)
+        self._watched = claims is not None
+        for claim in claims or ():
+            self._claims[claim["reminder_id"]].append(claim["at"])
+
+    def claimed(self, line: Line, call: Call) -> datetime:
+        """Find the claim that a call belongs to: the latest that the table took before, else what the record says."""
+        seen = [at for at in self._claims.get(call.reminder_id, ()) if at <= call.at]
+        return max(seen) if seen else claimed(line, call)
+
+    def unclaimed(self, call: Call) -> bool:
+        """Whether the table was watched and took no claim before a call."""
+        return self._watched and not any(at <= call.at for at in self._claims.get(call.reminder_id, ()))
 
     def person(self, line: Line, moment: datetime) -> Person | None:
         """Tell who the line's borrower was at an instant; None before there was a profile."""

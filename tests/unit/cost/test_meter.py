@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 
 from infrastructure.cost.bill import bill, per_million, prices
-from infrastructure.cost.meter import Meter, item_size
+from infrastructure.cost.meter import Meter, Stored, item_size
 
 
 def units(operation: str, params: dict[str, Any], parsed: dict[str, Any], service: str = "dynamodb") -> float:
@@ -57,7 +57,13 @@ def test_a_query_is_rounded_once_over_all_its_items() -> None:
 
 def test_a_batch_is_rounded_for_each_of_its_items() -> None:
     parsed = {"Responses": {"t": [item(100), item(4097), item(100)]}}
-    assert units("BatchGetItem", {"RequestItems": {}}, parsed) == 0.5 + 1 + 0.5
+    asked: dict[str, Any] = {"t": {"Keys": [{}] * 3}}
+    assert units("BatchGetItem", {"RequestItems": asked}, parsed) == 0.5 + 1 + 0.5
+
+
+def test_what_a_batch_does_not_find_costs_as_the_smallest_item() -> None:
+    asked: dict[str, Any] = {"t": {"Keys": [{}] * 5}}
+    assert units("BatchGetItem", {"RequestItems": asked}, {"Responses": {"t": [item(100)]}}) == 5 * 0.5
 
 
 def test_a_batch_that_reads_consistently_costs_whole_units() -> None:
@@ -74,6 +80,62 @@ def test_a_write_costs_once_more_for_each_index_it_stands_in() -> None:
     assert units("PutItem", {"Item": item(500, due_key="a", slot_key="b")}, {}) == 2
     assert units("PutItem", {"Item": item(500, due_key="a")}, {}) == 1
     assert units("PutItem", {"Item": item(500, unresolved="a", unresolved_at="b")}, {}) == 2
+
+
+KEY = {"pk": {"S": "p"}, "sk": {"S": "s"}}
+
+
+def cost_of(meter: Meter, operation: str, params: dict[str, Any], parsed: dict[str, Any] | None = None) -> float:
+    """The units of one more call."""
+    name = f"dynamodb.{operation}"
+    before = meter.units[name]
+    meter.count("dynamodb", operation, {"TableName": "t", **params}, parsed or {})
+    return meter.units[name] - before
+
+
+def test_a_write_costs_by_the_larger_of_what_stood_there_and_what_stands_there_now() -> None:
+    meter = Meter()
+    assert cost_of(meter, "PutItem", {"Item": KEY | item(3000)}) == 3
+    assert cost_of(meter, "PutItem", {"Item": KEY | item(100)}) == 3
+    assert cost_of(meter, "PutItem", {"Item": KEY | item(100)}) == 1
+    assert cost_of(meter, "UpdateItem", {"Key": KEY}, {"Attributes": KEY | item(1500)}) == 2
+
+
+def test_a_write_whose_condition_fails_costs_its_units_and_changes_nothing() -> None:
+    meter = Meter()
+    assert cost_of(meter, "PutItem", {"Item": KEY | item(1500)}) == 2
+    assert cost_of(meter, "PutItem", {"Item": KEY | item(2500)}, {"Error": {}}) == 3
+    assert cost_of(meter, "PutItem", {"Item": KEY | item(100)}) == 2
+
+
+def test_an_entry_of_an_index_costs_when_it_comes_moves_or_goes_and_nothing_while_it_stays() -> None:
+    meter = Meter()
+    here, there = KEY | item(90, due_key="a", slot_key="b"), KEY | item(90, due_key="a", slot_key="c")
+    assert cost_of(meter, "PutItem", {"Item": here}) == 2
+    assert cost_of(meter, "PutItem", {"Item": here}) == 1
+    assert cost_of(meter, "PutItem", {"Item": there}) == 3
+    assert cost_of(meter, "PutItem", {"Item": KEY | item(50)}) == 2
+    assert cost_of(meter, "DeleteItem", {"Key": KEY}) == 1
+
+
+def test_meters_of_one_stack_share_what_stands_in_its_tables() -> None:
+    stored = Stored()
+    assert cost_of(Meter(stored), "PutItem", {"Item": KEY | item(3000)}) == 3
+    assert cost_of(Meter(stored), "DeleteItem", {"Key": KEY}) == 3
+
+
+def test_a_function_that_calls_providers_pays_for_a_share_of_its_waiting_and_others_for_all_of_it() -> None:
+    waits = []
+    for provider in ("sesv2.SendEmail", "ssm.GetParameters"):
+        meter = Meter()
+        meter.at_work = "f"
+        meter.invoked("f")
+        meter.count(provider.partition(".")[0], provider.partition(".")[2], {}, {})
+        waits.append(bill(meter, 0)["lambda time"])
+    function = prices()["lambda"]
+    second = function["memory_gb"] * function["gb_second"]
+    here, there = function["milliseconds_per_provider"] / function["workers"], function["milliseconds_per_call"]
+    assert waits[0] - waits[1] == pytest.approx((here - there) / 1000 * second)
 
 
 def test_a_queue_call_costs_a_request_for_each_64_kilobytes() -> None:

@@ -38,6 +38,7 @@ class World:
     events: list[EventRow] = field(default_factory=list)
     contacts: list[Json] = field(default_factory=list)
     wire: list[Json] = field(default_factory=list)
+    claims: list[Json] | None = None
 
     def tell(self, at: str, kind: str, sequence: int = 1, **body: Any) -> None:
         number = len(self.events) + 1
@@ -80,7 +81,11 @@ class World:
     def audit(self, first: date = FIRST, last: date = LAST, terms: Terms | None = None) -> Audit:
         portfolio = Portfolio(self.people, self.dues, sorted(self.events, key=lambda event: event.at), [])
         contacts = sorted(self.contacts, key=lambda line: (from_text(line["at"]), line["reminder_id"]))
-        return audit(portfolio, Run(first, last, START), contacts, self.wire, terms)
+        return audit(portfolio, Run(first, last, START), contacts, self.wire, terms, self.claims)
+
+    def watch(self) -> None:
+        """Note each claim as the table took it: at the instant of its call."""
+        self.claims = [{"at": from_text(call["at"]), "reminder_id": call["reminder_id"]} for call in self.wire]
 
     def line(self, stage: str) -> Json:
         return next(line for line in self.contacts if line["dues"][0]["stage"] == stage)
@@ -502,3 +507,25 @@ def test_a_thousand_borrowers_are_audited_within_seconds() -> None:
     assert result.broken == () or result.broken_promises <= {9}
     assert result.coverage.planned > 8000
     assert clock.process_time() - began < 10
+
+
+def test_a_claim_that_the_table_took_after_news_breaks_promise_3_whatever_the_record_says(world: World) -> None:
+    slot = from_text(world.line("T0")["at"])
+    world.watch()
+    assert world.audit().broken == ()
+    world.tell(to_text(slot + timedelta(milliseconds=2)), "installment.disputed")
+    world.contacts.remove(world.line("T+1"))
+    world.outcome("T+1", "suppressed", reason="disputed")
+    world.wire = [call for call in world.wire if "T+1" not in call["reminder_id"]]
+    world.wired("T0")["at"] = to_text(slot + timedelta(milliseconds=5))
+    assert world.audit().broken == ()
+    for claim in world.claims or ():
+        claim["at"] += timedelta(milliseconds=4) if claim["at"] == slot else timedelta(0)
+    assert world.audit().broken_promises == {3}
+
+
+def test_a_call_without_a_claim_in_a_watched_table_breaks_promise_5(world: World) -> None:
+    world.watch()
+    assert world.audit().broken == ()
+    world.claims = world.claims[1:] if world.claims else None
+    assert world.audit().broken_promises == {5}

@@ -1,0 +1,64 @@
+"""CloudEvents 1.0: structured JSON (`application/cloudevents+json`), batches, and binary mode over HTTP.
+
+Source: the CloudEvents specification 1.0.2, its JSON format and HTTP binding, and the extension `sequence`. The SDK
+is not used: what is needed of it is less than it takes to call.
+"""
+
+import base64
+import binascii
+import json
+from collections.abc import Mapping
+from typing import Any, get_args
+from urllib.parse import unquote
+
+from predue import event as ev
+from predue.connectors.fields import Fields
+from predue.connectors.form import Reading, Source
+from predue.errors import BadNews
+
+TYPES = frozenset(kind.model_fields["type"].annotation.__args__[0] for kind in get_args(ev.Event))
+"""The types of our events."""
+
+
+def read(body: Any, _source: Source, headers: Mapping[str, str]) -> Reading:
+    """One event, a batch of them, or in binary mode the data with the attributes in `ce-` headers."""
+    if "ce-specversion" in headers:
+        attributes = {name[3:]: unquote(value) for name, value in headers.items() if name.startswith("ce-")}
+        return _event(Fields.of({**attributes, "data": body}))
+    told = body if isinstance(body, list) else [body]
+    reading = Reading()
+    for index, one in enumerate(told):
+        reading += _event(Fields.of(one, f"[{index}]" if isinstance(body, list) else ""))
+    return reading
+
+
+def _event(event: Fields) -> Reading:
+    if event.text("specversion") != "1.0":
+        raise BadNews(f"{event.name('specversion')}: is not 1.0")
+    kind = _type(event.text("type"))
+    if kind is None:
+        return Reading(passed_over=("type",))
+    told: dict[str, Any] = {
+        **_data(event).raw,
+        "type": kind,
+        "event_id": event.text("id"),
+        "source": event.text("source"),
+    }
+    if event.has("sequence"):
+        told["sequence"] = event.whole("sequence")
+    return Reading((told,))
+
+
+def _type(name: str) -> str | None:
+    """Our type, with or without a prefix of the lender's such as `com.example.`."""
+    return next((kind for kind in TYPES if name == kind or name.endswith(f".{kind}")), None)
+
+
+def _data(event: Fields) -> Fields:
+    if not event.has("data_base64"):
+        return event.part("data")
+    try:
+        data = json.loads(base64.b64decode(event.text("data_base64"), validate=True))
+    except (binascii.Error, ValueError, RecursionError):
+        raise BadNews(f"{event.name('data_base64')}: holds no JSON") from None
+    return Fields.of(data, event.name("data_base64"))

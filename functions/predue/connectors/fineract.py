@@ -1,0 +1,182 @@
+"""Apache Fineract's external events: `MessageV1` and what it carries, as Avro or as the same fields in JSON.
+
+Source: apache/fineract, fineract-avro-schemas and the serializers of external events, commit 4198b0b (2024-10-24). What
+follows from them:
+
+- `source` is drawn anew at each start of Fineract, so it is no part of an event's identity; `idempotencyKey` is.
+- `id` is the number of the event in Fineract's table, which grows; the sequence is made of it.
+- No transaction names an installment. What is owed of each stands in the schedule of `LoanAccountDataV1`, which
+  Fineract sends as `LoanBalanceChangedBusinessEvent` just before the event of each repayment, reversal and write-off.
+- A charge-off sends its transaction only, so it takes what is known of the loan to know what it cancels.
+"""
+
+import base64
+import binascii
+from collections.abc import Mapping
+from dataclasses import replace
+from decimal import Decimal
+from typing import Any, NamedTuple
+
+from predue.connectors.avro import decode
+from predue.connectors.fields import Fields
+from predue.connectors.form import Reading, Source
+from predue.connectors.loan import LoanNews, Row, after
+from predue.errors import BadNews
+
+_ITEMS = 10_000
+"""Room in a sequence for the items of one bulk message."""
+_MOST_ITEMS = 200
+"""A bulk message holds what one loan's end of day, or one replay of its transactions, brought about."""
+
+_ENDS = frozenset({"LoanChargeOffPostBusinessEvent", "LoanWrittenOffPostBusinessEvent"})
+_PAYS = frozenset(
+    {
+        "LoanTransactionMakeRepaymentPostBusinessEvent",
+        "LoanTransactionDownPaymentPostBusinessEvent",
+        "LoanTransactionMerchantIssuedRefundPostBusinessEvent",
+        "LoanTransactionPayoutRefundPostBusinessEvent",
+        "LoanTransactionGoodwillCreditPostBusinessEvent",
+        "LoanTransactionInterestPaymentWaiverPostBusinessEvent",
+        "LoanTransactionInterestRefundPostBusinessEvent",
+    }
+)
+
+
+class _Item(NamedTuple):
+    """One event, whether it came alone or in bulk."""
+
+    kind: str
+    schema: str
+    data: Any
+    key: str
+    sequence: int
+    envelope: Fields
+
+
+def read(body: Any, source: Source, _headers: Mapping[str, str]) -> Reading:
+    """One message: the bytes that Fineract sent, or `MessageV1` in JSON with `data` as an object or in base64."""
+    message = Fields.of(decode(body, source.settings.schemas) if isinstance(body, bytes) else body)
+    if source.settings.tenant and message.text("tenantId") != source.settings.tenant:
+        raise BadNews("tenantId: is another tenant's")
+    reading = Reading()
+    for item in _items(message, source):
+        reading += _read(item, after(source, reading.events))
+    return reading
+
+
+def _items(message: Fields, source: Source) -> list[_Item]:
+    kind, key, sequence = message.text("type"), message.text("idempotencyKey"), message.whole("id") * _ITEMS
+    if kind != "BulkBusinessEvent":
+        return [_Item(kind, _schema(message), message.raw.get("data"), key, sequence, message)]
+    parts = Fields.of(_decoded(message.raw.get("data"), source), "data").parts("datas")
+    if len(parts) > _MOST_ITEMS:
+        raise BadNews("data.datas: has too many items")
+    return [
+        _Item(part.text("type"), _schema(part), part.raw.get("data"), f"{key}/{index}", sequence + index, message)
+        for index, part in enumerate(parts, 1)
+    ]
+
+
+def _schema(fields: Fields) -> str:
+    return fields.text("dataschema").rpartition(".")[2]
+
+
+def _decoded(data: Any, source: Source) -> Any:
+    """A payload as an object, whichever way it came."""
+    if isinstance(data, str):
+        try:
+            data = base64.b64decode(data, validate=True)
+        except (binascii.Error, ValueError):
+            raise BadNews("data: is neither an object nor base64") from None
+    return decode(data, source.settings.schemas) if isinstance(data, bytes) else data
+
+
+def _read(item: _Item, source: Source) -> Reading:
+    reader = _READERS.get(item.schema)
+    if reader is None:
+        return Reading(passed_over=("type",))
+    return reader(item, Fields.of(_decoded(item.data, source), "data"), source)
+
+
+def _news(item: _Item, loan_id: str, source: Source) -> LoanNews:
+    return LoanNews(source, item.key, item.sequence, loan_id, item.envelope.day("businessDate"))
+
+
+def _account(item: _Item, account: Fields, source: Source) -> Reading:
+    """A loan with its schedule: what Fineract holds to be owed of each installment."""
+    news, status = _news(item, account.text("id"), source), account.part("status")
+    if status.flag("active") and not account.flag("chargedOff"):
+        return _active(news, account, source)
+    ended = account.flag("chargedOff") or any(map(status.flag, ("closed", "closedWrittenOff", "overpaid")))
+    return news.nothing_owed(_rows(account) if ended and account.has("repaymentSchedule") else ())
+
+
+def _active(news: LoanNews, account: Fields, source: Source) -> Reading:
+    if not account.has("clientId"):
+        return Reading(passed_over=("group loan",))
+    currency = account.part("repaymentSchedule").part("currency").text("code")
+    borrower = account.text("clientExternalId" if source.settings.borrower == "external_id" else "clientId")
+    return news.stated(_rows(account), borrower, currency)
+
+
+def _rows(account: Fields) -> list[Row]:
+    """The installments of a schedule; its disbursement has no number, or number 0."""
+    periods = account.part("repaymentSchedule").parts("periods")
+    return [_row(period) for period in periods if period.has("period") and period.whole("period")]
+
+
+def _row(period: Fields) -> Row:
+    owed = Decimal() if period.flag("complete") else period.amount("totalOutstandingForPeriod")
+    return Row(period.whole("period"), period.day("dueDate"), owed)
+
+
+def _due(item: _Item, due: Fields, source: Source) -> Reading:
+    """An installment that is due soon, or overdue; its message names no borrower, so it cannot create one."""
+    news = _news(item, due.text("loanId"), source)
+    installment = due.part("installment")
+    number, owed = installment.whole("installmentNumber"), installment.amount("totalAmountDue")
+    if owed == 0:
+        return Reading((news.event("installment.cancelled", number, item.key),))
+    moved = news.moved(number, installment.day("installmentDueDate"), owed)
+    return Reading(({**moved, "event_id": item.key},))
+
+
+def _transaction(item: _Item, transaction: Fields, source: Source) -> Reading:
+    if item.kind not in _ENDS | _PAYS:
+        return Reading(passed_over=("type",))
+    news = _news(item, transaction.text("loanId"), source)
+    if item.kind in _ENDS:
+        return news.nothing_owed()
+    return _payment(news, transaction, source)
+
+
+def _adjustment(item: _Item, adjustment: Fields, source: Source) -> Reading:
+    """A transaction that is reversed, and the one in its place if there is one."""
+    old = adjustment.part("transactionToAdjust")
+    news = _news(item, old.text("loanId"), source)
+    if source.settings.payments == "stated":
+        return Reading(passed_over=("told by the balance",))
+    reading = news.reversed(old.text("id"))
+    if adjustment.has("newTransactionDetail"):
+        news = replace(news, source=after(source, reading.events))
+        reading += _payment(news, adjustment.part("newTransactionDetail"), source)
+    return reading
+
+
+def _payment(news: LoanNews, transaction: Fields, source: Source) -> Reading:
+    if source.settings.payments == "stated":
+        return Reading(passed_over=("told by the balance",))
+    over = transaction.amount("overpaymentPortion") if transaction.has("overpaymentPortion") else Decimal()
+    paid = transaction.amount("amount") - over
+    currency = transaction.part("currency").text("code") if transaction.has("currency") else ""
+    return (
+        news.paid(transaction.text("id"), paid, currency) if paid > 0 else Reading(passed_over=("more than is owed",))
+    )
+
+
+_READERS = {
+    "LoanAccountDataV1": _account,
+    "LoanRepaymentDueDataV1": _due,
+    "LoanTransactionDataV1": _transaction,
+    "LoanTransactionAdjustmentDataV1": _adjustment,
+}

@@ -1,0 +1,194 @@
+"""What is said of a whole loan, turned into news of its installments.
+
+Loan systems speak of loans and transactions, predue of installments. Two ways lead from one to the other:
+
+stated     the system says what is still owed of each installment; that replaces what was known, and no payment is
+           counted. The system's own allotment holds. Safe in any order, since the newest statement wins.
+allotted   the system says only that so much was paid on the loan; the payment goes to the oldest open installments.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
+from decimal import Decimal
+from functools import cached_property
+from typing import Any, NamedTuple
+
+from predue.connectors.fields import written
+from predue.connectors.form import Reading, Source
+from predue.due import Due
+from predue.due_news import changed_by, scheduled
+from predue.errors import BadNews
+from predue.event import InstallmentNews, Scheduled, read_event
+from predue.money import Money, minor_units
+
+LOOK_BACK = timedelta(days=60)
+"""Older installments that are not known are not told any more: a due goes 60 days after its window."""
+
+
+def after(source: Source, events: Iterable[dict[str, Any]]) -> Source:
+    """The source as it will be once these events are applied, for what follows them in the same message."""
+    told = [event for event in map(read_event, events) if isinstance(event, InstallmentNews)]
+
+    def installments(loan_id: str) -> Mapping[int, tuple[date, Due | None]]:
+        known = dict(source.installments(loan_id))
+        for event in told:
+            due = known.get(event.installment_no, (None, None))[1]
+            if event.loan_id == loan_id and due is not None:
+                due = changed_by(due, event)
+                due = replace(due, due_date=due.moved_to or due.due_date, moved_to=None)
+                known[event.installment_no] = (due.due_date, due)
+            elif event.loan_id == loan_id and isinstance(event, Scheduled):
+                known[event.installment_no] = (event.due_date, scheduled(event))
+        return known
+
+    return replace(source, installments=installments) if told else source
+
+
+class Row(NamedTuple):
+    """What a system states of one installment; `owed` in major units, zero once nothing is."""
+
+    installment_no: int
+    due_date: date
+    owed: Decimal
+
+
+@dataclass(frozen=True)
+class LoanNews:
+    """A message about one loan; `key` names it, `sequence` orders it, `day` is the system's date when it was made."""
+
+    source: Source
+    key: str
+    sequence: int
+    loan_id: str
+    day: date
+
+    @cached_property
+    def known(self) -> Mapping[int, tuple[date, Due | None]]:
+        """The loan's installments as predue knows them."""
+        return self.source.installments(self.loan_id)
+
+    def event(self, kind: str, installment_no: int, event_id: str = "", **fields: Any) -> dict[str, Any]:
+        """One event; those of one message are told apart by the installment."""
+        return {
+            "type": kind,
+            "event_id": event_id or f"{self.key}/{installment_no}",
+            "source": self.source.name,
+            "sequence": self.sequence,
+            "loan_id": self.loan_id,
+            "installment_no": installment_no,
+            **fields,
+        }
+
+    def _lives(self, installment_no: int, due_date: date) -> bool:
+        """Whether an installment may still matter: its due is there, or its date is not long past."""
+        return self.known.get(installment_no, (None, None))[1] is not None or due_date >= self.day - LOOK_BACK
+
+    def nothing_owed(self, rows: Iterable[Row] = ()) -> Reading:
+        """Every installment is cancelled, those that are known and those of `rows`: the loan has ended."""
+        dates = {row.installment_no: row.due_date for row in rows}
+        dates |= {number: due_date for number, (due_date, _) in self.known.items()}
+        gone = [self.event("installment.cancelled", no) for no, day in sorted(dates.items()) if self._lives(no, day)]
+        return Reading(tuple(gone), () if gone else ("unknown loan",))
+
+    def stated(self, rows: Iterable[Row], borrower_id: str, currency: str) -> Reading:
+        """The schedule as the system has it now; what it no longer holds is cancelled."""
+        told = list(rows)
+        live = [row for row in told if self._lives(row.installment_no, row.due_date)]
+        left = sorted(self.known.keys() - {row.installment_no for row in told})
+        gone = [self.event("installment.cancelled", no) for no in left if self._lives(no, self.known[no][0])]
+        return Reading((*(self._row(row, borrower_id, currency) for row in live), *gone))
+
+    def one(self, row: Row, borrower_id: str, currency: str) -> Reading:
+        """One installment; nothing is said of the others."""
+        return Reading((self._row(row, borrower_id, currency),))
+
+    def _row(self, row: Row, borrower_id: str, currency: str) -> dict[str, Any]:
+        if row.owed == 0:
+            return self.event("installment.cancelled", row.installment_no)
+        if self.source.settings.payments == "allotted" and row.installment_no in self.known:
+            return self.moved(row.installment_no, row.due_date)
+        return self.event(
+            "installment.scheduled",
+            row.installment_no,
+            borrower_id=borrower_id,
+            due_date=row.due_date.isoformat(),
+            amount=written(row.owed),
+            currency=currency,
+            **self._grace(),
+        )
+
+    def moved(self, installment_no: int, due_date: date, owed: Decimal | None = None) -> dict[str, Any]:
+        """An installment's date, and what is owed of it where payments are not counted on their own.
+
+        Under an id of its own: an installment that a message first creates is known when the message comes again.
+        """
+        fields = {} if owed is None or self.source.settings.payments == "allotted" else {"amount": written(owed)}
+        return self.event(
+            "installment.rescheduled",
+            installment_no,
+            f"{self.key}/{installment_no}/moved",
+            due_date=due_date.isoformat(),
+            **fields,
+            **self._grace(),
+        )
+
+    def _grace(self) -> dict[str, Any]:
+        grace = self.source.settings.grace_days
+        return {} if grace is None else {"grace_days": grace}
+
+    def paid(self, transaction: str, amount: Decimal, currency: str = "") -> Reading:
+        """Allot a payment, the oldest open installment first.
+
+        What an earlier delivery of it has counted stands in the dues and is said again the same, so that a repeat, or
+        one after a crash in between, completes it and counts nothing twice. Raises BadNews while nothing is known of
+        the loan: a payment that was acknowledged and forgotten would be reminded of.
+        """
+        dues = sorted(
+            (due for _, due in self.known.values() if due), key=lambda due: (due.due_date, due.installment_no)
+        )
+        if not dues:
+            raise BadNews("loan_id: no installment of this loan is known yet")
+        if currency not in ("", dues[0].currency):
+            raise BadNews(f"currency: the loan is in {dues[0].currency}")
+        currency = dues[0].currency
+        try:
+            rest = minor_units(amount, currency)
+        except ValueError:
+            raise BadNews(f"amount: is no positive amount of {currency}") from None
+        shares = {due.installment_no: due.payments.get(self._identity(transaction, due), 0) for due in dues}
+        rest -= sum(shares.values())
+        for due in dues:
+            if not shares[due.installment_no] and due.closed_by is None:
+                shares[due.installment_no] = min(rest, due.outstanding)
+                rest -= shares[due.installment_no]
+        events = [self._share("installment.paid", transaction, due, shares[due.installment_no]) for due in dues]
+        return Reading(tuple(filter(None, events)), ("more than is owed",) if rest > 0 else ())
+
+    def reversed(self, transaction: str) -> Reading:
+        """Take back what was counted of a payment, wherever it was allotted to."""
+        events = [
+            self._share("installment.payment_reversed", transaction, due, share)
+            for _, due in sorted(self.known.values(), key=lambda known: known[0])
+            if due and (share := due.payments.get(self._identity(transaction, due), 0))
+        ]
+        return Reading(tuple(filter(None, events)), () if events else ("unknown payment",))
+
+    def _payment_id(self, transaction: str, due: Due) -> str:
+        return f"transaction-{transaction}/{due.installment_no}"
+
+    def _identity(self, transaction: str, due: Due) -> str:
+        return f"{self.source.name}#{self._payment_id(transaction, due)}"
+
+    def _share(self, kind: str, transaction: str, due: Due, minor: int) -> dict[str, Any] | None:
+        """A part of a payment; its sequence is fixed, since payments are not ordered and may be told of twice."""
+        if minor <= 0:
+            return None
+        suffix = "" if kind == "installment.paid" else "/reversed"
+        return self.event(
+            kind,
+            due.installment_no,
+            self._payment_id(transaction, due) + suffix,
+            amount=written(Money(minor, due.currency).major()),
+            currency=due.currency,
+        ) | {"sequence": 0}

@@ -1,0 +1,13 @@
+"""The bodies of `events.jsonl` themselves: one, or a list of them."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from predue.connectors.fields import Fields
+from predue.connectors.form import Reading, Source
+
+
+def read(body: Any, source: Source, _headers: Mapping[str, str]) -> Reading:
+    """The bodies as they stand; one that names no source gets that of the sender."""
+    told = body if isinstance(body, list) else [body]
+    return Reading(tuple({"source": source.name, **Fields.of(one).raw} for one in told))

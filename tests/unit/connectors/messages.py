@@ -1,0 +1,71 @@
+"""Messages of other systems from `tests/events/`, made to their published schemas, and what our store makes of them."""
+
+import copy
+import json
+from collections.abc import Iterable, Mapping
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from predue import news
+from predue.connectors import Reading, Settings, Source, read
+from predue.due import Due
+from tests.unit.world import World
+
+_EVENTS = Path(__file__).parents[2] / "events"
+
+
+def message(name: str) -> Any:
+    """A message by its file's name, such as `fineract/loan_charge_off`."""
+    return json.loads((_EVENTS / f"{name}.json").read_text(encoding="utf-8"))
+
+
+def but(told: Any, **changes: Any) -> Any:
+    """The message with some values changed; names are paths, with `__` for a step."""
+    told = copy.deepcopy(told)
+    for path, value in changes.items():
+        *steps, last = path.split("__")
+        inner = told
+        for step in steps:
+            inner = inner[int(step) if step.isdigit() else step]
+        inner[last] = value
+    return told
+
+
+def unknown(_loan_id: str) -> Mapping[int, tuple[date, Due | None]]:
+    """Nothing is known of any loan."""
+    return {}
+
+
+def source(name: str = "core", **settings: Any) -> Source:
+    """A source that knows no loan."""
+    return Source(name, unknown, Settings(**settings))
+
+
+class Lender:
+    """A world whose news comes from another system."""
+
+    def __init__(self, form: str, borrower_id: str, **settings: Any) -> None:
+        self.form, self.world = form, World()
+        self.world.borrower(borrower_id)
+        self.source = Source(form, self.world.store.installments, Settings(**settings))
+
+    def read(self, told: Any) -> Reading:
+        return read(self.form, told, self.source)
+
+    def tell(self, told: Any) -> list[str]:
+        """Take one message in, as a webhook does."""
+        return [news.apply(event, self.world.now, self.world.news_desk()) for event in self.read(told).events]
+
+    def owed(self, loan_id: str) -> dict[int, tuple[str, str]]:
+        """What is owed of each installment and when; what is closed is left out."""
+        return {
+            number: (due.due_date.isoformat(), str(due.owed.major()))
+            for number, (_, due) in self.world.store.installments(loan_id).items()
+            if due is not None and due.closed_by is None
+        }
+
+
+def kinds(events: Iterable[Mapping[str, Any]]) -> list[tuple[str, int]]:
+    """Type and installment of each event."""
+    return [(event["type"], event["installment_no"]) for event in events]

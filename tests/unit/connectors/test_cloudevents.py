@@ -1,0 +1,111 @@
+import base64
+import json
+from typing import Any
+
+import pytest
+
+from predue.connectors import Reading, read
+from predue.connectors.cloudevents import TYPES
+from predue.errors import BadNews
+from tests.unit.connectors.messages import but, source
+
+PAID: dict[str, Any] = {
+    "specversion": "1.0",
+    "id": "A234-1234",
+    "source": "https://loans.example.com/core",
+    "type": "com.example.installment.paid",
+    "datacontenttype": "application/json",
+    "sequence": "0000000017",
+    "data": {"loan_id": "L-1", "installment_no": 1, "amount": "12.50"},
+}
+EVENT = {
+    "type": "installment.paid",
+    "event_id": "A234-1234",
+    "source": "https://loans.example.com/core",
+    "sequence": 17,
+    "loan_id": "L-1",
+    "installment_no": 1,
+    "amount": "12.50",
+}
+
+
+def cloud(told: Any, headers: dict[str, str] | None = None) -> Reading:
+    return read("cloudevents", told, source(), headers)
+
+
+def test_every_type_of_ours_is_understood() -> None:
+    assert len(TYPES) == 12
+    assert {"installment.scheduled", "borrower.hold_ended"} <= TYPES
+
+
+def test_a_structured_event_becomes_ours() -> None:
+    assert cloud(PAID).events == (EVENT,)
+
+
+def test_a_type_needs_no_prefix() -> None:
+    assert cloud(but(PAID, type="installment.paid")).events == (EVENT,)
+
+
+def test_another_type_is_passed_over_even_if_its_name_ends_alike() -> None:
+    for name in ("com.example.loan.opened", "reinstallment.paid", "installment.paid.v2"):
+        assert cloud(but(PAID, type=name)) == Reading((), ("type",))
+
+
+def test_a_batch_is_each_of_its_events() -> None:
+    other = but(PAID, id="2", type="com.example.other")
+    assert cloud([PAID, other, but(PAID, id="3")]) == Reading((EVENT, {**EVENT, "event_id": "3"}), ("type",))
+    assert cloud([]) == Reading()
+
+
+def test_in_binary_mode_the_attributes_are_headers() -> None:
+    headers = {f"CE-{name.title()}": value for name, value in PAID.items() if isinstance(value, str)}
+    assert cloud(PAID["data"], headers).events == (EVENT,)
+
+
+def test_a_header_may_be_percent_encoded() -> None:
+    headers = {f"ce-{name}": value for name, value in PAID.items() if isinstance(value, str)}
+    assert cloud(PAID["data"], headers | {"ce-id": "a%20b"}).events[0]["event_id"] == "a b"
+
+
+def test_data_may_come_in_base64() -> None:
+    told = {**PAID, "data_base64": base64.b64encode(json.dumps(PAID["data"]).encode()).decode()}
+    del told["data"]
+    assert cloud(told).events == (EVENT,)
+
+
+def test_without_the_extension_the_sequence_is_that_of_the_data() -> None:
+    assert cloud(but(PAID, sequence=None, data__sequence=5)).events[0]["sequence"] == 5
+
+
+def test_the_data_cannot_name_another_event() -> None:
+    assert cloud(but(PAID, data__event_id="x", data__source="y", data__type="borrower.updated")).events == (
+        {**EVENT, "type": "installment.paid"},
+    )
+
+
+@pytest.mark.parametrize(
+    ("changes", "names"),
+    [
+        ({"specversion": "0.3"}, "specversion"),
+        ({"specversion": None}, "specversion"),
+        ({"id": ""}, "id"),
+        ({"source": None}, "source"),
+        ({"source": "core#1"}, "source"),
+        ({"type": 5.5}, "type"),
+        ({"sequence": "later"}, "sequence"),
+        ({"sequence": None}, "sequence"),
+        ({"data": None}, "data"),
+        ({"data": "text"}, "data"),
+        ({"data_base64": "!"}, "data_base64"),
+        ({"data_base64": "bm8="}, "data_base64"),
+        ({"data__amount": None}, "amount"),
+    ],
+)
+def test_a_wrong_field_is_named(changes: dict[str, Any], names: str) -> None:
+    with pytest.raises(BadNews, match=names):
+        cloud(but(PAID, **changes))
+
+
+def test_a_wrong_event_of_a_batch_refuses_the_whole_batch() -> None:
+    with pytest.raises(BadNews, match=r"\[1\]"):
+        cloud([PAID, but(PAID, specversion="2.0")])
