@@ -1,6 +1,5 @@
 """Functions as Lambda calls them: each with its own environment, JSON in and out, and what it prints in the log."""
 
-import base64
 import io
 import json
 import logging
@@ -8,10 +7,10 @@ import os
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, redirect_stdout, suppress
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple, TextIO
+from typing import Any, TextIO
 
 from infrastructure.local.template import ACCOUNT, REGION
 
@@ -44,14 +43,6 @@ class Function:
     environment: Mapping[str, str]
     timeout: int
     dead_letters_arn: str = ""
-
-
-class Route(NamedTuple):
-    """One route of the HTTP API."""
-
-    method: str
-    path: str
-    function: Function
 
 
 def call(function: Function, event: Any, log: TextIO, clock: Callable[[], datetime]) -> Any:
@@ -97,39 +88,3 @@ def _logging_to(log: TextIO) -> Iterator[None]:
         for handler in streams:
             handler.stream = sys.stdout
         log.write(caught.getvalue())
-
-
-def http_event(
-    route: Route, path: str, values: Mapping[str, str], headers: Mapping[str, str], body: bytes
-) -> dict[str, Any]:
-    """The event of one HTTP request, in payload format 2.0: names of headers in lower case, the body as text if it is
-    JSON or text, else in base64.
-    """
-    lower = {name.lower(): value for name, value in headers.items()}
-    http = {"method": route.method, "path": path, "protocol": "HTTP/1.1", "sourceIp": "127.0.0.1", "userAgent": "local"}
-    sent = _http_body(lower.get("content-type", ""), body)
-    return {
-        "version": "2.0",
-        "routeKey": f"{route.method} {route.path}",
-        "rawPath": path,
-        "rawQueryString": "",
-        "headers": lower,
-        "requestContext": {
-            "http": http,
-            "stage": "$default",
-            "requestId": "local",
-            "apiId": "local",
-            "accountId": ACCOUNT,
-        },
-        "pathParameters": dict(values),
-        **sent,
-    }
-
-
-def _http_body(content_type: str, body: bytes) -> dict[str, Any]:
-    if not body:
-        return {"isBase64Encoded": False}
-    if content_type.startswith(("application/json", "text/")):
-        with suppress(UnicodeDecodeError):
-            return {"body": body.decode("utf-8"), "isBase64Encoded": False}
-    return {"body": base64.b64encode(body).decode(), "isBase64Encoded": True}

@@ -37,7 +37,7 @@ def post(
 
 def raw(stand: Standing, body: bytes, headers: dict[str, str], source: str = "core") -> Heard:
     """Send a body with just these headers."""
-    answer = stand.stack.request("POST", f"/webhooks/{source}", headers, body)
+    answer = stand.stack.request("POST", f"/webhooks/{source}", headers=tuple(headers.items()), body=body)
     return Heard(answer["statusCode"], answer["headers"], json.loads(answer["body"]))
 
 

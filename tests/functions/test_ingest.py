@@ -121,7 +121,7 @@ def test_an_array_whose_time_runs_out_is_answered_as_not_taken_yet_and_its_repea
         return function.handler(request, context)
 
     (route,) = [route for route in stand.stack.routes if route.function is function]
-    stand.stack.routes[stand.stack.routes.index(route)] = route._replace(function=replace(function, handler=hurried))
+    stand.stack.routes[stand.stack.routes.index(route)] = replace(route, function=replace(function, handler=hurried))
     first = tell(stand, *bodies, array=True)
     assert (first.status, first.headers["Retry-After"]) == (503, "15")
     assert [one["status"] for one in first.body["results"]] == ["applied"] * 3 + ["try_again"] * 3
