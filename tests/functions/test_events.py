@@ -22,7 +22,7 @@ functions = pytest.mark.parametrize("function", FUNCTIONS.values(), ids=lambda o
 
 
 def test_there_is_one_event_for_each_function_of_the_template_and_no_other() -> None:
-    assert sorted(path.stem for path in EVENTS.iterdir()) == sorted(FUNCTIONS)
+    assert sorted(path.stem for path in EVENTS.glob("*.json")) == sorted(FUNCTIONS)
 
 
 # Fields by the developer guides: Lambda, "Using Lambda with Amazon EventBridge Scheduler" and "Using Lambda with Amazon
