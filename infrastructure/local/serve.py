@@ -62,16 +62,18 @@ Bar = Callable[[], AbstractContextManager[Progress]]
 
 
 def serve(options: Options, bar: Bar) -> None:
-    """Serve until SIGINT or SIGTERM; raises CannotServe."""
+    """Serve until SIGINT or SIGTERM, which the process ignores afterwards; raises CannotServe."""
     secret, given = _secret(os.environ)
     work = Work()
-    before = {number: signal.signal(number, work.stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, work.stop)
     try:
         with Server(options.port) as server, suppress(_Stopped):
             _serve(options, server, work, (secret, given), bar)
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        # What was stopped in order ends so, even if the signal comes once more while Python cleans up.
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_IGN)
 
 
 def _secret(environment: Mapping[str, str]) -> tuple[str, bool]:

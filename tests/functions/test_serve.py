@@ -37,11 +37,14 @@ class Process:
         return answer.status, answer.read().decode()
 
     def stop(self, number: int) -> tuple[int, str]:
-        # Twice, as make does it, which passes on what its process group got already.
+        # Again and again, as make does it, which passes on what its process group got already.
         self.process.send_signal(number)
-        self.process.send_signal(number)
-        rest, _ = self.process.communicate(timeout=_PATIENCE_SECONDS)
-        return self.process.returncode, rest
+        assert self.process.stdout
+        rest = ""
+        for line in self.process.stdout:
+            rest += line
+            self.process.send_signal(number)
+        return self.process.wait(_PATIENCE_SECONDS), rest
 
 
 def command(folder: Path, *more: str) -> list[str]:
