@@ -16,7 +16,7 @@ MINISTACK := .venv-ministack/bin/ministack
 RUNTIME := .venv-runtime/.ready
 EXAMPLES ?= 3000
 
-.PHONY: help setup demo chaos test mutants machine engine bench lint runtime sam-local build clean
+.PHONY: help setup demo serve chaos test mutants machine engine bench lint runtime sam-local build clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -36,6 +36,9 @@ $(VENV): requirements-dev.txt functions/requirements.txt requirements-uv.txt pyp
 
 demo: $(VENV) ## two weeks of virtual time on a bundled portfolio; writes build/demo/
 	@.venv/bin/predue demo --out build/demo
+
+serve: $(VENV) ## the stack in real time, with its API and a console on localhost; PORT=8000
+	@exec .venv/bin/predue serve --port "$${PORT:-8000}" --out build/serve
 
 chaos: $(VENV) ## faults at every turn, over many seeds (make chaos RUNS=100); keeps each that fails
 	@.venv/bin/predue chaos $(if $(RUNS),--runs $(RUNS))

@@ -3,7 +3,7 @@ hour.
 """
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from predue.aws import desks
@@ -17,6 +17,9 @@ def _run(shard: int, target: datetime, time_left: Callable[[], float]) -> bool:
         tally, finished = close(shard, target, desks.closing(time_left))
     count("StagesExpired", tally.expired)
     count("OutcomesUnknown", tally.unknown)
+    if shard == 0:
+        oldest = desks.plans().oldest_aside()
+        count("OldestKeptAsideHours", 0 if oldest is None else (target - oldest) / timedelta(hours=1))
     logger.info(
         "closed",
         shard=shard,

@@ -29,12 +29,7 @@ _HEADERS = {
 
 
 def _page(status: HTTPStatus, title: str, body: str) -> Response[str]:
-    return Response(
-        status,
-        content_type="text/html; charset=utf-8",
-        body=_PAGE.format(title=escape(title), body=body),
-        headers=dict(_HEADERS),
-    )
+    return Response(status, "text/html; charset=utf-8", _PAGE.format(title=escape(title), body=body), dict(_HEADERS))
 
 
 def _unknown() -> Response[str]:
@@ -70,6 +65,12 @@ def act(token: str) -> Response[str]:
     news.stop(borrower_id, meant[1], f"one-click-{meant[0]}", "one-click", clock.now(), store)
     count("OneClickStop")
     return _page(HTTPStatus.OK, "Done", "<p>You will get no more payment reminders by email.</p>")
+
+
+@app.not_found  # API Gateway decodes the path, so that a garbled token may fit no route
+def garbled(_error: Exception) -> Response[str]:
+    """A link that does not even have the form of one."""
+    return _unknown()
 
 
 @logger.inject_lambda_context(clear_state=True)

@@ -7,7 +7,7 @@ from datetime import date, datetime
 from typing import Any, NamedTuple
 
 from predue.due import Due
-from predue.errors import LedgerMoved
+from predue.errors import EventConflict, LedgerMoved
 from predue.job import Job
 from predue.ledger import Ledger
 from predue.ports import (
@@ -17,6 +17,7 @@ from predue.ports import (
     IndexEntry,
     InUse,
     NoAnswer,
+    Progress,
     Refused,
     State,
 )
@@ -43,7 +44,9 @@ WRITES = {
         "write_due",
         "bump",
         "use",
+        "begin",
         "mark_applied",
+        "give_back",
         "keep_aside",
         "drop_aside",
         "write_consent",
@@ -81,7 +84,8 @@ class Store:
         self.index: dict[tuple[str, DueKey], tuple[str, str, IndexEntry]] = {}
         self.records: dict[str, Record] = {}
         self.pointers: dict[tuple[str, int], tuple[str, date]] = {}
-        self.events: dict[str, str] = {}
+        self.events: dict[str, tuple[str, str]] = {}
+        self.awaited: set[tuple[str, str]] = set()
         self.aside: dict[str, dict[str, str]] = {}
         self.consents: dict[tuple[str, int, str], dict[str, Any]] = {}
         self.names: dict[str, str] = {}
@@ -220,28 +224,46 @@ class Store:
         self.places.add((place, wish))
         self.graces.add(grace_days)
 
-    def applied(self, event: str) -> str | None:
-        self._step("applied")
-        return self.events.get(event)
+    def begin(self, event: str, body_hash: str, at: datetime) -> Progress:
+        self._step("begin")
+        assert at.tzinfo is not None
+        holder, progress = self.events.get(event, ("", "refused"))
+        if progress == "refused" or (progress == "begun" and holder == body_hash):
+            self.events[event] = (body_hash, "begun")
+            return "begun" if holder == body_hash else "new"
+        if holder != body_hash:
+            raise EventConflict("event_id: another body")
+        return "applied"
 
     def mark_applied(self, event: str, body_hash: str, at: datetime) -> None:
         self._step("mark_applied")
         assert at.tzinfo is not None
-        self.events[event] = body_hash
+        if self.events[event][0] != body_hash:
+            raise EventConflict("event_id: another body")
+        self.events[event] = (body_hash, "")
 
-    def keep_aside(self, about: str, event: str, body: dict[str, Any], at: datetime) -> None:
+    def give_back(self, event: str, body_hash: str, at: datetime) -> None:
+        self._step("give_back")
+        assert at.tzinfo is not None
+        if self.events.get(event) == (body_hash, "begun"):
+            self.events[event] = (body_hash, "refused")
+
+    def keep_aside(self, about: str, event: str, body: dict[str, Any], at: datetime, *, awaited: bool) -> None:
         self._step("keep_aside")
         assert at.tzinfo is not None
         self.aside.setdefault(about, {})[event] = json.dumps(body, default=str)
+        if awaited:
+            self.awaited.add((about, event))
 
     def kept_aside(self, about: str) -> list[dict[str, Any]]:
         self._step("kept_aside")
         bodies: list[dict[str, Any]] = [json.loads(text) for _, text in sorted(self.aside.get(about, {}).items())]
-        return sorted(bodies, key=lambda body: body["sequence"])
+        return sorted(bodies, key=lambda body: int(body["sequence"]))
 
     def drop_aside(self, about: str, event: str) -> None:
         self._step("drop_aside")
         self.aside.get(about, {}).pop(event, None)
+        self.awaited.discard((about, event))
 
     def write_consent(self, borrower_id: str, at: datetime, event: str, body: dict[str, Any]) -> None:
         self._step("write_consent")

@@ -7,6 +7,9 @@ from datetime import date, datetime, timedelta
 from predue.money import Money
 from predue.stage import Stage, StageKey
 
+KEEP = timedelta(days=60)
+"""How long after its window a due is kept: nothing about it can be decided any more. Its pointer stays."""
+
 
 @dataclass(frozen=True, slots=True)
 class Change:

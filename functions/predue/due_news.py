@@ -1,6 +1,7 @@
 """What an installment's own news does to its due: each aspect by its own newest sequence, payments each once."""
 
 from dataclasses import replace
+from decimal import Decimal
 
 from predue import event as ev
 from predue.due import Due
@@ -35,7 +36,7 @@ def changed_by(due: Due, event: InstallmentNews) -> Due:
         case ev.Scheduled():
             return _restated(due, event)
         case ev.Rescheduled():
-            amount = None if event.amount is None else minor_units(event.amount, due.currency)
+            amount = None if event.amount is None else _minor_units(event.amount, due.currency)
             return _moved(_graced(_priced(due, event, amount, due.currency), event), event)
         case ev.Cancelled():
             return _recancelled(_newer(due, "cancelled", event.sequence))
@@ -49,11 +50,16 @@ def _with_payment(due: Due, event: ev.Paid | ev.PaymentReversed, sign: int) -> D
     """With one payment counted, by its event, so that a repeat counts nothing."""
     if event.currency not in (None, due.currency):
         raise BadNews(f"currency: the installment is in {due.currency}")
+    amount = sign * _minor_units(event.amount, due.currency)
+    return replace(due, payments={**due.payments, event.identity: amount})
+
+
+def _minor_units(amount: Decimal, currency: str) -> int:
+    """An amount in the installment's currency, which the event itself need not name; raises BadNews."""
     try:
-        amount = minor_units(event.amount, due.currency)
+        return minor_units(amount, currency)
     except ValueError as error:
         raise BadNews(f"amount: {error}") from None
-    return replace(due, payments={**due.payments, event.identity: sign * amount})
 
 
 def _newer(due: Due, aspect: str, sequence: int) -> Due:

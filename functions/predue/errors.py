@@ -10,6 +10,7 @@ PredueError
 |-- Unusable                   trying again cannot help: a person must look
     |-- BadPolicy              the policy, a pack, the switches or the keys cannot be read
     |-- BadNews                an event that cannot be applied as it stands
+    |   `-- EventConflict      the id of another event
     |-- BadJob                 a queue message that is no job
     `-- TextMissing            a text or one of its values is missing
 """
@@ -56,7 +57,18 @@ class BadPolicy(Unusable):
 
 
 class BadNews(Unusable):
-    """An event from a loan system is malformed or contradicts what is known; its sender must mend it."""
+    """An event from a loan system is malformed or contradicts what is known; its sender must mend it.
+
+    Each of `wrong` is `field: what is wrong with it`, and repeats no value, since values may be personal.
+    """
+
+    def __init__(self, *wrong: str) -> None:
+        super().__init__("; ".join(wrong))
+        self.fields = tuple((field, words) for field, _, words in (one.partition(": ") for one in wrong))
+
+
+class EventConflict(BadNews):
+    """Another body came under this event's id before; which of the two is meant, only the sender knows."""
 
 
 class BadJob(Unusable):

@@ -26,8 +26,15 @@ _HH_MM = re.compile(r"(?:[01]\d|2[0-3]):[0-5]\d", re.ASCII)
 _ISO_DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 
 
+_WHOLE = re.compile(r"\d{1,18}", re.ASCII)
+_LONGEST_ID = 128
+"""In bytes: several ids stand in one key, and DynamoDB takes sort keys of 1,024."""
+
+
 def _id(value: str) -> str:
     """Ids go into keys: no `#`, which parts them, no control characters, no white space at the ends."""
+    if len(value.encode()) > _LONGEST_ID:
+        raise ValueError(f"an id has at most {_LONGEST_ID} bytes")
     if "#" in value or value != value.strip() or any(ord(char) < 32 or ord(char) == 127 for char in value):  # noqa: PLR2004 - ASCII controls
         raise ValueError("an id holds no '#', no control character and no white space at its ends")
     return value
@@ -36,6 +43,15 @@ def _id(value: str) -> str:
 def _decimal(value: object) -> object:
     """A JSON number through its shortest text, so that 0.1 stays 0.1."""
     return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
+
+
+def _whole(value: object) -> object:
+    """A whole number, also one that was written as a text; `true` and `1.0` are none."""
+    if isinstance(value, str) and _WHOLE.fullmatch(value):
+        return int(value)
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise ValueError("it is a whole number")  # noqa: TRY004 - pydantic reports ValueError only
+    return value
 
 
 def _list(value: object) -> object:
@@ -71,7 +87,7 @@ def _currency(value: str) -> str:
     return value
 
 
-Id = Annotated[str, Field(min_length=1, max_length=128), AfterValidator(_id)]
+Id = Annotated[str, Field(min_length=1, max_length=_LONGEST_ID), AfterValidator(_id)]
 Amount = Annotated[Decimal, BeforeValidator(_decimal), Field(gt=0)]
 Currency = Annotated[str, Field(pattern=r"^[A-Z]{3}$"), AfterValidator(_currency)]
 Day = Annotated[date, BeforeValidator(_day)]
@@ -83,7 +99,7 @@ class _Body(BaseModel):
 
     event_id: Id
     source: Id
-    sequence: Annotated[int, Field(ge=0, lt=2**53)]
+    sequence: Annotated[int, BeforeValidator(_whole), Field(ge=0, lt=2**53)]
 
     @property
     def identity(self) -> str:
@@ -95,7 +111,7 @@ class InstallmentNews(_Body):
     """News about one installment."""
 
     loan_id: Id
-    installment_no: Annotated[int, Field(ge=1, lt=10**9)]
+    installment_no: Annotated[int, BeforeValidator(_whole), Field(ge=1, lt=10**9)]
     borrower_id: Id | None = None
 
 
@@ -240,15 +256,16 @@ def read_event(body: object) -> Event:
     try:
         return _ADAPTER.validate_python(body)
     except ValidationError as error:
-        wrong = "; ".join(map(_told, error.errors(include_input=False)[:5]))
-        raise BadNews(wrong) from None
+        raise BadNews(*map(_told, error.errors(include_input=False)[:5])) from None
 
 
 def _told(error: Any) -> str:
     """One mistake in words; pydantic's own repeat the value of an unknown type."""
     if error["type"].startswith("union_tag"):
         return "type: not one of the types of events"
-    return f"{'.'.join(map(str, error['loc'][-1:])) or 'event'}: {error['msg']}"
+    # A location begins with the type and goes on with the field; what concerns a whole event is its amount's digits.
+    field = "event" if not error["loc"] else "amount" if len(error["loc"]) == 1 else str(error["loc"][1])
+    return f"{field}: {error['msg'].removeprefix('Value error, ')}"
 
 
 def body_hash(body: dict[str, Any]) -> str:

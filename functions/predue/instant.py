@@ -11,6 +11,11 @@ def to_ms(moment: datetime) -> int:
     return (moment - _EPOCH) // _MILLISECOND
 
 
+def to_epoch(moment: datetime) -> int:
+    """An aware datetime as whole seconds, the form of a time to live."""
+    return to_ms(moment) // 1000
+
+
 def from_ms(ms: int) -> datetime:
     """The instant that `to_ms` stored."""
     return _EPOCH + ms * _MILLISECOND

@@ -54,17 +54,16 @@ def minor_units(amount: str | Decimal, currency: str) -> int:
     """Read an amount in major units (`"12.50"`) as whole minor units (1250).
 
     Raises ValueError for what is no positive number or has more digits than the currency, since rounding money that
-    a lender wrote down would put a wrong figure before a borrower.
+    a lender wrote down would put a wrong figure before a borrower. The error repeats no value: in the wrong field
+    stands anything.
     """
     try:
         value = Decimal(amount)
     except InvalidOperation:
-        raise ValueError(f"amount {str(amount)[:40]!r} is not a number with a decimal point") from None
+        raise ValueError("an amount is a number with a decimal point") from None
     if not value.is_finite() or value <= 0 or value > _LARGEST:
-        raise ValueError(f"amount {str(amount)[:40]!r} is not a positive amount")
+        raise ValueError("an amount is positive")
     scaled = value.scaleb(exponent(currency))
     if scaled != scaled.to_integral_value():
-        raise ValueError(
-            f"amount {str(amount)[:40]!r} has more than the {exponent(currency)} decimal digits of {currency}"
-        )
+        raise ValueError(f"an amount has no more than the {exponent(currency)} decimal digits of {currency}")
     return int(scaled)

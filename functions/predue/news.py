@@ -1,85 +1,81 @@
 """News from loan systems and borrowers, applied once each, in any order, any number of times.
 
-Every event is applied in the same order: the change itself, then the ledger's version (so that every claim which read
-before it is lost), then the mark that it is applied, then the acknowledgement, which is the return. Each step repeats
-harmlessly, so a sender who repeats an event after a crash completes it; only the mark cuts a repeat short.
+Every event is applied in the same order: its id is taken, then the change itself, then the ledger's version (so that
+every claim which read before it is lost), then the mark that it is applied, then the acknowledgement, which is the
+return. Each step repeats harmlessly, so a sender who repeats an event after a crash completes it; only the mark cuts a
+repeat short.
 """
 
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 from typing import Any, Literal
 
 from predue import event as ev
-from predue import profile_news, settle, zone
-from predue.due import Due
+from predue import profile_news
+from predue.due import KEEP, Due
 from predue.due_news import changed_by, scheduled
 from predue.errors import BadNews, LedgerMoved
 from predue.event import Event, InstallmentNews, body_hash, read_event
-from predue.gate import settled_as
-from predue.keys import Keys
 from predue.ledger import Ledger, Mark
-from predue.policy import Rulebook
-from predue.ports import Addresses, Borrowers, Dues
+from predue.news_desk import NO_WISH, NewsDesk, keyed, rekey, store_due, store_new, store_profile
+from predue.news_ends import settle_over, settle_planned
+from predue.ports import Dues
 from predue.profile import Profile
-from predue.record import Outcome
-from predue.slot import day_over
-from predue.view import View
 
 Effect = Literal["applied", "repeat", "kept aside"]
 
 _TRIES = 20
-_LOOK_BACK = timedelta(days=2)
-"""How far back a due that closes looks for planned stages without an outcome; older days are the closing run's."""
-NO_WISH = "--:--"
-
-
-@dataclass(frozen=True)
-class NewsDesk:
-    """All that news works with; `used` remembers which places and times this process has noted as in use."""
-
-    dues: Dues
-    borrowers: Borrowers
-    addresses: Addresses
-    rulebook: Rulebook
-    keys: Callable[[], Keys]
-    used: set[tuple[str, str, int]] = field(default_factory=set)
 
 
 def apply(body: dict[str, Any], at: datetime, desk: NewsDesk) -> Effect:
     """Apply one event that arrived at `at`, and return once it is safe to acknowledge.
 
-    Raises BadNews for a body that cannot be applied as it stands, or that uses the id of another event.
+    Raises BadNews for a body that cannot be applied as it stands, and EventConflict for one that uses the id of
+    another event. The id is taken before anything is applied: of two bodies under one id that come side by side,
+    just one counts.
     """
     event = read_event(body)
     digest = body_hash(body)
-    known = desk.dues.applied(event.identity)
-    if known is not None:
-        if known != digest:
-            raise BadNews("event_id: another body was applied under this id before")
+    progress = desk.dues.begin(event.identity, digest, at)
+    if progress == "applied":
         return "repeat"
-    effect = _apply(event, body, at, desk)
+    try:
+        effect = _apply(event, body, at, desk, kept=progress == "begun")
+    except BadNews:
+        desk.dues.give_back(event.identity, digest, at)
+        raise
     desk.dues.mark_applied(event.identity, digest, at)
     return effect
 
 
-def _apply(event: Event, body: dict[str, Any], at: datetime, desk: NewsDesk) -> Effect:
-    """Apply an event whether or not it was applied before."""
+def _apply(event: Event, body: dict[str, Any], at: datetime, desk: NewsDesk, *, kept: bool = False) -> Effect:
+    """Apply an event whether or not it was applied before; `kept` if an earlier try may have kept it aside."""
     for _ in range(_TRIES):
         try:
-            match event:
-                case ev.Updated():
-                    return _update(event, body, at, desk)
-                case ev.OptedOut() | ev.OptedIn() | ev.HoldStarted() | ev.HoldEnded():
-                    return _mark(event, body, at, desk)
-                case ev.Scheduled():
-                    return _schedule(event, body, at, desk)
-                case _:
-                    return _installment(event, body, at, desk)
+            effect = _apply_once(event, body, at, desk)
+        except _Arrived:
+            kept = True
+            continue
         except LedgerMoved:
             continue
+        if kept and effect == "applied" and isinstance(event, InstallmentNews):
+            desk.dues.drop_aside(_awaits(event), event.identity)
+        return effect
     raise LedgerMoved(f"a borrower's state moved under {_TRIES} tries to apply news")
+
+
+def _apply_once(event: Event, body: dict[str, Any], at: datetime, desk: NewsDesk) -> Effect:
+    match event:
+        case ev.Updated():
+            return _update(event, body, at, desk)
+        case ev.OptedOut() | ev.OptedIn() | ev.HoldStarted() | ev.HoldEnded():
+            return _mark(event, body, at, desk)
+        case ev.Scheduled():
+            return _schedule(event, body, at, desk)
+        case _:
+            return _installment(event, body, at, desk)
 
 
 # Borrowers
@@ -95,33 +91,11 @@ def _update(event: ev.Updated, body: dict[str, Any], at: datetime, desk: NewsDes
         desk.dues.write_consent(event.borrower_id, at, event.identity, body)
     store_profile(old, new, desk)
     if event.given().keys() & {"time_zone", "jurisdiction", "preferred_time"}:
-        _rekey(new, at, desk)
-        _settle_over(new, at, desk)
+        rekey(new, at, desk)
+        settle_over(new, at, desk)
     desk.dues.bump(event.borrower_id)
     _apply_kept(f"borrower#{event.borrower_id}", at, desk)
     return "applied"
-
-
-def store_profile(old: Profile | None, new: Profile, desk: NewsDesk) -> None:
-    """Write a profile; a contact point that is new to it is linked first, and its suppression read after."""
-    if old is None:
-        desk.dues.name_borrower(new.ref, new.borrower_id)
-    for channel, ref in new.address_refs.items():
-        if old is None or old.address_refs.get(channel) != ref:
-            desk.addresses.link(ref, new.borrower_id)
-            if desk.addresses.suppressed(ref):
-                settle.suppress_for(new.borrower_id, channel, ref, desk.borrowers)
-    if new != old:
-        desk.dues.write_profile(new)
-
-
-def _rekey(profile: Profile, at: datetime, desk: NewsDesk) -> None:
-    """Write the open dues of a borrower under the profile's place and time; whoever adds a due checks the profile
-    after.
-    """
-    for due in desk.dues.all_dues(profile.borrower_id):
-        if due.closed_by is None:
-            store_due(due, profile, at, desk)
 
 
 def _mark(
@@ -177,14 +151,16 @@ def _schedule(event: ev.Scheduled, body: dict[str, Any], at: datetime, desk: New
     """Create an installment, or state a known one anew."""
     profile = desk.dues.profile(event.borrower_id)
     if profile is None:
-        about = f"borrower#{event.borrower_id}"
-        return _keep(about, event, body, at, desk, lambda: desk.dues.profile(event.borrower_id) is not None)
+        return _keep(event, body, at, desk, lambda: desk.dues.profile(event.borrower_id) is not None)
     where = desk.dues.pointer(event.loan_id, event.installment_no)
     if where is None:
         desk.dues.point(event.loan_id, event.installment_no, event.borrower_id, event.due_date, None)
         where = (event.borrower_id, event.due_date)
     _same_borrower(event, where[0])
     if desk.dues.due(where[0], where[1], event.loan_id, event.installment_no) is None:
+        if _gone(where[1], at) and _gone(event.due_date + timedelta(days=event.grace_days or 0), at):
+            # What was owed and paid is forgotten by now: told anew it would be handed over as if all of it were open.
+            return "applied"
         # The pointer may be that of a creation which was cut short, with another date: then this due moves at once.
         moved_to = None if where[1] == event.due_date else event.due_date
         create_due(replace(scheduled(event), due_date=where[1], moved_to=moved_to), profile, at, desk)
@@ -200,51 +176,27 @@ def create_due(due: Due, profile: Profile, at: datetime, desk: NewsDesk) -> None
     written: one of the two always sees the other.
     """
     for body in desk.dues.kept_aside(f"installment#{due.loan_id}#{due.installment_no}"):
-        event = read_event(body)
-        if isinstance(event, InstallmentNews) and event.borrower_id in (None, due.borrower_id):
-            with suppress(BadNews):
+        with suppress(BadNews):
+            event = read_event(body)
+            if isinstance(event, InstallmentNews) and event.borrower_id in (None, due.borrower_id):
                 due = changed_by(due, event)
     due = due.noted(at)
-    _store_new(due, profile, at, desk)
+    store_new(due, profile, at, desk)
     if due.moved_to is not None:
         _arrive(due, profile, at, desk)
-
-
-def _store_new(due: Due, profile: Profile, at: datetime, desk: NewsDesk) -> None:
-    """Write a new due under the profile's place; then look whether the profile moved meanwhile."""
-    store_due(due, profile, at, desk)
-    now = desk.dues.profile(due.borrower_id)
-    if now is not None and keyed(now) != keyed(profile):
-        _rekey(now, at, desk)
-
-
-def store_due(due: Due, profile: Profile, at: datetime, desk: NewsDesk) -> None:
-    """Write a due with the index keys that its state asks for, after noting its place and time as in use."""
-    place, wish = keyed(profile)
-    indexed = due.closed_by is None and due.handed_over_at is None
-    if indexed and (place, wish, due.grace_days) not in desk.used:
-        desk.dues.use(place, wish, due.grace_days)
-        desk.used.add((place, wish, due.grace_days))
-    rules = desk.rulebook.rules(profile.jurisdiction, at.date())
-    over = day_over(due.last_day, rules.hours, zone.zones_of(place, rules.pack.zones))
-    desk.dues.write_due(due, place, wish, indexed=indexed, overdue=indexed and at >= over)
-
-
-def keyed(profile: Profile) -> tuple[str, str]:
-    """The place and send time under which the index holds a borrower's dues."""
-    wish = profile.preferred_time
-    return zone.label(profile.time_zone, profile.jurisdiction), NO_WISH if wish is None else f"{wish:%H:%M}"
 
 
 def _installment(event: InstallmentNews, body: dict[str, Any], at: datetime, desk: NewsDesk) -> Effect:
     """Change a known installment; keep the news aside while it is unknown."""
     where = desk.dues.pointer(event.loan_id, event.installment_no)
     if where is None:
-        return _keep(_about(event), event, body, at, desk, lambda: _pointed(event, desk))
+        return _keep(event, body, at, desk, lambda: _pointed(event, desk))
     due = desk.dues.due(where[0], where[1], event.loan_id, event.installment_no)
-    if due is None:
-        raise LedgerMoved("the installment is just being created; read again")
     _same_borrower(event, where[0])
+    if due is None:
+        if not _gone(where[1], at):
+            raise LedgerMoved("the installment is just being created; read again")
+        return _keep(event, body, at, desk, lambda: _there(event, where, desk), awaited=False)
     profile = desk.dues.profile(where[0])
     if profile is None:
         raise BadNews("borrower_id: the installment's borrower has no profile")
@@ -254,12 +206,21 @@ def _installment(event: InstallmentNews, body: dict[str, Any], at: datetime, des
     changed = changed_by(due, event)
     if changed != due:
         changed = changed.noted(at)
-        _settle_planned(due, changed, at, desk)
+        settle_planned(due, changed, at, desk)
         store_due(changed, profile, at, desk)
     if changed.moved_to is not None:
         _arrive(changed, profile, at, desk)
     desk.dues.bump(where[0])
     return "applied"
+
+
+def _gone(last_day: date, at: datetime) -> bool:
+    """Whether a due of that last day may have gone from the table."""
+    return at.date() - last_day > KEEP
+
+
+def _there(event: InstallmentNews, where: tuple[str, date], desk: NewsDesk) -> bool:
+    return desk.dues.due(*where, event.loan_id, event.installment_no) is not None
 
 
 def _pointed(event: InstallmentNews, desk: NewsDesk) -> bool:
@@ -288,91 +249,53 @@ def _arrive(left: Due, profile: Profile, at: datetime, desk: NewsDesk) -> None:
             changes=there.changes if there else (),
             version=there.version if there else 0,
         )
-        _store_new(arrived.noted(at), profile, at, desk)
+        store_new(arrived.noted(at), profile, at, desk)
     desk.dues.point(left.loan_id, left.installment_no, left.borrower_id, left.moved_to, left.due_date)
-
-
-def _settle_planned(due: Due, changed: Due, at: datetime, desk: NewsDesk) -> None:
-    """Give planned stages whose slot has passed their outcome before news takes them out of sight.
-
-    News of the very instant of a slot comes before the slot, so that stage was never planned.
-
-    That concerns every stage of a due that closes, which leaves the index, and those that a shorter grace cuts off.
-    """
-    closes = due.closed_by is None and changed.closed_by is not None
-    if not closes and changed.grace_days >= due.grace_days:
-        return
-    view = _look(due.borrower_id, due.due_date, at, desk)
-    settled = []
-    for key, stage in view.unanswered(due, at, at.date() - _LOOK_BACK):
-        if view.slot(key.day()) < at and (closes or not changed.has_stage(stage)):
-            over = at >= view.day_over(key.day())
-            outcome: Outcome = "expired" if over else "suppressed"
-            reason = "no_run" if over else changed.closed_by or "rescheduled"
-            settled.append(settled_as(view, (key,), at, outcome, reason))
-    settle.settle(view, settled, at, desk.borrowers, {})
-    _record_recent(view, at, desk)
-
-
-def _record_recent(view: View, at: datetime, desk: NewsDesk) -> None:
-    """Make sure that what the ledger says of the last days stands in records: an earlier try may have stopped before.
-
-    A claim without one counts as unknown; should its delivery still run, its own record takes the place.
-    """
-    recent = [one for one in view.ledger.settled if at - one.at < _LOOK_BACK]
-    settle.record_known(view, recent, desk.borrowers, {})
-    for contact in view.ledger.contacts:
-        if contact.counts and at - contact.at < _LOOK_BACK:
-            settle.record_unknown(view, contact, desk.borrowers)
-
-
-def _look(borrower_id: str, until: date, at: datetime, desk: NewsDesk) -> View:
-    """A borrower's state as one strongly consistent read shows it."""
-    state = desk.borrowers.load(borrower_id, until)
-    if state.profile is None:
-        raise BadNews("borrower_id: the installment's borrower has no profile")
-    return View.of(state.profile, state.ledger, state.dues, desk.rulebook, at)
-
-
-def _settle_over(profile: Profile, at: datetime, desk: NewsDesk) -> None:
-    """Give stages their outcome whose day a change of place or time has ended: the closing run of it may be past."""
-    view = _look(profile.borrower_id, date.max, at, desk)
-    open_ends = [
-        key
-        for due in view.dues.values()
-        for key, _ in view.unanswered(due, at, at.date() - _LOOK_BACK)
-        if at >= view.day_over(key.day())
-    ]
-    settled = [settled_as(view, (key,), at, "expired", "no_run") for key in open_ends]
-    settle.settle(view, settled, at, desk.borrowers, {})
-    _record_recent(view, at, desk)
 
 
 # News about what is not known yet
 
 
+class _Arrived(LedgerMoved):
+    """What an event is about came at the moment at which the event was kept aside."""
+
+
+def _awaits(event: InstallmentNews) -> str:
+    """What must come before an event can be applied."""
+    return f"borrower#{event.borrower_id}" if isinstance(event, ev.Scheduled) else _about(event)
+
+
 def _keep(
-    about: str, event: InstallmentNews, body: dict[str, Any], at: datetime, desk: NewsDesk, known: Callable[[], bool]
+    event: InstallmentNews,
+    body: dict[str, Any],
+    at: datetime,
+    desk: NewsDesk,
+    known: Callable[[], bool],
+    *,
+    awaited: bool = True,
 ) -> Effect:
-    """Keep an event aside; if what it is about arrived at that moment, apply it after all."""
-    desk.dues.keep_aside(about, event.identity, body, at)
+    """Keep an event aside; if what it is about arrived at that moment, apply it after all.
+
+    Not awaited is news of a due that is gone: should its creation have been cut short after all, it takes this in.
+    """
+    desk.dues.keep_aside(_awaits(event), event.identity, body, at, awaited=awaited)
     if known():
-        raise LedgerMoved("what the event is about has just arrived; look again")
+        raise _Arrived("what the event is about has just arrived; look again")
     return "kept aside"
 
 
 def _apply_kept(about: str, at: datetime, desk: NewsDesk) -> None:
     """Apply what waited, in the order of its sequences; what turns out wrong is dropped as it would have been
-    refused.
+    refused, and somebody hears of it, since its sender was told that it is kept.
     """
     for body in desk.dues.kept_aside(about):
-        event = read_event(body)
         try:
-            effect = _apply(event, body, at, desk)
-        except BadNews:
+            effect = _apply(read_event(body), body, at, desk)
+        except BadNews as error:
+            desk.dropped(error)
             effect = "applied"
         if effect != "kept aside":
-            desk.dues.drop_aside(about, event.identity)
+            desk.dues.drop_aside(about, f"{body['source']}#{body['event_id']}")
 
 
 __all__ = ["NO_WISH", "Effect", "NewsDesk", "apply", "create_due", "keyed", "stop", "store_due", "store_profile"]

@@ -190,6 +190,10 @@ class Checkpoint(NamedTuple):
     position: str = ""
 
 
+Progress = Literal["new", "begun", "applied"]
+"""How far an event's body came before: not at all, to somewhere, or to its end."""
+
+
 class Dues(Protocol):
     """What news reads and writes beside the ledger; writes are conditional on versions and raise LedgerMoved."""
 
@@ -238,14 +242,23 @@ class Dues(Protocol):
     def use(self, place: str, wish: str, grace_days: int) -> None:
         """Note a place, send time and grace as in use, before the first due that needs them."""
 
-    def applied(self, event: str) -> str | None:
-        """The body hash under which an event was applied, or None."""
+    def begin(self, event: str, body_hash: str, at: datetime) -> Progress:
+        """Take an event's id for this body, before anything of it is applied, and say how far the same body came
+        before.
+
+        Raises EventConflict if the id belongs to another body.
+        """
 
     def mark_applied(self, event: str, body_hash: str, at: datetime) -> None:
         """Note that an event is applied."""
 
-    def keep_aside(self, about: str, event: str, body: dict[str, Any], at: datetime) -> None:
-        """Keep an event about a loan or borrower that is not known yet."""
+    def give_back(self, event: str, body_hash: str, at: datetime) -> None:
+        """Free the id of an event that was refused and changed nothing, so that it may come again, mended."""
+
+    def keep_aside(self, about: str, event: str, body: dict[str, Any], at: datetime, *, awaited: bool) -> None:
+        """Keep an event about a loan or borrower that is not known; `awaited` if that should come, and somebody
+        should look if it does not.
+        """
 
     def kept_aside(self, about: str) -> list[dict[str, Any]]:
         """The bodies kept aside about something, in the order of their sequences."""

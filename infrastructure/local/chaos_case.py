@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from infrastructure.local.portfolio import read_portfolio
-from infrastructure.local.run import Options, run
+from infrastructure.local.run import Options, Progress, run
 from predue.policy import Policy, read_policy
 
 KEPT = Path(__file__).parents[2] / "tests" / "flow" / "regressions"
@@ -37,14 +37,14 @@ class Case:
         about = json.loads((folder / _ABOUT).read_text(encoding="utf-8"))
         return cls(folder, about["seed"], date.fromisoformat(about["from"]), date.fromisoformat(about["to"]), out)
 
-    def play(self, out: Path) -> dict[str, Any]:
+    def play(self, out: Path, progress: Progress) -> dict[str, Any]:
         """Run it, and return the summary."""
         borrowers, installments, events = (self.folder / name for name in _FILES)
         policy = self.folder / _POLICY
         portfolio = read_portfolio(borrowers, installments, events if events.exists() else None)
         rules = read_policy(policy.read_text(encoding="utf-8")) if policy.exists() else Policy()
         options = Options(self.first_day, self.last_day, out, self.seed, rules, chaos=True, moving_news=True)
-        return run(portfolio, options)
+        return run(portfolio, options, progress)
 
     def _inputs(self) -> list[Path]:
         return [path for name in (*_FILES, _POLICY) if (path := self.folder / name).exists()]

@@ -7,16 +7,23 @@ import tempfile
 import traceback
 import warnings
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from infrastructure.local import chaos_data
 from infrastructure.local.chaos_case import Case
+from infrastructure.local.run import Progress
 
-Progress = Callable[[float, str], None]
+_PATIENCE = 300
+"""Seconds without any happening in a run, after which it counts as hung; one takes milliseconds."""
+
+
+class Hung(BaseException):
+    """A run does not come to its end; no handler may catch this as a failure of its own."""
 
 
 @dataclass(frozen=True)
@@ -57,15 +64,35 @@ def play(case: Case, scratch: Path) -> Outcome:
     """Run a case; an exception in it is a failure, as a broken promise is."""
     passing = Path(tempfile.mkdtemp(prefix=f"seed-{case.seed}-", dir=scratch))
     try:
-        summary = case.play(case.out or passing)
+        with _watched() as progress:
+            summary = case.play(case.out or passing, progress)
     except (OSError, MemoryError) as error:
         return Outcome(case, unfit=f"{type(error).__name__}: {error}")
-    except Exception:  # noqa: BLE001 - whatever a run raises is a finding
+    except (Exception, Hung):  # noqa: BLE001 - whatever a run raises is a finding
         return Outcome(case, wrong=(traceback.format_exc(limit=-6),))
     finally:
         shutil.rmtree(passing, ignore_errors=True)
     wrong = tuple(str(one["detail"]) for one in summary["promises"]["broken"])
     return Outcome(case, Counter(summary["faults"]), Counter(summary["promises"]["checked"]), wrong)
+
+
+@contextmanager
+def _watched(patience: int = _PATIENCE) -> Iterator[Progress]:
+    """Within this, Hung is raised where a run stands when it has shown no progress for so many seconds."""
+
+    def give_up(*_: object) -> None:
+        raise Hung(f"nothing moved for {patience} seconds")
+
+    def moved(_share: float, _what: str) -> None:
+        signal.alarm(patience)
+
+    before = signal.signal(signal.SIGALRM, give_up)
+    try:
+        moved(0, "")
+        yield moved
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
 
 
 def _begin() -> None:

@@ -20,6 +20,9 @@ from infrastructure.local.engine import BadEndpoint, EndpointFailed, address
 from infrastructure.local.explain import NotFound, explain
 from infrastructure.local.portfolio import PortfolioError, read_portfolio
 from infrastructure.local.run import Options, run
+from infrastructure.local.serve import Options as ServeOptions
+from infrastructure.local.serve import serve
+from infrastructure.local.server import CannotServe
 from predue.connectors import Settings, Source, read
 from predue.errors import BadNews, BadPolicy
 from predue.policy import Policy, read_policy
@@ -43,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     try:
         return int(given.command(given))
-    except (UsageError, PortfolioError, NotFound, BadPolicy) as error:
+    except (UsageError, CannotServe, PortfolioError, NotFound, BadPolicy) as error:
         print(f"predue: {error}", file=sys.stderr)
         return USAGE
     except EndpointFailed as error:
@@ -99,6 +102,15 @@ def _parser() -> argparse.ArgumentParser:
     four.add_argument("message", type=Path, metavar="MESSAGE", help="a message of the other system, as JSON")
     four.add_argument("--source", default="mapping", help="the source that the events name (default mapping)")
     four.set_defaults(command=_mapping)
+    five = commands.add_parser("serve", help="the stack in real time, with its API and a console on localhost")
+    five.add_argument("--port", type=int, choices=range(2**16), default=8000, metavar="N", help="default 8000; 0: any")
+    five.add_argument("--borrowers", type=Path, help="borrowers.csv; without it, a bundled portfolio around today")
+    five.add_argument("--installments", type=Path, help="installments.csv")
+    five.add_argument("--events", type=Path, help="events.jsonl")
+    five.add_argument("--out", type=Path, default=Path("build/serve"), help="folder for the outputs (build/serve)")
+    five.add_argument("--seed", type=int, default=1, help="what the carriers' fates are drawn from (default 1)")
+    five.add_argument("--policy", type=Path, help="policy.toml; see docs/policy.md")
+    five.set_defaults(command=_serve)
     return parser
 
 
@@ -224,6 +236,14 @@ def _demo(given: argparse.Namespace) -> int:
         result = run(portfolio, options, progress)
     # The bundled portfolio holds bad rows on purpose; that they are set aside is no failure of the demo.
     return DONE if (status := _finish(result, given.out)) == REJECTED else status
+
+
+def _serve(given: argparse.Namespace) -> int:
+    if bool(given.borrowers) != bool(given.installments) or (given.events and not given.borrowers):
+        raise UsageError("--borrowers and --installments belong together, and --events to them")
+    files = (given.borrowers, given.installments, given.events) if given.borrowers else None
+    serve(ServeOptions(given.out, given.port, given.seed, _policy(given.policy), files), _bar)
+    return DONE
 
 
 def _mapping(given: argparse.Namespace) -> int:

@@ -5,11 +5,11 @@ Under chaos news comes in the middle of something else, and comes again. If it m
 file says; when each was really acknowledged is kept, since that is what the promises speak of.
 """
 
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
-from itertools import islice
+from itertools import count, islice
 
 from infrastructure.local.chaos import Killed, Running
 from infrastructure.local.portfolio import EventRow, Rejected
@@ -22,6 +22,7 @@ _EARLIEST = timedelta(days=2)
 """How much earlier than its file says news may come: more would leave a run without news in the end."""
 _SOON = timedelta(seconds=25)
 """How long a function may wait for news, and still be in time."""
+_AT_ONCE, _AGAIN = 5, timedelta(seconds=1)
 _LOOKED_AT = 2000
 
 
@@ -46,12 +47,17 @@ class Feed:
         return [*self._told, *self._later]
 
     def _arrive(self, number: int) -> None:
-        row = self._waiting.pop(number, None)
-        if row is not None:
-            self._tell(row)
+        if number in self._waiting:
+            self._tell(number)
 
-    def _tell(self, row: EventRow) -> None:
-        refusal = self._apply(row)
+    def _tell(self, number: int) -> None:
+        row = self._waiting.pop(number)
+        try:
+            refusal = self._apply(row)
+        except Retryable:
+            self._waiting[number] = row
+            self._stack.at(self._stack.clock() + _AGAIN, NEWS, partial(self._arrive, number))
+            return
         if refusal is None:
             self._taken.append(row)
         else:
@@ -59,18 +65,26 @@ class Feed:
         self._told.append(replace(row, at=self._stack.clock()))
 
     def _apply(self, row: EventRow) -> BadNews | None:
-        """One happening, as the webhook will apply it; the refusal of news that cannot be used."""
+        """One happening, as the webhook will apply it; the refusal of news that cannot be used.
+
+        What was not acknowledged is sent again, at once at first. Raises Retryable if it waits for something that is
+        itself under way, such as the news that creates its installment: then later.
+        """
         chaos = self._stack.chaos
-        while True:
+        for tries in count(1):
             try:
                 with self._stack.feeding(), chaos.around(Running(news=True)) if chaos else nullcontext():
                     news.apply(row.body, self._stack.clock(), desks.news())
             except BadNews as error:
                 return error
-            except (Retryable, Killed):
-                # What was not acknowledged is sent again, here at once.
+            except Killed:
                 continue
+            except Retryable:
+                if tries < _AT_ONCE:
+                    continue
+                raise
             return None
+        raise AssertionError
 
     def _next(self, about: frozenset[str], within: timedelta) -> int | None:
         """The next news about the borrowers and loans at hand, or of anyone if a function is about nobody."""
@@ -85,7 +99,7 @@ class Feed:
     def _bring_forward(self, about: frozenset[str]) -> bool:
         number = self._next(about, _EARLIEST)
         if number is not None:
-            self._tell(self._waiting.pop(number))
+            self._tell(number)
         return number is not None
 
     def _wait_for(self, about: frozenset[str]) -> bool:
@@ -100,7 +114,8 @@ class Feed:
         found = [row for row in self._taken[-_LOOKED_AT:] if _concerns(row, about)]
         if not found or self._stack.chaos is None:
             return False
-        self._apply(found[self._stack.chaos.pick(len(found))])
+        with suppress(Retryable):
+            self._apply(found[self._stack.chaos.pick(len(found))])
         return True
 
 

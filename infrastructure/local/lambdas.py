@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple, TextIO
+from typing import Any, TextIO
 
 from infrastructure.local.template import ACCOUNT, REGION
 
@@ -43,14 +43,6 @@ class Function:
     environment: Mapping[str, str]
     timeout: int
     dead_letters_arn: str = ""
-
-
-class Route(NamedTuple):
-    """One route of the HTTP API."""
-
-    method: str
-    path: str
-    function: Function
 
 
 def call(function: Function, event: Any, log: TextIO, clock: Callable[[], datetime]) -> Any:
@@ -96,24 +88,3 @@ def _logging_to(log: TextIO) -> Iterator[None]:
         for handler in streams:
             handler.stream = sys.stdout
         log.write(caught.getvalue())
-
-
-def http_event(route: Route, path: str, values: Mapping[str, str]) -> dict[str, Any]:
-    """The event of one HTTP request, in payload format 2.0."""
-    http = {"method": route.method, "path": path, "protocol": "HTTP/1.1", "sourceIp": "127.0.0.1", "userAgent": "local"}
-    return {
-        "version": "2.0",
-        "routeKey": f"{route.method} {route.path}",
-        "rawPath": path,
-        "rawQueryString": "",
-        "headers": {},
-        "requestContext": {
-            "http": http,
-            "stage": "$default",
-            "requestId": "local",
-            "apiId": "local",
-            "accountId": ACCOUNT,
-        },
-        "pathParameters": dict(values),
-        "isBase64Encoded": False,
-    }

@@ -18,14 +18,15 @@ _SHOWN = 10
 
 def records(table_name: str) -> list[Record]:
     """Every reminder record, in the order of contacts.jsonl."""
-    return sorted(map(items.read_record, _scan(table_name)), key=lambda record: (record.at, record.reminder_id))
+    return sorted(map(items.read_record, scan(table_name, "R#")), key=lambda record: (record.at, record.reminder_id))
 
 
-def _scan(table_name: str) -> Iterator[items.Item]:
+def scan(table_name: str, prefix: str) -> Iterator[items.Item]:
+    """Every item whose sort key begins with a prefix."""
     request: dict[str, Any] = {
         "TableName": table_name,
-        "FilterExpression": "begins_with(sk, :record)",
-        "ExpressionAttributeValues": items.wire({":record": "R#"}),
+        "FilterExpression": "begins_with(sk, :prefix)",
+        "ExpressionAttributeValues": items.wire({":prefix": prefix}),
     }
     while True:
         page = client("dynamodb").scan(**request)
@@ -83,15 +84,20 @@ def samples(found: Sequence[Record], kept: Sequence[dict[str, Any]]) -> list[dic
         if record is None:
             continue
         locale, _, stage = record.text.partition("@")[0].split("/")
-        size = measure(sample["body"])
-        more: dict[str, Any] = {
-            "locale": locale,
-            "stage": most_urgent(record.keys).stage,
-            "local_time": record.local_time,
-        }
-        if sample["channel"] == "sms":
-            more |= {"segments": size.segments, "encoding": size.encoding}
-        chosen.setdefault((sample["channel"], locale, stage, str(len(record.keys) > 1)), sample | more)
+        chosen.setdefault((sample["channel"], locale, stage, str(len(record.keys) > 1)), told(sample, record))
     spread = sorted(chosen.items(), key=lambda found: (found[0][2], found[0][1], found[0][0]))
     step = max(1, len(spread) // _SHOWN)
     return [sample for _, sample in spread[::step]][:_SHOWN]
+
+
+def told(sample: dict[str, Any], record: Record) -> dict[str, Any]:
+    """A message that the carrier kept, with what its record and its size add."""
+    more: dict[str, Any] = {
+        "locale": record.text.partition("/")[0],
+        "stage": most_urgent(record.keys).stage,
+        "local_time": record.local_time,
+    }
+    if sample["channel"] == "sms":
+        size = measure(sample["body"])
+        more |= {"segments": size.segments, "encoding": size.encoding}
+    return sample | more

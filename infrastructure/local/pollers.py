@@ -70,6 +70,11 @@ class Poller:
     _gathering: bool = False
     _order: Iterator[int] = field(default_factory=itertools.count)
 
+    @property
+    def waiting(self) -> int:
+        """How many messages are in flight here: delayed, or to be tried again."""
+        return len(self._inbox)
+
     def note_sent(self) -> None:
         """Messages have come; they are received at this instant's turn of the queues."""
         if not self._waiting:

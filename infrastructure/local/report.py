@@ -85,6 +85,27 @@ def write_report(
     equal pages.
     """
     figures = {**summarise(contacts), **summary}
+    page = (
+        pages()
+        .get_template("report.html.j2")
+        .render(
+            title=title,
+            period=_period(*period),
+            plot_height=PLOT_HEIGHT,
+            series=_series(figures["by_channel"]),
+            **_headline(figures),
+            **_charts(figures, period, hours),
+            **_outcomes(figures, contacts),
+            **_business(figures),
+            samples=[filled(sample) for sample in samples],
+        )
+    )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(page, encoding="utf-8")
+
+
+def pages() -> Environment:
+    """The templates of pages beside this file, with the words that they share."""
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
         autoescape=True,
@@ -93,19 +114,7 @@ def write_report(
         lstrip_blocks=True,
     )
     environment.filters.update(number=_number, usd=usd, channel=words.channel, stage=words.stage)
-    page = environment.get_template("report.html.j2").render(
-        title=title,
-        period=_period(*period),
-        plot_height=PLOT_HEIGHT,
-        series=_series(figures["by_channel"]),
-        **_headline(figures),
-        **_charts(figures, period, hours),
-        **_outcomes(figures, contacts),
-        **_business(figures),
-        samples=[_sample(sample) for sample in samples],
-    )
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(page, encoding="utf-8")
+    return environment
 
 
 def _number(value: float) -> str:
@@ -333,8 +342,8 @@ _SAMPLE_FIELDS = (
 )
 
 
-def _sample(sample: Mapping[str, Any]) -> dict[str, Any]:
+def filled(sample: Mapping[str, Any]) -> dict[str, Any]:
     """Fill in what a sample does not say, and write its local time the short way."""
-    filled = {name: sample.get(name) or "" for name in _SAMPLE_FIELDS}
-    moment = str(filled["local_time"] or filled["at"])
-    return {**filled, "when": moment[:16].replace("T", " "), "length": len(str(filled["body"]))}
+    whole = {name: sample.get(name) or "" for name in _SAMPLE_FIELDS}
+    moment = str(whole["local_time"] or whole["at"])
+    return {**whole, "when": moment[:16].replace("T", " "), "length": len(str(whole["body"]))}

@@ -69,13 +69,16 @@ def _parameter(resource: Resource, clients: Clients) -> dict[str, Any]:
 
 
 def _secret(resource: Resource, clients: Clients) -> dict[str, Any]:
-    """With a root of its own that is the same in every run, so that a run's opaque ids are, too."""
-    content = json.loads(resource.get("GenerateSecretString", "SecretStringTemplate"))
-    content[resource.get("GenerateSecretString", "GenerateStringKey")] = "one-machine-".ljust(
-        resource.get("GenerateSecretString", "PasswordLength"), "0"
-    )
+    """As the template gives it; what is to be drawn is the same in every run, so that a run's opaque ids are, too."""
+    text = resource.get("SecretString")
+    if text is None:
+        content = json.loads(resource.get("GenerateSecretString", "SecretStringTemplate"))
+        content[resource.get("GenerateSecretString", "GenerateStringKey")] = "one-machine-".ljust(
+            resource.get("GenerateSecretString", "PasswordLength"), "0"
+        )
+        text = json.dumps(content)
     name = f"{resource.file.application}-{resource.name}"
-    made = clients("secretsmanager").create_secret(Name=name, SecretString=json.dumps(content))
+    made = clients("secretsmanager").create_secret(Name=name, SecretString=text)
     return {"": made["ARN"]}
 
 

@@ -68,7 +68,9 @@ def run(portfolio: Portfolio, options: Options, progress: Progress = lambda _sha
         chaos = Chaos(options.seed, moving_news=options.moving_news) if options.chaos else None
         parameters = {"InitialPolicy": policy.model_dump_json()}
         # A server may hold what other runs made, so each has a name of its own there.
-        application = {"application": engine.own_name(), "endpoint": options.endpoint} if options.endpoint else {}
+        application: dict[str, Any] = (
+            {"application": engine.own_name(), "endpoint": options.endpoint} if options.endpoint else {}
+        )
         stack = Stack(start, log=log, wire=wire, seed=options.seed, parameters=parameters, chaos=chaos, **application)
         try:
             with stack.feeding():

@@ -5,6 +5,7 @@ channel whose reminder is due, and one whose day passed with no run. Local noon 
 the allowed hours are on whenever it runs.
 """
 
+import base64
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping
@@ -17,6 +18,7 @@ from typing import Any
 
 import boto3
 from botocore.config import Config
+from standardwebhooks import Webhook
 
 from infrastructure.local import outputs
 from infrastructure.local.aws_server import AwsServer
@@ -40,6 +42,8 @@ _RECORDED_SLOT = "2026-12-10T15:00:00Z"
 _RECEIPTS = ("refrefrefrefrefrabcdefghijklmnop", "refrefrefrefrefrqrstuvwxyzabcdef")
 """The reminders that the recorded receipts are about."""
 _SLOT = wall(10)
+_SIGNING_KEY = f"whsec_{base64.b64encode(b'signs the events of the scene...').decode()}"
+"""Of the source that the recorded webhook comes from."""
 
 
 class Missed(Exception):
@@ -109,6 +113,8 @@ class Scene:
         event = json.loads(text)
         for record in event.get("Records", ()):
             record["md5OfBody"] = hashlib.md5(record["body"].encode(), usedforsecurity=False).hexdigest()
+        if "webhook-id" in event.get("headers", {}):
+            event["headers"] |= _signed(event["headers"]["webhook-id"], event["body"])
         return event
 
     def function(self, module: str) -> Deployed:
@@ -141,6 +147,13 @@ def acting(functions: list[Deployed], endpoint: str = "") -> Iterator[None]:
             desks.forget()
 
 
+def _signed(message_id: str, body: str) -> dict[str, str]:
+    """The headers that sign a webhook now: a recorded signature is of a time long past."""
+    now = datetime.now(UTC)
+    signature = Webhook(_SIGNING_KEY).sign(message_id, now, body)
+    return {"webhook-timestamp": str(int(now.timestamp())), "webhook-signature": signature}
+
+
 def noon_zone(now: datetime) -> str:
     """The fixed zone in which it is between noon and one o'clock."""
     hours = round(_offset(now) / timedelta(hours=1))
@@ -170,6 +183,10 @@ def scene(server: AwsServer, now: datetime) -> Scene:
 
 
 def _feed(made: Scene) -> None:
+    sources = {"core": {"keys": [_SIGNING_KEY], "tenant": "", "form": "predue"}}
+    clients.client("secretsmanager").put_secret_value(
+        SecretId=settings.env("SOURCES_SECRET"), SecretString=json.dumps(sources)
+    )
     desk = desks.news()
     midnight = made.slot - timedelta(hours=_SLOT.hour)
     for number, (borrower, channel, day, known) in enumerate(
@@ -244,6 +261,13 @@ def _email_is_stopped(_made: Scene, answer: Any) -> str:
     return "stopped email, answered a page"
 
 
+def _the_loan_is_paid(made: Scene, answer: Any) -> str:
+    due = desks.table().due(SMS, made.day, "loan-1", 1)
+    _must(answer["statusCode"] == 200, f"it answered {answer}")  # noqa: PLR2004
+    _must(due is not None and due.closed_by == "paid", "the payment was not counted")
+    return "counted a payment once"
+
+
 Effect = Callable[[Scene, Any], str]
 """Says in a few words what was done, or raises Missed."""
 EFFECTS: dict[str, Effect] = {
@@ -252,6 +276,7 @@ EFFECTS: dict[str, Effect] = {
     "deliver_sms": _sent_once("sms", SMS),
     "deliver_email": _sent_once("email", EMAIL),
     "record_receipts": _receipts_are_noted,
+    "ingest": _the_loan_is_paid,
     "unsubscribe": _email_is_stopped,
 }
 

@@ -21,11 +21,13 @@ from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from botocore.exceptions import BotoCoreError
 
 from infrastructure.cost.meter import Meter, Stored
+from infrastructure.local import http_api
 from infrastructure.local.answers import answer, json_body
 from infrastructure.local.carrier import Carrier
 from infrastructure.local.chaos import Chaos, Killed, Running
 from infrastructure.local.clock import VirtualClock
-from infrastructure.local.lambdas import Function, Route, call, environment, http_event
+from infrastructure.local.http_api import Route
+from infrastructure.local.lambdas import Function, call, environment
 from infrastructure.local.meanwhile import Meanwhile, concerned
 from infrastructure.local.pollers import Poller, Source
 from infrastructure.local.resources import Resources
@@ -64,8 +66,11 @@ class Stack:
         chaos: Chaos | None = None,
         endpoint: str = "",
         application: str = "predue",
+        make_clock: Callable[[datetime], VirtualClock] = VirtualClock,
+        public_url: str = "",
     ) -> None:
-        self.clock = VirtualClock(start)
+        self.clock = make_clock(start)
+        self._public_url = public_url
         stored = Stored()
         self.meter = Meter(stored)
         self.news_meter = Meter(stored)
@@ -93,6 +98,7 @@ class Stack:
         self._meanwhile = Meanwhile(chaos, self.functions, self.invoke, self.clock) if chaos else None
         self.pollers: dict[str, Poller] = {}
         self.routes: list[Route] = []
+        self.schedules: dict[str, datetime] = {}
         self.queue_arns: dict[str, str] = {}
         self.topics: dict[str, list[str]] = {}
         try:
@@ -147,6 +153,8 @@ class Stack:
         own = resource.get("Environment", "Variables", default={})
         name = resource.get("FunctionName")
         variables = {key: str(value) for key, value in (shared["Environment"]["Variables"] | own).items()}
+        if self._public_url:
+            variables = {key: value.replace(self._api_address(), self._public_url) for key, value in variables.items()}
         variables |= {"AWS_LAMBDA_FUNCTION_NAME": name, "POWERTOOLS_TRACE_DISABLED": "true"}
         with environment(variables):
             handler = getattr(importlib.import_module(module), attribute)
@@ -155,6 +163,14 @@ class Stack:
         self.functions[name] = function
         for event in resource.get("Events", default={}).values():
             self._subscribe(function, event["Type"], event["Properties"], queues)
+
+    def _api_address(self) -> str:
+        """The address of the HTTP API as the template makes it, in whose place `public_url` stands."""
+        return http_api.address_of(self.physical("Api"))
+
+    def physical(self, name: str) -> str:
+        """What `Ref` gives for the resource of a logical id, in whichever file it stands."""
+        return str(next(self._resources.physical(one, "") for one in self.root.resources() if one.name == name))
 
     def _subscribe(
         self, function: Function, kind: str, properties: dict[str, Any], queues: Mapping[str, Resource]
@@ -189,7 +205,9 @@ class Stack:
         heapq.heappush(self._agenda, (max(moment, self.clock()), rank, next(self._order), happening))
 
     def _every(self, moments: Iterator[datetime], function: Function) -> None:
-        moment = next(moments)
+        # A machine that slept has missed some: one run covers them all.
+        moment = next(one for one in moments if one >= self.clock())
+        self.schedules[function.name] = moment
 
         def fire() -> None:
             event = {
@@ -222,6 +240,15 @@ class Stack:
                 happening()
                 progress(moment)
         self.clock.move_to(max(end, self.clock()))
+
+    def step(self) -> datetime:
+        """Let the next thing happen if its instant has come, on a clock that moves by itself; then tell when the one
+        after it will.
+        """
+        if self._agenda[0][0] <= self.clock():
+            with self._playing():
+                heapq.heappop(self._agenda)[3]()
+        return self._agenda[0][0]
 
     @contextmanager
     def _playing(self) -> Iterator[None]:
@@ -290,25 +317,14 @@ class Stack:
         line = {"message": "a function failed", "function": function.name, "error": type(error).__name__}
         self.log.write(json.dumps(line) + "\n")
 
-    def request(self, method: str, path: str) -> dict[str, Any]:
-        """Route one HTTP request as API Gateway does (payload format 2.0)."""
-        for route in self.routes:
-            names = [part[1:-1] for part in route.path.split("/") if part.startswith("{")]
-            fixed = route.path.split("/")
-            parts = path.split("/")
-            fits = len(parts) == len(fixed) and all(
-                want.startswith("{") or want == part for want, part in zip(fixed, parts, strict=True)
-            )
-            if route.method == method and fits:
-                values = dict(
-                    zip(
-                        names,
-                        [part for want, part in zip(fixed, parts, strict=True) if want.startswith("{")],
-                        strict=True,
-                    )
-                )
-                return dict(self.invoke(route.function, http_event(route, path, values)))
-        return {"statusCode": 404, "body": '{"message":"Not Found"}', "headers": {}}
+    def request(self, method: str, path: str, **more: Any) -> Any:
+        """What a function answers to one request, `more` being fields of http_api.Request; raises what it raises."""
+        request = http_api.Request(method, path, **more)
+        found = http_api.route_of(self.routes, request)
+        if found is None:
+            return http_api.NO_ROUTE
+        route, values = found
+        return self.invoke(route.function, http_api.event_of(route, request, values, self.clock()))
 
     # Queues
 

@@ -129,5 +129,6 @@ class Storage:
             "POLICY_PARAMETER": str(made["Policy"]),
             "SWITCH_PARAMETER": str(made["Switch"]),
             "KEYS_SECRET": str(made["Keys"]),
+            "SOURCES_SECRET": str(made["Sources"]),
             "ENVIRONMENT": "sandbox",
         }

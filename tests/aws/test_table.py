@@ -5,9 +5,10 @@ from typing import Any
 import pytest
 
 from predue.aws import clients
+from predue.aws.plans import TablePlans
 from predue.aws.table import Table, shard_of
 from predue.due import Change, Due
-from predue.errors import LedgerMoved
+from predue.errors import EventConflict, LedgerMoved
 from predue.ledger import Ledger
 from predue.profile import Profile
 from tests.aws.line import DAY, Line, Storage
@@ -177,8 +178,8 @@ def test_a_pointer_is_never_taken_over_by_another_borrower(table: Table) -> None
 
 def test_events_kept_aside_come_back_in_the_order_of_their_sequences_until_they_are_dropped(table: Table) -> None:
     for event, sequence in (("core#e-a", 10), ("core#e-b", 9), ("core#e-c", 100)):
-        table.keep_aside("installment#loan-1#1", event, {"event_id": event, "sequence": sequence}, NOW)
-    table.keep_aside("installment#loan-1#10", "core#other", {"sequence": 1}, NOW)
+        table.keep_aside("installment#loan-1#1", event, {"event_id": event, "sequence": sequence}, NOW, awaited=True)
+    table.keep_aside("installment#loan-1#10", "core#other", {"sequence": 1}, NOW, awaited=True)
     assert [body["sequence"] for body in table.kept_aside("installment#loan-1#1")] == [9, 10, 100]
     table.drop_aside("installment#loan-1#1", "core#e-b")
     table.drop_aside("installment#loan-1#1", "core#e-b")
@@ -188,11 +189,44 @@ def test_events_kept_aside_come_back_in_the_order_of_their_sequences_until_they_
 def test_an_applied_event_is_known_by_the_hash_of_its_body_and_forgotten_after_ninety_days(
     table: Table, storage: Storage
 ) -> None:
-    assert table.applied("core#e-1") is None
+    assert table.begin("core#e-1", "hash", NOW) == "new"
     table.mark_applied("core#e-1", "hash", NOW)
-    assert table.applied("core#e-1") == "hash"
+    assert table.begin("core#e-1", "hash", NOW) == "applied"
     expires = int(raw(storage, "E#core#e-1", "E")["expires_at"]["N"])
     assert datetime.fromtimestamp(expires, UTC) == NOW + timedelta(days=90)
+
+
+def test_an_id_that_was_taken_for_one_body_is_refused_to_another_until_the_first_is_given_back(table: Table) -> None:
+    assert table.begin("core#e-1", "one", NOW) == "new"
+    assert table.begin("core#e-1", "one", NOW) == "begun"
+    with pytest.raises(EventConflict):
+        table.begin("core#e-1", "other", NOW)
+    table.give_back("core#e-1", "one", NOW)
+    assert table.begin("core#e-1", "other", NOW) == "new"
+    with pytest.raises(EventConflict):
+        table.mark_applied("core#e-1", "one", NOW)
+    table.mark_applied("core#e-1", "other", NOW)
+    table.give_back("core#e-1", "other", NOW)
+    with pytest.raises(EventConflict):
+        table.begin("core#e-1", "one", NOW)
+
+
+def test_an_id_whose_taking_was_answered_by_nobody_is_still_the_same_bodys(table: Table, line: Line) -> None:
+    line.lose_answer("dynamodb.PutItem")
+    assert table.begin("core#e-1", "one", NOW) == "begun"
+    line.lose_answer("dynamodb.PutItem")
+    table.mark_applied("core#e-1", "one", NOW)
+    assert table.begin("core#e-1", "one", NOW) == "applied"
+
+
+def test_the_oldest_of_what_is_awaited_is_found_until_it_is_dropped(table: Table, plans: TablePlans) -> None:
+    assert plans.oldest_aside() is None
+    table.keep_aside("installment#loan-0#1", "core#e-0", {"sequence": 1}, NOW - timedelta(days=9), awaited=False)
+    table.keep_aside("installment#loan-1#1", "core#e-1", {"sequence": 1}, NOW, awaited=True)
+    table.keep_aside("installment#loan-2#1", "core#e-2", {"sequence": 1}, NOW - timedelta(days=2), awaited=True)
+    assert plans.oldest_aside() == NOW - timedelta(days=2)
+    table.drop_aside("installment#loan-2#1", "core#e-2")
+    assert plans.oldest_aside() == NOW
 
 
 def test_a_consent_event_is_appended_once_and_keeps_only_what_was_said(table: Table, storage: Storage) -> None:

@@ -24,7 +24,9 @@ class Aftermath(Deliveries):
         if self.mail and pick % 3 == 0:
             self.take_in(*self.mail.pop(pick % len(self.mail)))
         elif self.calls:
-            call = self.calls[-1 - pick % len(self.calls)]
+            early = [call for call in self.calls if call.reminder_id not in self.store.records]
+            some = early if early and pick % 2 else self.calls
+            call = some[-1 - pick % len(some)]
             self.take_in(call, Receipt(call.reminder_id, "message", status, permanent=status == "bounced"))
 
     def take_in(self, call: Call, said: Receipt) -> Work:

@@ -83,6 +83,14 @@ class Deliveries(Scene):
     def visible(self) -> list[Message]:
         return [message for message in self.messages if message.visible <= self.now]
 
+    def open_jobs(self) -> list[Message]:
+        """The queued jobs about which something is still to be decided."""
+        return [
+            message
+            for message in self.visible()
+            if any(not self.ledger(message.job.borrower_id).answered(key) for key in message.job.keys)
+        ]
+
     def start_delivery(self, message: Message) -> Work:
         controls, wire = self.controls, Wire(self, message.channel)
         desk = deliver.Desk(

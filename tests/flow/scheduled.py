@@ -43,6 +43,8 @@ class Scheduled(Newsroom):
         self.reach(f"{run}: died ahead of its first call" if call == BEGIN else f"{run}: died in the middle")
         if call == "write_due":
             self.reach("close: died between the event and the hand-over")
+        if call == "save_checkpoint":
+            self.reach(f"{run}: died ahead of its checkpoint")
 
     def look(self, work: Work | None) -> None:
         super().look(work)

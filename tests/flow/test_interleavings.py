@@ -28,6 +28,8 @@ from tests.flow.chances import (
     Move,
     events,
     moves,
+    perhaps,
+    rounds,
 )
 from tests.flow.scene import HOURS, TASK_LIVES, Work
 from tests.flow.scheduled import Scheduled
@@ -36,7 +38,7 @@ SITUATIONS = (
     # Deliveries
     "delivery: sent", "delivery: forwarded", "delivery: busy", "delivery: deferred", "delivery: unknown",
     "died ahead of the claim", "died between claim and call", "died after the call", "died after a refusal",
-    "redelivered inside the lease", "unknown: redelivered past the lease", "unknown: found by news",
+    "redelivered inside the lease", "unknown: redelivered past the lease",
     "unknown: found by the closing run", "unknown: no answer", "claim lost and regained", "claim lost for good",
     "called on the next channel", "called again after a refusal", "failed after its last refusal",
     "settled for a full cap", "claimed for several installments",
@@ -48,13 +50,20 @@ SITUATIONS = (
     "receipt cut short and told again", "receipt: bounced", "receipt: complained", "receipt: delivered",
     "unknown settled as sent", "the other borrower's contact point was lost with the first one's",
     # Runs
-    "plan: died in the middle", "close: died in the middle", "close: died between the event and the hand-over",
+    "plan: died in the middle", "close: died in the middle", "plan: died ahead of its checkpoint",
+    "close: died ahead of its checkpoint", "close: died between the event and the hand-over",
     "handed over",
 )  # fmt: skip
 """What must have happened in the examples, for the promises to have been tried."""
 
-POINTS = ("send", "write_record", "write_due")
+POINTS = ("send", "write_record", "overdue", "write_due")
 """Calls ahead of which it matters most who stops: the provider's, the record of its answer, the hand-over."""
+
+CUTS = (
+    ("plan", "queue"), ("plan", "write_ledger"), ("plan", "save_checkpoint"), ("close", "write_ledger"),
+    ("close", "write_record"), ("close", "overdue"), ("close", "write_due"), ("close", "save_checkpoint"),
+)  # fmt: skip
+"""Where scheduled runs may be cut short: ahead of which call."""
 
 
 class Interleavings(Scheduled, Aftermath):
@@ -85,26 +94,25 @@ class Interleavings(Scheduled, Aftermath):
         self.turn(controls)
 
     @precondition(lambda self: self.now.date() < LAST_DAY - timedelta(days=3))
-    @rule(copies=st.integers(1, 3), event=st.none() | events, moves=moves)
-    def a_slot_comes(self, copies: int, event: dict[str, Any] | None, moves: list[Move]) -> None:
-        person = self.truths()[0].people[WHO]
-        slots = [self.slot(self.now.date() + timedelta(days=days), person.zone, person.wish) for days in range(-1, 3)]
-        self.move_to_after(slots)
-        self.planner_runs()
-        self.work(copies, event, moves)
+    @rule(copies=st.integers(1, 3), event=perhaps, moves=moves, rounds=rounds)
+    def a_slot_comes(self, copies: int, event: dict[str, Any] | None, moves: list[Move], rounds: list[str]) -> None:
+        self.go_to_the_slot()
+        self.work(copies, event, moves, rounds)
 
     @precondition(lambda self: self.now.date() < LAST_DAY - timedelta(days=3))
-    @rule(before=st.sampled_from([1, 10, 14]), controls=st.sampled_from(CONTROLS), moves=moves)
-    def the_hours_end_soon(self, before: int, controls: Controls, moves: list[Move]) -> None:
+    @rule(before=st.sampled_from([-15, 1, 10, 14]), controls=st.sampled_from(CONTROLS), moves=moves, rounds=rounds)
+    def the_hours_end(self, before: int, controls: Controls, moves: list[Move], rounds: list[str]) -> None:
         (wall,) = self.walls(WHO, self.truths()[:1])
         end = wall.replace(hour=HOURS.end.hour, minute=0, second=0, microsecond=0) - timedelta(minutes=before)
         self.move_to_after([end, end + timedelta(days=1)])
         self.controls = controls
         self.planner_runs()
-        self.work(1, None, moves)
+        if before < 0:
+            self.start_closing()
+        self.work(1, None, moves, rounds)
 
-    @rule(copies=st.integers(0, 2), event=st.none() | events, moves=moves)
-    def work(self, copies: int, event: dict[str, Any] | None, moves: list[Move]) -> None:
+    @rule(copies=st.integers(0, 2), event=perhaps, moves=moves, rounds=rounds)
+    def work(self, copies: int, event: dict[str, Any] | None, moves: list[Move], rounds: list[str]) -> None:
         """Deliver what is queued while an event is told, one call of a port at a time, in the order drawn."""
         if event is not None:
             self.start_telling(event["type"], **event)
@@ -113,6 +121,57 @@ class Interleavings(Scheduled, Aftermath):
         for move in moves:
             self.answer = ANSWERS[move.answer]
             self.happen(move)
+        self.go_round(rounds)
+
+    def go_to_the_slot(self) -> None:
+        """Go to the first borrower's next slot, and plan."""
+        person = self.truths()[0].people[WHO]
+        slots = [self.slot(self.now.date() + timedelta(days=days), person.zone, person.wish) for days in range(-1, 3)]
+        self.move_to_after(slots)
+        self.planner_runs()
+
+    @precondition(lambda self: self.now.date() < LAST_DAY - timedelta(days=3))
+    @rule(
+        call=st.sampled_from(["load", "write_ledger", "send", "send", "write_record", "write_record"]),
+        what=st.sampled_from(["death", "news", "receipt", "the operator", "another delivery"]),
+        move=moves.map(lambda some: some[0]),
+        event=events,
+    )
+    def something_comes_between(self, call: str, what: str, move: Move, event: dict[str, Any]) -> None:
+        """A delivery stands ahead of one of its calls, and there one thing happens."""
+        if not self.open_jobs():
+            self.go_to_the_slot()
+        for message in self.open_jobs()[-1:]:
+            self.answer = ANSWERS[move.answer]
+            work = self.start_delivery(message)
+            self.go_to(work, call)
+            if work.task.at is None:
+                return
+            if what == "death":
+                self.die(work)
+                return
+            if what == "news":
+                about = message.job.keys[0].loan_id
+                self.tell(
+                    event["type"], **event | ({"loan_id": about} if "loan_id" in event and about in LOANS else {})
+                )
+            elif what == "the operator":
+                self.turn(CONTROLS[-1 - move.pick % len(set(CONTROLS))])
+            elif what == "another delivery":
+                self.finish(self.start_delivery(message))
+            else:
+                self.receipt_comes(1, move.receipt)
+                self.finish(self.works[-1])
+            self.finish(work)
+
+    def go_round(self, answers: list[str]) -> None:
+        """Bring what is under way to its end, and deliver what is queued, once for each answer of the providers."""
+        for answer in answers:
+            self.answer = ANSWERS[answer]
+            while self.works:
+                self.finish(self.works[0])
+            for message in self.visible():
+                self.finish(self.start_delivery(message))
 
     def happen(self, move: Move) -> None:
         of_its_own: dict[str, Callable[[], object]] = {
@@ -130,6 +189,11 @@ class Interleavings(Scheduled, Aftermath):
         elif self.works:
             self.go_on(move, self.works[move.pick % len(self.works)])
 
+    def go_to(self, work: Work, *calls: str) -> None:
+        """Step a work until it stands ahead of one of some calls, or is done."""
+        while work.task.at not in (None, *calls):
+            self.step(work)
+
     def turn(self, controls: Controls) -> None:
         self.controls = controls
 
@@ -138,8 +202,7 @@ class Interleavings(Scheduled, Aftermath):
             self.step(work)
         elif move.name == "to a point":
             self.step(work)
-            while work.task.at not in (None, *POINTS):
-                self.step(work)
+            self.go_to(work, *POINTS)
         elif move.name == "end":
             self.finish(work)
         else:
@@ -164,6 +227,16 @@ class Interleavings(Scheduled, Aftermath):
         self.pass_time(timedelta(minutes=minutes))
         if run != "none":
             (self.planner_runs if run == "plan" else self.closing_runs)()
+
+    @precondition(lambda self: self.now.date() < LAST_DAY - timedelta(days=3))
+    @rule(minutes=st.sampled_from([15, 600, 1440]), cut=st.sampled_from(CUTS))
+    def a_run_is_cut_short(self, minutes: int, cut: tuple[str, str]) -> None:
+        run, call = cut
+        self.pass_time(timedelta(minutes=minutes))
+        work = self.start_planner() if run == "plan" else self.start_closing()
+        self.go_to(work, call)
+        if work.task.at is not None:
+            self.die(work)
 
     def move_to_after(self, moments: list[Any]) -> None:
         """Go to the first of some instants that is still to come, if one is."""
@@ -197,7 +270,7 @@ class Interleavings(Scheduled, Aftermath):
             for message in self.visible():
                 self.finish(self.start_delivery(message))
             self.closing_runs()
-            self.pass_time(timedelta(hours=8))
+            self.pass_time(timedelta(hours=12))
         for call, said in [self.mail.pop() for _ in list(self.mail)]:
             self.finish(self.take_in(call, said))
         self.check_the_end()
@@ -223,7 +296,7 @@ def test_the_promises_hold_however_deliveries_news_receipts_runs_and_crashes_int
     run_state_machine_as_test(
         Interleavings,
         settings=settings(
-            max_examples=_LONG or 180,
+            max_examples=_LONG or 200,
             stateful_step_count=16,
             deadline=None,
             derandomize=not _LONG,

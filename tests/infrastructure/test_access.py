@@ -15,6 +15,7 @@ each_permission = pytest.mark.parametrize("statement", ALLOWS, ids=[str(statemen
 NEEDS = {
     "TABLE_NAME": "dynamodb:GetItem",
     "KEYS_SECRET": "secretsmanager:GetSecretValue",
+    "SOURCES_SECRET": "secretsmanager:GetSecretValue",
     "POLICY_PARAMETER": "ssm:GetParameters",
     "SWITCH_PARAMETER": "ssm:GetParameters",
     "SMS_QUEUE_URL": "sqs:SendMessage",
@@ -105,7 +106,10 @@ def test_a_function_may_use_what_its_settings_name_and_nothing_else_of_its_kind(
         }
         if value is None:
             dead_letters = {arn for arn in allowed if "DeadLetters" in arn}
-            assert not allowed - dead_letters, f"{function} has no {setting} but may {NEEDS[setting]}"
+            variables = function.get("Environment", "Variables")
+            others = [variables[other] for other in NEEDS if NEEDS[other] == NEEDS[setting] and other in variables]
+            own = {arn for arn in allowed if any(named(other) & named(arn) for other in others)}
+            assert not allowed - dead_letters - own, f"{function} has no {setting} but may {NEEDS[setting]}"
         else:
             assert named(value) <= named(" ".join(allowed)), f"{function} has {setting} but may not {NEEDS[setting]}"
 
@@ -133,7 +137,13 @@ def test_no_function_deletes_records_scans_the_table_or_changes_settings_keys_or
     function: Resource,
 ) -> None:
     actions = {action for s in permissions(role_of(function)) for action in s.actions}
-    assert not actions & {"dynamodb:DeleteItem", "dynamodb:BatchWriteItem", "dynamodb:Scan", "dynamodb:DeleteTable"}
+    assert not actions & {"dynamodb:BatchWriteItem", "dynamodb:Scan", "dynamodb:DeleteTable"}
+    deletions = [s for s in permissions(role_of(function)) if "dynamodb:DeleteItem" in s.actions]
+    # What was kept aside goes once it is applied; nothing else is ever deleted by a function.
+    assert [s.body["Condition"]["ForAllValues:StringLike"] for s in deletions] == (
+        [{"dynamodb:LeadingKeys": ["W#*"]}] if function.name == "Ingest" else []
+    )
+    assert all(s.body["Condition"]["Null"] == {"dynamodb:LeadingKeys": "false"} for s in deletions)
     assert not [a for a in actions if a.startswith("ssm:") and not a.startswith("ssm:Get")]
     assert not [a for a in actions if a.startswith("secretsmanager:") and a != "secretsmanager:GetSecretValue"]
     assert {a for a in actions if a.startswith("iam:")} <= {"iam:PassRole"}
@@ -149,6 +159,7 @@ def test_no_function_deletes_records_scans_the_table_or_changes_settings_keys_or
         ("DeliverEmail", ["B#*", "C#*", "R#*"]),
         ("RecordReceipts", ["B#*", "C#*", "R#*"]),
         ("Unsubscribe", ["B#*"]),
+        ("Ingest", ["B#*", "C#*", "E#*", "L#*", "O#*", "R#*", "U#*", "W#*"]),
     ],
 )
 def test_a_function_writes_only_to_its_part_of_the_table(
@@ -167,9 +178,9 @@ def test_a_function_writes_only_to_its_part_of_the_table(
 @pytest.mark.parametrize(
     ("policy", "own", "writers"),
     [
-        ("ProtectProfiles", "profile_item", set()),
-        ("ProtectDues", "due_item", {"CloseDay"}),
-        ("ProtectConsentEvents", "", {"RecordReceipts", "Unsubscribe"}),
+        ("ProtectProfiles", "profile_item", {"Ingest"}),
+        ("ProtectDues", "due_item", {"CloseDay", "Ingest"}),
+        ("ProtectConsentEvents", "", {"RecordReceipts", "Unsubscribe", "Ingest"}),
     ],
 )
 def test_no_sender_can_edit_what_a_borrower_or_loan_system_said(
@@ -270,9 +281,10 @@ def test_a_queue_refuses_what_does_not_come_over_tls(queue: Resource, stack: Sta
     assert denial.body["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
 
 
-def test_the_unsubscribe_link_is_all_that_is_public(stack: Stack) -> None:
+def test_the_unsubscribe_link_and_the_webhook_are_all_that_is_public(stack: Stack) -> None:
     routes = [(function.name, event["Method"], event["Path"]) for function, _, event in stack.events("HttpApi")]
     assert sorted(routes) == [
+        ("Ingest", "POST", "/webhooks/{source}"),
         ("Unsubscribe", "GET", "/unsubscribe/{token}"),
         ("Unsubscribe", "POST", "/unsubscribe/{token}"),
     ]
@@ -280,16 +292,28 @@ def test_the_unsubscribe_link_is_all_that_is_public(stack: Stack) -> None:
     assert not [f for f in stack.of("AWS::Serverless::Function") if f.get("FunctionUrlConfig")]
 
 
-def test_the_public_function_can_neither_send_nor_queue_nor_list_anything(stack: Stack) -> None:
-    (function,) = {function for function, _, _ in stack.events("HttpApi")}
+@pytest.mark.parametrize(
+    ("name", "services", "more"),
+    [("Unsubscribe", set(), set()), ("Ingest", {"ssm"}, {"dynamodb:Query", "dynamodb:DeleteItem"})],
+)
+def test_a_public_function_can_neither_send_nor_queue_nor_list_everybody(
+    name: str, services: set[str], more: set[str], stack: Stack
+) -> None:
+    (function,) = [function for function in stack.of("AWS::Serverless::Function") if function.name == name]
     actions = {action for s in permissions(role_of(function)) for action in s.actions}
-    assert {a.partition(":")[0] for a in actions} == {"dynamodb", "kms", "logs", "secretsmanager", "xray"}
-    assert {a for a in actions if a.startswith("dynamodb:")} == {"dynamodb:GetItem", *WRITES}
+    assert {a.partition(":")[0] for a in actions} == {"dynamodb", "kms", "logs", "secretsmanager", "xray"} | services
+    assert {a for a in actions if a.startswith("dynamodb:")} == {"dynamodb:GetItem", *WRITES} | more
+    # Without an index nobody can be found who is not named.
+    assert not [r for s in permissions(role_of(function)) for r in s.resources if "/index/" in r]
+    assert name in {function.name for function, _, _ in stack.events("HttpApi")}
 
 
 def test_the_public_api_is_throttled_and_its_log_holds_neither_token_nor_caller(api: Resource, stack: Stack) -> None:
     assert 0 < api.get("DefaultRouteSettings", "ThrottlingRateLimit") <= 100
     assert 0 < api.get("DefaultRouteSettings", "ThrottlingBurstLimit") <= 200
+    webhook = api.get("RouteSettings", "POST /webhooks/{source}")
+    assert 0 < webhook["ThrottlingRateLimit"] <= 100
+    assert 0 < webhook["ThrottlingBurstLimit"] <= 200
     assert stack.named_by(api.get("AccessLogSettings", "DestinationArn")) in stack.of("AWS::Logs::LogGroup")
     told = set(re.findall(r"\$context\.([A-Za-z.]+)", api.get("AccessLogSettings", "Format")))
     assert told == {"requestTime", "requestId", "routeKey", "status", "responseLatency", "integrationErrorMessage"}

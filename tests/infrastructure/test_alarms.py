@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from tests.infrastructure.stack import Resource, Stack
+from tests.infrastructure.stack import FUNCTION, ROOT, Resource, Stack
 
 
 def alarms(stack: Stack, metric: str, watched: Resource) -> list[Resource]:
@@ -78,6 +78,37 @@ def test_a_queue_fed_function_that_fails_closed_raises_an_alarm(stack: Stack) ->
         variables = function.get("Environment", "Variables")
         namespace, service = variables["POWERTOOLS_METRICS_NAMESPACE"], variables["POWERTOOLS_SERVICE_NAME"]
         assert watched[service] == (namespace, 0, "GreaterThanThreshold"), function
+
+
+@pytest.mark.parametrize(
+    ("metric", "service", "statistic", "threshold"),
+    [
+        ("FailedClosed", "ingest", "Sum", 0),
+        ("EventConflict", "ingest", "Sum", 0),
+        ("KeptAsideDropped", "ingest", "Sum", 0),
+        ("SignatureRefused", "ingest", "Sum", 50),
+        ("OldestKeptAsideHours", "close_day", "Maximum", 24),
+    ],
+)
+def test_news_that_goes_wrong_raises_an_alarm_on_what_its_function_counts(
+    metric: str, service: str, statistic: str, threshold: int, stack: Stack
+) -> None:
+    dimension = [{"Name": "service", "Value": service}]
+    (alarm,) = [
+        one
+        for one in stack.of("AWS::CloudWatch::Alarm")
+        if (one.get("MetricName"), one.get("Dimensions")) == (metric, dimension)
+    ]
+    assert settings(alarm, "Namespace", "Statistic", "Threshold", "ComparisonOperator") == (
+        "predue",
+        statistic,
+        threshold,
+        "GreaterThanThreshold",
+    )
+    services = [f.get("Environment", "Variables", "POWERTOOLS_SERVICE_NAME") for f in stack.of(FUNCTION)]
+    assert service in services
+    source = "".join(path.read_text() for path in (ROOT / "functions").rglob("*.py"))
+    assert f'"{metric}"' in source
 
 
 def test_a_public_page_that_fails_raises_an_alarm(api: Resource, stack: Stack) -> None:

@@ -112,6 +112,7 @@ NEEDED: dict[str, set[str]] = {
     "deliver_email": {"babel"},
     "record_receipts": set(),
     "unsubscribe": set(),
+    "ingest": set(),
 }
 
 

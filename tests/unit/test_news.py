@@ -1,10 +1,11 @@
+from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any
 
 import pytest
 
 from predue import news, settle
-from predue.errors import BadNews, LedgerMoved
+from predue.errors import BadNews, EventConflict, LedgerMoved
 from predue.event import body_hash
 from tests.fakes import state_of
 from tests.unit.world import DUE_DATE, SLOT, World, ready, utc
@@ -64,6 +65,24 @@ def test_a_payment_finer_than_the_currency_is_refused() -> None:
     world = ready()
     with pytest.raises(BadNews, match="amount"):
         world.tell("installment.paid", amount="40.001")
+
+
+def test_a_move_with_an_amount_finer_than_the_currency_is_refused() -> None:
+    world = ready()
+    with pytest.raises(BadNews, match="amount"):
+        world.tell("installment.rescheduled", due_date=LATER.isoformat(), amount="40.001")
+    assert world.due().moved_to is None
+
+
+def test_an_event_that_was_refused_may_come_again_mended_and_then_counts_once() -> None:
+    world = ready()
+    paid = world.body("installment.paid", amount="40.00", currency="EUR")
+    with pytest.raises(BadNews):
+        news.apply(paid, world.now, world.news_desk())
+    assert news.apply(paid | {"currency": "USD"}, world.now, world.news_desk()) == "applied"
+    with pytest.raises(EventConflict):
+        news.apply(paid, world.now, world.news_desk())
+    assert world.due().outstanding == 6000
 
 
 def test_payments_add_up_and_close_the_installment() -> None:
@@ -198,13 +217,66 @@ def test_an_installment_of_an_unknown_borrower_waits_for_the_borrower() -> None:
     assert state_of(world.store)["aside"] == {}
 
 
-def test_what_waited_and_turns_out_wrong_is_dropped() -> None:
+def test_what_waited_and_turns_out_wrong_is_dropped_and_somebody_hears_of_it() -> None:
     world = World()
     world.borrower()
     world.tell("installment.paid", amount="40.00", currency="EUR")
-    world.installment()
+    heard: list[BadNews] = []
+    desk = replace(world.news_desk(), dropped=heard.append)
+    fields: dict[str, Any] = {"borrower_id": "b-1", "due_date": "2026-06-15", "amount": "100.00", "currency": "USD"}
+    news.apply(world.body("installment.scheduled", **fields), world.now, desk)
     assert world.due().outstanding == 10000
     assert state_of(world.store)["aside"] == {}
+    assert [field for error in heard for field, _ in error.fields] == ["currency"]
+
+
+def test_sequences_written_as_texts_and_as_numbers_wait_together() -> None:
+    world = World()
+    world.borrower()
+    for sequence in (12, "9"):
+        body = world.body("installment.disputed") | {"sequence": sequence}
+        assert news.apply(body, world.now, world.news_desk()) == "kept aside"
+    world.installment()
+    assert world.due().disputed
+
+
+def long_gone() -> World:
+    """A world whose installment has gone from the table, as dues do some weeks after their window."""
+    world = ready()
+    world.tell("installment.paid", amount="40.00")
+    world.now += timedelta(days=100)
+    world.store.dues.clear()
+    world.store.index.clear()
+    return world
+
+
+def test_news_of_an_installment_that_has_gone_is_taken_and_nobody_waits_for_it() -> None:
+    world = long_gone()
+    assert world.tell("installment.paid", amount="60.00") == "kept aside"
+    assert world.store.awaited == set()
+    assert world.store.dues == {}
+
+
+def test_an_installment_that_has_gone_is_not_told_anew_as_if_nothing_had_been_paid() -> None:
+    world = long_gone()
+    world.installment()
+    assert world.store.dues == {}
+    assert world.store.index == {}
+
+
+def test_an_installment_that_has_gone_and_is_owed_again_later_is_known_at_its_new_date() -> None:
+    world = long_gone()
+    world.installment(due_date=date(2026, 10, 15))
+    assert world.due(due_date=date(2026, 10, 15)).outstanding == 10000
+
+
+def test_what_is_kept_aside_for_what_should_come_is_awaited_until_it_comes() -> None:
+    world = World()
+    world.borrower()
+    world.tell("installment.paid", amount="40.00")
+    assert world.store.awaited == {("installment#L-1#1", "core#e-2")}
+    world.installment()
+    assert world.store.awaited == set()
 
 
 def test_a_stop_of_a_borrower_who_is_not_known_yet_holds() -> None:

@@ -13,6 +13,7 @@ from predue.aws.plans import TablePlans
 from predue.aws.queues import SqsQueues
 from predue.aws.settings import env
 from predue.aws.table import Table
+from predue.errors import BadNews
 from predue.gate import DELIVERED
 
 if TYPE_CHECKING:
@@ -55,7 +56,16 @@ def news() -> "NewsDesk":
     from predue.news import NewsDesk  # noqa: PLC0415 - see the module
 
     store = table()
-    return NewsDesk(store, store, store, settings.controls().rulebook, settings.keys, _used())
+    return NewsDesk(store, store, store, settings.controls().rulebook, settings.keys, _used(), _dropped)
+
+
+def _dropped(error: BadNews) -> None:
+    """Tell that news which was acknowledged as kept aside turned out wrong; of it only the wrong fields' names."""
+    # Not at the top: telemetry reads a function's environment when it is imported.
+    from predue.aws.telemetry import count, logger  # noqa: PLC0415
+
+    count("KeptAsideDropped")
+    logger.warning("news that was kept aside is refused", fields=[field for field, _ in error.fields])
 
 
 def closing(time_left: Callable[[], float]) -> "CloseDesk":

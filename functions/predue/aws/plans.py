@@ -1,13 +1,13 @@
 """What planner and closing run read of the table: the index, batches of borrowers, and their checkpoints."""
 
 from collections.abc import Iterator, Sequence
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 
 from predue import instant
 from predue.aws import items
 from predue.aws.clients import client, translated
-from predue.aws.table import IN_USE
+from predue.aws.table import ASIDE, IN_USE
 from predue.errors import LedgerMoved, Unreachable
 from predue.ledger import Ledger
 from predue.ports import Checkpoint, IndexEntry, InUse
@@ -16,6 +16,8 @@ from predue.profile import Profile
 _BATCH = 100
 """BatchGetItem reads at most 100 items (DynamoDB API reference)."""
 _ROUNDS = 8
+UNRESOLVED_INDEX = "unresolved_index"
+"""As infrastructure/storage.yaml names it."""
 
 
 class TablePlans:
@@ -99,6 +101,18 @@ class TablePlans:
         """See Plans."""
         keys = [items.record_key(reminder_id) for reminder_id in sorted(set(reminder_ids))]
         return {item["sk"][2:] for item in self._batch(keys, ("pk", "sk"))}
+
+    def oldest_aside(self) -> datetime | None:
+        """Since when the oldest awaited event is kept aside, eventually consistent; None if none is."""
+        with translated("index"):
+            page = client("dynamodb").query(
+                TableName=self._name,
+                IndexName=UNRESOLVED_INDEX,
+                KeyConditionExpression="unresolved = :aside",
+                ExpressionAttributeValues=items.wire({":aside": ASIDE}),
+                Limit=1,
+            )
+        return instant.from_text(page["Items"][0]["unresolved_at"]["S"]) if page["Items"] else None
 
     def save_checkpoint(self, run: str, shard: int, checkpoint: Checkpoint) -> None:
         """See Plans."""

@@ -5,12 +5,12 @@ Policy, kill switch and keys are read together with the work. What cannot be rea
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import lru_cache
 from threading import RLock
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from predue.aws.clients import client, translated
 from predue.aws.clock import now
@@ -21,11 +21,16 @@ from predue.ledger import ALL
 from predue.policy import Policy, Rulebook, read_policy
 from predue.profile import CHANNELS
 
+if TYPE_CHECKING:
+    from predue.source import Source
+
 _T = TypeVar("_T")
 
 _FRESH = timedelta(seconds=15)
 """How long a read policy or switch may serve: the longest that a turned switch takes to reach a warm function."""
 _KEYS_FRESH = timedelta(minutes=5)
+_SOURCES_FRESH = timedelta(minutes=1)
+"""So long may a key that was taken back still sign, and a new one not yet."""
 _SHORTEST_ROOT = 32
 
 
@@ -111,8 +116,19 @@ def _read_keys() -> Keys:
     return Keys([root.encode() for root in roots])
 
 
+def _read_sources() -> "Mapping[str, Source]":
+    # Only the function that takes webhooks pays for what reads their sources.
+    from predue.source import read_sources  # noqa: PLC0415
+    from predue.webhook import FORMS  # noqa: PLC0415
+
+    with translated("sources"):
+        secret = client("secretsmanager").get_secret_value(SecretId=env("SOURCES_SECRET"))["SecretString"]
+    return read_sources(secret, FORMS)
+
+
 _controls = _Kept(_read_controls, _FRESH)
 _keys = _Kept(_read_keys, _KEYS_FRESH)
+_sources = _Kept(_read_sources, _SOURCES_FRESH)
 
 
 def controls() -> Controls:
@@ -125,6 +141,11 @@ def keys() -> Keys:
     return _keys.get()
 
 
+def sources() -> "Mapping[str, Source]":
+    """The sources of news by name; raises BadPolicy or Unreachable if they cannot be read."""
+    return _sources.get()
+
+
 def forget() -> None:
     """Drop what is kept, for a stack that starts anew in the same process."""
-    _controls.value = _keys.value = None
+    _controls.value = _keys.value = _sources.value = None

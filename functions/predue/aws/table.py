@@ -13,21 +13,21 @@ from botocore.exceptions import ClientError
 from predue import instant
 from predue.aws import items
 from predue.aws.clients import client, code_of, translated
-from predue.due import Due
+from predue.aws.heard import Heard
+from predue.due import KEEP, Due
 from predue.errors import LedgerMoved
 from predue.ledger import Ledger
 from predue.ports import State
 from predue.profile import Profile
 from predue.record import Record
 
-_KEEP_EVENTS = timedelta(days=90)
 _KEEP_ASIDE = timedelta(days=180)
-_KEEP_DUES = timedelta(days=60)
-"""A due goes some weeks after its window, when nothing about it can be decided any more."""
 
 
 IN_USE = ("U#in_use", "U")
 """The key of the item that holds the places, send times and graces in use."""
+ASIDE = "aside"
+"""The partition of the index of unresolved items that lists what is kept aside."""
 
 
 def shard_of(borrower_id: str, shards: int) -> int:
@@ -35,11 +35,7 @@ def shard_of(borrower_id: str, shards: int) -> int:
     return int.from_bytes(hashlib.sha256(borrower_id.encode()).digest()[:4]) % shards
 
 
-def _epoch(moment: datetime) -> int:
-    return instant.to_ms(moment) // 1000
-
-
-class Table:
+class Table(Heard):
     """One DynamoDB table; implements the ports Borrowers, Dues and Addresses.
 
     `shards` tells into how many shards a due date is split; only whoever writes dues is asked.
@@ -212,7 +208,7 @@ class Table:
     def write_due(self, due: Due, place: str, wish: str, *, indexed: bool, overdue: bool = False) -> None:
         """See Dues."""
         item = items.due_item(due)
-        item["expires_at"] = _epoch(instant.from_text(f"{due.last_day.isoformat()}T00:00:00Z") + _KEEP_DUES)
+        item["expires_at"] = instant.to_epoch(instant.from_text(f"{due.last_day.isoformat()}T00:00:00Z") + KEEP)
         if indexed:
             shard = shard_of(due.borrower_id, self._shards())
             item["due_key"] = f"{'late' if overdue else due.due_date.isoformat()}#{shard}"
@@ -263,32 +259,21 @@ class Table:
                 ExpressionAttributeValues={":pair": {"SS": [f"{place}#{wish}"]}, ":grace": {"NS": [str(grace_days)]}},
             )
 
-    def applied(self, event: str) -> str | None:
-        """See Dues."""
-        item = self._get(f"E#{event}", "E")
-        return None if item is None else str(item["hash"])
-
-    def mark_applied(self, event: str, body_hash: str, at: datetime) -> None:
-        """See Dues."""
-        self._put(
-            {
-                "pk": f"E#{event}",
-                "sk": "E",
-                "hash": body_hash,
-                "at": instant.to_ms(at),
-                "expires_at": _epoch(at + _KEEP_EVENTS),
-            }
-        )
-
-    def keep_aside(self, about: str, event: str, body: dict[str, Any], at: datetime) -> None:
-        """See Dues."""
-        kept = {"body": json.dumps(body, default=str), "at": instant.to_ms(at), "expires_at": _epoch(at + _KEEP_ASIDE)}
+    def keep_aside(self, about: str, event: str, body: dict[str, Any], at: datetime, *, awaited: bool) -> None:
+        """See Dues; what is awaited stands in the sparse index, whose oldest entry tells how long."""
+        kept = {
+            "body": json.dumps(body, default=str),
+            "at": instant.to_ms(at),
+            "expires_at": instant.to_epoch(at + _KEEP_ASIDE),
+        }
+        if awaited:
+            kept |= {"unresolved": ASIDE, "unresolved_at": instant.to_text(at)}
         self._put({"pk": f"W#{about}", "sk": f"W#{event}", **kept})
 
     def kept_aside(self, about: str) -> list[dict[str, Any]]:
         """See Dues."""
         bodies: list[dict[str, Any]] = [json.loads(item["body"]) for item in self._range(f"W#{about}", "W#", "W$")]
-        return sorted(bodies, key=lambda body: body["sequence"])
+        return sorted(bodies, key=lambda body: int(body["sequence"]))
 
     def drop_aside(self, about: str, event: str) -> None:
         """See Dues."""

@@ -1,3 +1,4 @@
+import contextlib
 import multiprocessing
 import os
 import resource
@@ -47,6 +48,17 @@ def small_files() -> Iterator[None]:
 def test_an_exception_in_a_run_is_a_failure(tmp_path: Path) -> None:
     failed = chaos_runs.play(broken(tmp_path / "a"), tmp_path)
     assert "BadPolicy" in failed.wrong[0]
+
+
+def test_a_run_that_hangs_is_given_up_and_no_handler_can_take_it_for_a_failure_of_its_own() -> None:
+    def stand_still() -> None:
+        with contextlib.suppress(Exception), chaos_runs._watched(1) as progress:
+            progress(0.5, "here")
+            while True:
+                pass
+
+    with pytest.raises(chaos_runs.Hung, match="nothing moved"):
+        stand_still()
 
 
 def test_a_full_disk_in_a_run_is_no_failure_of_the_promises_and_ends_the_rest(tmp_path: Path) -> None:

@@ -80,6 +80,7 @@ def test_a_route_that_is_not_in_the_template_is_not_found() -> None:
     assert {(route.method, route.path) for route in made.routes} == {
         ("GET", "/unsubscribe/{token}"),
         ("POST", "/unsubscribe/{token}"),
+        ("POST", "/webhooks/{source}"),
     }
     for method, path in (("GET", "/"), ("DELETE", "/unsubscribe/x"), ("GET", "/unsubscribe/x/y"), ("GET", "/other/x")):
         assert made.request(method, path)["statusCode"] == 404

@@ -1,0 +1,83 @@
+"""The desk of news, and what it writes: profiles and dues under the index keys that planner and closing run find."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from predue import settle, zone
+from predue.due import Due
+from predue.errors import BadNews
+from predue.keys import Keys
+from predue.policy import Rulebook
+from predue.ports import Addresses, Borrowers, Dues
+from predue.profile import Profile
+from predue.slot import day_over
+
+NO_WISH = "--:--"
+
+
+def _unheard(_error: BadNews) -> None:
+    """Nobody asked to be told."""
+
+
+@dataclass(frozen=True)
+class NewsDesk:
+    """All that news works with; `used` remembers which places and times this process has noted as in use, and `dropped`
+    hears of what was kept aside, acknowledged, and in the end refused.
+    """
+
+    dues: Dues
+    borrowers: Borrowers
+    addresses: Addresses
+    rulebook: Rulebook
+    keys: Callable[[], Keys]
+    used: set[tuple[str, str, int]] = field(default_factory=set)
+    dropped: Callable[[BadNews], None] = _unheard
+
+
+def store_profile(old: Profile | None, new: Profile, desk: NewsDesk) -> None:
+    """Write a profile; a contact point that is new to it is linked first, and its suppression read after."""
+    if old is None:
+        desk.dues.name_borrower(new.ref, new.borrower_id)
+    for channel, ref in new.address_refs.items():
+        if old is None or old.address_refs.get(channel) != ref:
+            desk.addresses.link(ref, new.borrower_id)
+            if desk.addresses.suppressed(ref):
+                settle.suppress_for(new.borrower_id, channel, ref, desk.borrowers)
+    if new != old:
+        desk.dues.write_profile(new)
+
+
+def rekey(profile: Profile, at: datetime, desk: NewsDesk) -> None:
+    """Write the open dues of a borrower under the profile's place and time; whoever adds a due checks the profile
+    after.
+    """
+    for due in desk.dues.all_dues(profile.borrower_id):
+        if due.closed_by is None:
+            store_due(due, profile, at, desk)
+
+
+def store_new(due: Due, profile: Profile, at: datetime, desk: NewsDesk) -> None:
+    """Write a new due under the profile's place; then look whether the profile moved meanwhile."""
+    store_due(due, profile, at, desk)
+    now = desk.dues.profile(due.borrower_id)
+    if now is not None and keyed(now) != keyed(profile):
+        rekey(now, at, desk)
+
+
+def store_due(due: Due, profile: Profile, at: datetime, desk: NewsDesk) -> None:
+    """Write a due with the index keys that its state asks for, after noting its place and time as in use."""
+    place, wish = keyed(profile)
+    indexed = due.closed_by is None and due.handed_over_at is None
+    if indexed and (place, wish, due.grace_days) not in desk.used:
+        desk.dues.use(place, wish, due.grace_days)
+        desk.used.add((place, wish, due.grace_days))
+    rules = desk.rulebook.rules(profile.jurisdiction, at.date())
+    over = day_over(due.last_day, rules.hours, zone.zones_of(place, rules.pack.zones))
+    desk.dues.write_due(due, place, wish, indexed=indexed, overdue=indexed and at >= over)
+
+
+def keyed(profile: Profile) -> tuple[str, str]:
+    """The place and send time under which the index holds a borrower's dues."""
+    wish = profile.preferred_time
+    return zone.label(profile.time_zone, profile.jurisdiction), NO_WISH if wish is None else f"{wish:%H:%M}"

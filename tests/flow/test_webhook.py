@@ -1,0 +1,132 @@
+"""From a loan system's webhook to what borrowers get, and to what they do not get."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from infrastructure.local.clock import VirtualClock
+from infrastructure.local.stack import NEWS, SCHEDULE
+from predue.aws import desks
+from tests.flow.small import Book, Standing, standing, told, utc
+from tests.flow.told import Heard, counted, event, open_door, tell
+
+SLOT = utc(10, 15)
+"""Ten o'clock in New York on the due date."""
+LATER = "2026-12-24"
+
+
+def while_queued(stand: Standing, happening: Callable[[], Any]) -> None:
+    """Let something happen when the planner has queued its jobs, before a function takes one up."""
+    stand.stack.at(SLOT, SCHEDULE, lambda: stand.stack.at(SLOT, SCHEDULE, lambda: later(stand, happening)))
+
+
+def later(stand: Standing, happening: Callable[[], Any]) -> None:
+    # News of the slot's very instant would come before the slot, and the function that waits stands at that instant.
+    shown, stand.stack.clock = stand.stack.clock, VirtualClock(SLOT + timedelta(milliseconds=1))
+    happening()
+    stand.stack.clock = shown
+
+
+@pytest.mark.parametrize(
+    ("kind", "fields", "reason"),
+    [
+        ("installment.paid", {"amount": "120.00"}, "paid"),
+        ("installment.cancelled", {}, "cancelled"),
+        ("installment.rescheduled", {"due_date": LATER}, "rescheduled"),
+        ("installment.disputed", {}, "disputed"),
+        ("borrower.opted_out", {"channel": "all"}, "opted_out"),
+        ("borrower.hold_started", {"reason": "bereavement"}, "hold"),
+    ],
+)
+def test_news_acknowledged_while_the_job_is_queued_keeps_it_from_being_sent(
+    kind: str, fields: dict[str, Any], reason: str, tmp_path: Path
+) -> None:
+    with standing(tmp_path, Book().borrower().installment(), utc(10, 14, 30)) as stand:
+        open_door(stand)
+        heard: list[Heard] = []
+        while_queued(stand, lambda: heard.append(tell(stand, event(kind, **fields))))
+        stand.until(utc(10, 15, 20))
+        assert [one.body for one in heard] == [{"status": "applied"}]
+        assert told(stand.contacts) == {("T0", "suppressed", reason)}
+        assert stand.wire == []
+
+
+def test_a_part_paid_by_webhook_while_the_job_is_queued_shows_in_the_figure(tmp_path: Path) -> None:
+    with standing(tmp_path, Book().borrower().installment(), utc(10, 14, 30)) as stand:
+        open_door(stand)
+        while_queued(stand, lambda: tell(stand, event("installment.paid", amount="50.00")))
+        stand.until(utc(10, 15, 20))
+        (sample,) = stand.stack.carrier.samples
+        assert "$70.00" in sample["body"]
+
+
+BORROWER = event(
+    "borrower.updated",
+    "u-1",
+    1,
+    name="Ana",
+    phone="+12125550100",
+    locale="en-US",
+    time_zone="America/New_York",
+    jurisdiction="US-NY",
+    channels=["sms"],
+    consent=["sms"],
+)
+INSTALLMENT = event(
+    "installment.scheduled", "s-1", 1, borrower_id="b-1", due_date="2026-12-10", amount="120.00", currency="USD"
+)
+
+
+def assert_taken(heard: Heard) -> None:
+    assert heard.status == 200
+
+
+def test_a_loan_that_is_known_from_webhooks_alone_is_reminded(tmp_path: Path) -> None:
+    with standing(tmp_path, Book(), utc(10, 14, 30)) as stand:
+        open_door(stand)
+        stand.stack.at(utc(10, 14, 31), NEWS, lambda: assert_taken(tell(stand, INSTALLMENT, BORROWER)))
+        stand.until(utc(10, 15, 20))
+        assert told(stand.contacts) == {("T0", "sent", "")}
+        assert len(stand.wire) == 1
+
+
+def test_a_payment_before_its_loan_and_a_loan_before_its_borrower_wait_and_then_count(tmp_path: Path) -> None:
+    with standing(tmp_path, Book(), utc(10, 14, 30)) as stand:
+        open_door(stand)
+        kept = [tell(stand, event("installment.paid", amount="120.00")), tell(stand, INSTALLMENT)]
+        assert [one.body for one in kept] == [{"status": "kept_aside"}] * 2
+        assert tell(stand, BORROWER).body == {"status": "applied"}
+        with stand.stack.feeding():
+            (due,) = desks.table().all_dues("b-1")
+            assert due.closed_by == "paid"
+        stand.until(utc(10, 15, 20))
+        assert stand.contacts == stand.wire == []
+
+
+def test_how_long_news_is_kept_aside_is_measured_until_its_borrower_comes(tmp_path: Path) -> None:
+    def hours(stand: Standing) -> list[float]:
+        return [line["OldestKeptAsideHours"][-1] for line in stand.log if "OldestKeptAsideHours" in line]
+
+    with standing(tmp_path, Book(), utc(10, 1)) as stand:
+        open_door(stand)
+        stand.until(utc(10, 1, 10))
+        assert hours(stand) == [0]
+        tell(stand, event("installment.paid", amount="120.00"))
+        stand.until(utc(11, 3))
+        assert hours(stand)[-1] == pytest.approx(25.67, abs=0.01)
+        tell(stand, INSTALLMENT, BORROWER)
+        stand.until(utc(11, 3, 30))
+        assert hours(stand)[-1] == 0
+
+
+def test_kept_news_that_turns_out_wrong_is_heard_of(tmp_path: Path) -> None:
+    with standing(tmp_path, Book().borrower(), utc(10, 1)) as stand:
+        open_door(stand)
+        assert tell(stand, event("installment.paid", amount="120.00", currency="EUR")).body == {"status": "kept_aside"}
+        assert tell(stand, INSTALLMENT).body == {"status": "applied"}
+        assert counted(stand, "KeptAsideDropped") == 1
+        (line,) = [line for line in stand.log if line.get("fields")]
+        assert line["fields"] == ["currency"]

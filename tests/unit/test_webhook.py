@@ -1,0 +1,336 @@
+import json
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from standardwebhooks import Webhook
+
+from predue import problem
+from predue.errors import BadNews
+from predue.problem import NotTaken, Problem
+from predue.source import Source, read_sources
+from predue.webhook import FORMS, MOST_BYTES, Request, authenticated, delivery, groups, readable
+from tests.signing import FOREIGN, OLD, OURS, SOURCES, key, signed, written
+
+NOW = datetime(2026, 12, 10, 15, 0, 0, 250_000, tzinfo=UTC)
+PAID = {
+    "type": "installment.paid",
+    "event_id": "e-1",
+    "source": "core",
+    "sequence": 1,
+    "loan_id": "L-1",
+    "installment_no": 1,
+    "amount": "12.50",
+}
+BODY = written(PAID)
+KNOWN = read_sources(json.dumps(SOURCES), FORMS)
+CORE, ACME = KNOWN["core"], KNOWN["acme"]
+
+
+def check(headers: dict[str, str], body: bytes = BODY, source: str = "core", now: datetime = NOW) -> Source:
+    request = Request(source, headers, body)
+    return authenticated(request, readable(request), KNOWN, now)
+
+
+def refused(headers: dict[str, str], body: bytes = BODY, source: str = "core", now: datetime = NOW) -> Problem:
+    with pytest.raises(NotTaken) as caught:
+        check(headers, body, source, now)
+    return caught.value.problem
+
+
+def misread(text: str, source: Source = CORE) -> Problem:
+    with pytest.raises(NotTaken) as caught:
+        delivery(text, source)
+    return caught.value.problem
+
+
+# Signatures
+
+
+def test_a_request_signed_now_with_a_key_of_its_source_is_that_sources() -> None:
+    assert check(signed(BODY, NOW)) is CORE
+
+
+def test_the_library_of_standard_webhooks_signs_what_is_taken() -> None:
+    at = NOW.replace(microsecond=0)
+    headers = signed(BODY, at) | {"webhook-signature": Webhook(OURS).sign("msg_1", at, BODY.decode())}
+    assert check(headers) is CORE
+
+
+def test_each_key_of_a_source_signs_until_it_is_taken_from_the_list() -> None:
+    assert check(signed(BODY, NOW, OURS)) is check(signed(BODY, NOW, OLD)) is CORE
+    rotated = read_sources(json.dumps({"core": {"keys": [OURS]}}), FORMS)
+    request = Request("core", signed(BODY, NOW, OLD), BODY)
+    with pytest.raises(NotTaken):
+        authenticated(request, BODY.decode(), rotated, NOW)
+
+
+def test_one_right_signature_among_several_is_enough() -> None:
+    assert check(signed(BODY, NOW, key("next"), OURS)) is CORE
+    other = {"webhook-signature": "v1a,c2lnbmVk v2,x " + signed(BODY, NOW)["webhook-signature"]}
+    assert check(signed(BODY, NOW) | other) is CORE
+
+
+HEADERS = signed(BODY, NOW)
+SIGNATURE = HEADERS["webhook-signature"]
+FORGED: dict[str, dict[str, str]] = {
+    "no headers": {"content-type": "application/json"},
+    "another key": signed(BODY, NOW, FOREIGN),
+    "the key that pads": signed(BODY, NOW, "whsec_" + "A" * 32),
+    "another body": signed(BODY + b" ", NOW),
+    "another id": HEADERS | {"webhook-id": "msg_2"},
+    "no id": HEADERS | {"webhook-id": ""},
+    "id with a line": HEADERS | {"webhook-id": "msg_1\n"},
+    "huge id": HEADERS | {"webhook-id": "m" * 300},
+    "another second": HEADERS | {"webhook-timestamp": str(int(NOW.timestamp()) + 1)},
+    "time with zeros": HEADERS | {"webhook-timestamp": "0" + HEADERS["webhook-timestamp"]},
+    "time in words": HEADERS | {"webhook-timestamp": "now"},
+    "time as a float": HEADERS | {"webhook-timestamp": "1e400"},
+    "time without end": HEADERS | {"webhook-timestamp": "9" * 5000},
+    "time not a number": HEADERS | {"webhook-timestamp": "nan"},
+    "time below zero": HEADERS | {"webhook-timestamp": "-1"},
+    "time in other digits": HEADERS | {"webhook-timestamp": "١٧٩٦٩١٤٨٠٠"},
+    "no signature": HEADERS | {"webhook-signature": ""},
+    "no version": HEADERS | {"webhook-signature": SIGNATURE.removeprefix("v1,")},
+    "another version": HEADERS | {"webhook-signature": SIGNATURE.replace("v1,", "v2,")},
+    "no base64": HEADERS | {"webhook-signature": "v1,*** v1"},
+    "many commas": HEADERS | {"webhook-signature": "v1,,,"},
+    "no ascii": HEADERS | {"webhook-signature": "v1,ÿ\ud800"},
+    "right after many": HEADERS | {"webhook-signature": "v1,x " * 50 + SIGNATURE},
+    "cut": HEADERS | {"webhook-signature": SIGNATURE[:-4]},
+}
+
+
+@pytest.mark.parametrize("case", FORGED)
+def test_a_signature_that_is_not_right_is_refused_in_the_same_words_as_an_unknown_source(case: str) -> None:
+    assert refused(FORGED[case]) == refused(HEADERS, source="nobody") == problem.UNSIGNED
+
+
+def test_another_sources_key_signs_nothing_here() -> None:
+    assert refused(HEADERS, source="acme") == problem.UNSIGNED
+
+
+@pytest.mark.parametrize(("seconds", "taken"), [(-301, False), (-299, True), (0, True), (300, True), (301, False)])
+def test_a_time_more_than_five_minutes_away_is_too_far_and_only_who_signed_hears_so(
+    seconds: int, *, taken: bool
+) -> None:
+    at = NOW.replace(microsecond=0) + timedelta(seconds=seconds)
+    if taken:
+        assert check(signed(BODY, at)) is CORE
+    else:
+        assert refused(signed(BODY, at)) == problem.LATE
+        assert refused(signed(BODY, at, FOREIGN)) == problem.UNSIGNED
+
+
+def test_a_request_caught_on_its_way_is_refused_when_it_is_replayed_later() -> None:
+    assert refused(HEADERS, now=NOW + timedelta(minutes=5, seconds=1)) == problem.LATE
+
+
+# Size, type, encoding
+
+
+def test_a_body_of_a_mebibyte_is_read_and_one_byte_more_is_too_large() -> None:
+    assert len(readable(Request("core", HEADERS, b" " * MOST_BYTES))) == MOST_BYTES
+    with pytest.raises(NotTaken) as caught:
+        readable(Request("core", {}, b" " * (MOST_BYTES + 1)))
+    assert caught.value.problem == problem.TOO_LARGE
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "application/json",
+        "Application/JSON; charset=UTF-8",
+        'application/json;charset="utf-8"',
+        "application/cloudevents+json",
+    ],
+)
+def test_json_is_taken_under_each_of_its_names(kind: str) -> None:
+    assert check(HEADERS | {"content-type": kind}) is CORE
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"content-type": ""},
+        {"content-type": "text/plain"},
+        {"content-type": "application/json; charset=utf-16"},
+        {"content-type": "application/jsonp"},
+        {"content-type": "application/x-www-form-urlencoded"},
+        {"content-encoding": "gzip"},
+    ],
+)
+def test_another_content_type_is_refused_before_anything_is_looked_at(wrong: dict[str, str]) -> None:
+    assert refused(HEADERS | wrong) == refused(HEADERS | wrong, source="nobody") == problem.CONTENT_TYPE
+
+
+def test_bytes_that_are_not_utf_8_are_refused() -> None:
+    assert refused(HEADERS, b'{"a": "\xff"}') == problem.NOT_UTF8
+
+
+# JSON
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "words",
+        "{",
+        '{"a": 1} x',
+        "\ufeff{}",
+        '{"a": NaN}',
+        '{"a": Infinity}',
+        '{"a": 1e999}',
+        '{"a": ' + "9" * 50 + "}",
+        '{"a": ' + "9" * 5000 + "}",
+        '{"amount": "1", "amount": "2"}',
+        '{"a": {"b": 1, "b": 1}}',
+        "[" * 100_000,
+        "[" * 33 + "]" * 33,
+        '{"a":' * 40 + "1" + "}" * 40,
+    ],
+    ids=lambda text: text[:20] + str(len(text)),
+)
+def test_what_is_no_strict_json_is_refused(text: str) -> None:
+    assert misread(text) == problem.NOT_JSON
+
+
+@pytest.mark.parametrize("number", [0, 501])
+def test_an_array_of_no_event_or_of_too_many_is_refused(number: int) -> None:
+    assert misread(json.dumps([PAID] * number)) == problem.COUNT
+
+
+def test_an_array_of_one_is_an_array() -> None:
+    assert not delivery(json.dumps([PAID]), CORE).single
+    assert delivery(json.dumps(PAID), CORE).single
+
+
+def test_an_array_of_five_hundred_is_read() -> None:
+    assert len(delivery(json.dumps([PAID] * 500), CORE).events) == 500
+
+
+@given(st.text())
+def test_any_text_is_read_or_refused(text: str) -> None:
+    with suppress(NotTaken):
+        assert delivery(text, CORE).events
+
+
+# Events
+
+
+def only(body: object, source: Source = CORE) -> dict[str, Any] | BadNews:
+    (event,) = delivery(json.dumps(body), source).events
+    return event
+
+
+def wrong(body: object, source: Source = CORE) -> list[str]:
+    fault = only(body, source)
+    assert isinstance(fault, BadNews)
+    return [field for field, _ in fault.fields]
+
+
+def test_an_event_without_a_source_is_that_of_the_address() -> None:
+    assert only({name: value for name, value in PAID.items() if name != "source"}) == only(PAID) == PAID
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"source": "bank"}, "source"),
+        ({"source": None}, "source"),
+        ({"loan_id": "acme~L-1"}, "loan_id"),
+        ({"borrower_id": "~b"}, "borrower_id"),
+        ({"borrower_id": ["~"]}, "borrower_id"),
+        ({"amount": "12.505", "currency": "XXXX"}, "currency"),
+        ({"sequence": True}, "sequence"),
+        ({"installment_no": 1.0}, "installment_no"),
+        ({"type": "installment.forgiven"}, "type"),
+        ({"note": "x" * 17_000}, "event"),
+    ],
+)
+def test_a_wrong_event_names_its_fields(change: dict[str, Any], field: str) -> None:
+    assert wrong(PAID | change) == [field]
+
+
+@pytest.mark.parametrize("body", [[1], [None], ["x"], [[PAID]]])
+def test_what_is_no_object_is_no_event(body: object) -> None:
+    assert wrong(body) == ["event"]
+
+
+def test_half_a_surrogate_pair_is_refused_wherever_it_stands() -> None:
+    (fault,) = delivery(json.dumps(PAID)[:-1] + ', "note": "\\ud800"}', CORE).events
+    assert isinstance(fault, BadNews)
+
+
+def test_a_bad_event_leaves_the_others_of_its_array() -> None:
+    read = delivery(json.dumps([PAID, {"event_id": "e-2"}, PAID | {"event_id": "e-3"}]), CORE)
+    assert [isinstance(event, BadNews) for event in read.events] == [False, True, False]
+    assert read.event_ids == ("e-1", "e-2", "e-3")
+
+
+@pytest.mark.parametrize("event_id", [7, None, "", "x" * 129, "a\nb", ["e"]])
+def test_an_event_id_that_is_none_is_not_repeated(event_id: object) -> None:
+    assert delivery(json.dumps([PAID | {"event_id": event_id}]), CORE).event_ids == (None,)
+
+
+def test_ids_of_a_tenants_source_are_that_tenants_own() -> None:
+    body = PAID | {"source": "acme", "borrower_id": "b-1"}
+    event = only(body, ACME)
+    assert isinstance(event, dict)
+    assert (event["loan_id"], event["borrower_id"]) == ("acme~L-1", "acme~b-1")
+    assert event["event_id"] == "e-1"
+
+
+def test_a_form_makes_events_of_what_another_system_sends() -> None:
+    source = Source("core", (OURS,), "", "fineract")
+
+    def converted(parsed: Any) -> list[Any]:
+        return [PAID | {"event_id": str(parsed["transactionId"])}]
+
+    read = delivery('{"transactionId": 7}', source, {"fineract": converted})
+    assert read.event_ids == ("7",)
+
+    def cannot(_parsed: Any) -> list[Any]:
+        raise BadNews("entityName: not known")
+
+    with pytest.raises(NotTaken) as caught:
+        delivery("{}", source, {"fineract": cannot})
+    assert caught.value.problem.status == 422
+    assert "entityName" in caught.value.problem.model_dump_json()
+
+
+# Groups
+
+_TOUCHES = st.dictionaries(
+    st.integers(0, 30),
+    st.fixed_dictionaries(
+        {}, optional={"borrower_id": st.sampled_from("abcdef"), "loan_id": st.sampled_from("uvwxyz")}
+    ).filter(bool),
+    max_size=12,
+)
+
+
+@given(_TOUCHES)
+def test_events_of_a_common_borrower_or_loan_share_a_group_in_their_order_and_no_event_is_lost(
+    events: dict[int, dict[str, str]],
+) -> None:
+    events = dict(sorted(events.items()))
+    found = groups(events)
+    assert sorted(index for group in found for index in group) == sorted(events)
+    assert all(group == sorted(group) for group in found)
+    home = {index: number for number, group in enumerate(found) for index in group}
+    for one, body in events.items():
+        for other, another in events.items():
+            if body.items() & another.items():
+                assert home[one] == home[other]
+
+
+def test_events_that_touch_nothing_in_common_are_apart() -> None:
+    found = groups(
+        {0: {"loan_id": "a"}, 1: {"loan_id": "b"}, 2: {"loan_id": "a", "borrower_id": "x"}, 3: {"borrower_id": "y"}}
+    )
+    assert sorted(found) == [[0, 2], [1], [3]]
