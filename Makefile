@@ -12,8 +12,11 @@ UV := .venv/bin/uv
 VENV := .venv/.ready
 SAM := .venv-sam/bin/sam
 CHECKOV := .venv-checkov/bin/checkov
+MINISTACK := .venv-ministack/bin/ministack
+RUNTIME := .venv-runtime/.ready
+EXAMPLES ?= 3000
 
-.PHONY: help setup demo chaos test lint build clean
+.PHONY: help setup demo chaos test mutants machine engine bench lint runtime sam-local build clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -37,9 +40,19 @@ demo: $(VENV) ## two weeks of virtual time on a bundled portfolio; writes build/
 chaos: $(VENV) ## faults at every turn, over many seeds (make chaos RUNS=100); keeps each that fails
 	@.venv/bin/predue chaos $(if $(RUNS),--runs $(RUNS))
 
-test: $(VENV) ## every test
+test: $(VENV) $(SAM) $(RUNTIME) ## every test
 	@echo "test: running every test"
 	.venv/bin/python -m pytest -n auto --dist loadgroup
+
+engine: $(VENV) $(MINISTACK) ## the tests over a second engine of the AWS APIs, ministack on loopback
+	@scripts/with-ministack .venv/bin/python -m pytest -m engine tests/engine
+
+mutants: $(VENV) ## take each guard away in turn and show the test that notices; NAME=... for one
+	@.venv/bin/python -m tests.mutations.run $(NAME)
+
+machine: $(VENV) ## the state machine for longer, with other chances each time; EXAMPLES=3000
+	@echo "machine: $(EXAMPLES) examples"
+	MACHINE_EXAMPLES=$(EXAMPLES) .venv/bin/python -m pytest tests/flow/test_interleavings.py -n 0 -s
 
 lint: $(VENV) $(SAM) $(CHECKOV) ## ruff, mypy, cfn-lint, sam validate, checkov
 	@echo "lint: ruff"
@@ -54,15 +67,32 @@ lint: $(VENV) $(SAM) $(CHECKOV) ## ruff, mypy, cfn-lint, sam validate, checkov
 	echo "lint: checkov"
 	scripts/run-checkov
 
+bench: $(VENV) ## the bill, a delivery's processor time, the planner's time and memory; DUES=10000,1000000
+	@PYTHONPATH=functions:. .venv/bin/python -m tests.bench.run $(if $(DUES),--dues $(DUES))
+
+runtime: $(VENV) $(SAM) $(RUNTIME) ## every function in the real Lambda runtime, with its cold start; STARTS=3
+	@.venv/bin/python -m infrastructure.local.runtime --starts $(or $(STARTS),3)
+
+sam-local: $(VENV) ## an endpoint for `sam local` in docker, with what its events name; HOST=127.0.0.1
+	@.venv/bin/python -m infrastructure.local.sam_local --host $(or $(HOST),127.0.0.1)
+
 build: $(SAM) ## sam build (needs the runtime's Python, 3.13, on this machine)
 	@scripts/sam-build
 
-# The SAM CLI and checkov pin versions of boto3 and others that differ from ours, so each lives in an environment of its own.
+# The SAM CLI, checkov and ministack pin versions of boto3 and others that differ from ours, so each lives in an environment of its own.
 $(SAM): requirements-sam.txt | $(VENV)
 	@echo "setup: .venv-sam with the SAM CLI"
 	rm -rf .venv-sam
 	"$$(scripts/find-python)" -m venv .venv-sam
 	$(UV) pip sync --quiet --python .venv-sam/bin/python --require-hashes requirements-sam.txt
+	touch $@
+
+# What a function has in Lambda: what it ships, and the runtime's own client.
+$(RUNTIME): functions/requirements.txt requirements-runtime.txt | $(VENV)
+	@echo "setup: .venv-runtime with the Lambda runtime interface client"
+	rm -rf .venv-runtime
+	"$$(scripts/find-python)" -m venv .venv-runtime
+	$(UV) pip sync --quiet --python .venv-runtime/bin/python --require-hashes $^
 	touch $@
 
 $(CHECKOV): requirements-checkov.txt | $(VENV)
@@ -72,5 +102,12 @@ $(CHECKOV): requirements-checkov.txt | $(VENV)
 	$(UV) pip sync --quiet --python .venv-checkov/bin/python --require-hashes requirements-checkov.txt
 	touch $@
 
+$(MINISTACK): requirements-ministack.txt | $(VENV)
+	@echo "setup: .venv-ministack with ministack"
+	rm -rf .venv-ministack
+	"$$(scripts/find-python)" -m venv .venv-ministack
+	$(UV) pip sync --quiet --python .venv-ministack/bin/python --require-hashes requirements-ministack.txt
+	touch $@
+
 clean: ## remove what the other targets made
-	@rm -rf .venv .venv-sam .venv-checkov .aws-sam build
+	@rm -rf .venv .venv-sam .venv-checkov .venv-ministack .venv-runtime .aws-sam build

@@ -39,7 +39,7 @@ def handler(event: dict[str, Any], context: Any) -> Any:
             check_time(context)
             tally[_one(body)] += 1
 
-    answer = each(event, context, one)
+    answer = each(event, one)
     for status, number in tally.items():
         count(f"Receipt{status.title().replace('_', '')}", number)
     logger.info("receipts", done=dict(tally))

@@ -14,7 +14,7 @@ from predue import settle
 from predue.errors import LedgerMoved, StillCalling, TextMissing
 from predue.gate import Defer, Send, Switches, Verdict, decide
 from predue.job import Job
-from predue.ledger import Contact, Settled
+from predue.ledger import ADDRESS_MARK, Contact, Settled
 from predue.policy import Rulebook
 from predue.ports import Accepted, Addresses, Borrowers, Envelope, Later, NoAnswer, Provider, Queues, Refused
 from predue.record import Attempt, Record, reminder_id
@@ -110,7 +110,8 @@ def _send(view: View, verdict: Verdict, action: Send, now: datetime, desk: Desk,
     """Render, claim, call once, record; None if the job has to be looked at again."""
     contact = _contact(view, action, now)
     try:
-        message = _message(view, action, contact, desk)
+        link = desk.unsubscribe_url(view.profile.ref)
+        message = _message(view, action, contact, link)
     except TextMissing:
         failed = Settled(now, action.keys, "failed", "text_missing", contact.tries)
         settle.settle(view, (*verdict.settled, failed), now, desk.borrowers, verdict.inputs)
@@ -120,7 +121,7 @@ def _send(view: View, verdict: Verdict, action: Send, now: datetime, desk: Desk,
     contact = replace(contact, text=message.text_version)
     ledger = view.ledger.pruned(now, MEMORY).with_settled(verdict.settled).with_contact(contact)
     desk.borrowers.write_ledger(ledger)
-    answer = _call(view, action, contact, message, desk)
+    answer = _call(view, action, contact, message, link, desk)
     if isinstance(answer, Refused):
         return _refused(view, contact, answer, desk, job)
     desk.borrowers.write_record(_record(view, verdict, action, contact, answer))
@@ -138,11 +139,12 @@ def _contact(view: View, action: Send, now: datetime) -> Contact:
         keys=action.keys,
         token=uuid.uuid4().hex[:12],
         reminder_id=reminder_id(view.profile.ref, action.keys),
+        address=view.profile.address_refs.get(action.channel, "")[:ADDRESS_MARK],
         tries=tuple(attempt for old in earlier for attempt in old.tries),
     )
 
 
-def _message(view: View, action: Send, contact: Contact, desk: Desk) -> Message:
+def _message(view: View, action: Send, contact: Contact, link: str) -> Message:
     """The words of the reminder; amounts are what is owed at this read."""
     lines = []
     for key in action.keys:
@@ -157,12 +159,14 @@ def _message(view: View, action: Send, contact: Contact, desk: Desk) -> Message:
         name=view.profile.name,
         lender=Lender(lender.name, lender.phone),
         reference=contact.reminder_id,
-        unsubscribe_url=desk.unsubscribe_url(view.profile.ref),
+        unsubscribe_url=link,
         today=action.keys[0].day(),
     )
 
 
-def _call(view: View, action: Send, contact: Contact, message: Message, desk: Desk) -> Accepted | Refused | NoAnswer:
+def _call(
+    view: View, action: Send, contact: Contact, message: Message, link: str, desk: Desk
+) -> Accepted | Refused | NoAnswer:
     """The one call; none in shadow mode, and none if the claim took so long that the hours are ending."""
     if action.shadow:
         return Accepted("")
@@ -174,7 +178,7 @@ def _call(view: View, action: Send, contact: Contact, message: Message, desk: De
         to=view.profile.addresses[action.channel],
         message=message,
         seconds_to_live=left // timedelta(seconds=1),
-        unsubscribe_url=desk.unsubscribe_url(view.profile.ref),
+        unsubscribe_url=link,
     )
     return desk.provider.send(envelope)
 

@@ -15,6 +15,8 @@ from predue.record import Attempt, Outcome
 from predue.stage import StageKey
 
 ALL = "all"
+ADDRESS_MARK = 8
+"""How many characters of a contact point's keyed hash a claim keeps."""
 _NEVER = datetime.max.replace(tzinfo=UTC)
 
 
@@ -33,9 +35,10 @@ class Mark(NamedTuple):
 class Contact:
     """One reserved right to contact.
 
-    `text` names the very words that the call carries. `calling` from the claim on; what came of it stands in the
-    reminder record. `refused` once the provider definitely refused, which gives the cap slot back; `tries` lists the
-    refusals.
+    `text` names the very words that the call carries. `address` begins the keyed hash of the contact point that it goes
+    to: enough to tell whether the profile still names the same. `calling` from the claim on; what came of it stands in
+    the reminder record. `refused` once the provider definitely refused, which gives the cap slot back; `tries` lists
+    the refusals.
     """
 
     at: datetime
@@ -45,6 +48,7 @@ class Contact:
     token: str
     reminder_id: str
     text: str = ""
+    address: str = ""
     state: Literal["calling", "refused"] = "calling"
     tries: tuple[Attempt, ...] = ()
 

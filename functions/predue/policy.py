@@ -239,12 +239,16 @@ class Rulebook:
     def _known(self) -> dict[str, Rules]:
         return {}
 
+    @cached_property
+    def _places(self) -> dict[tuple[str, date], Rules]:
+        return {}
+
     def rules(self, jurisdiction: str, day: date) -> Rules:
         """The rules for a jurisdiction on a day."""
-        pack = pack_for(jurisdiction, day)
-        if pack.label not in self._known:
-            self._known[pack.label] = Rules(self.policy, pack)
-        return self._known[pack.label]
+        if (jurisdiction, day) not in self._places:
+            pack = pack_for(jurisdiction, day)
+            self._places[jurisdiction, day] = self._known.setdefault(pack.label, Rules(self.policy, pack))
+        return self._places[jurisdiction, day]
 
     def every(self, day: date) -> tuple[Rules, ...]:
         """The rules with each pack in force on a day, for what must hold whoever the borrower is."""

@@ -121,10 +121,11 @@ def note(receipt: Receipt, now: datetime, borrowers: Borrowers, addresses: Addre
         if record is None:
             raise NotRecordedYet("a receipt came before the record of its reminder, or names none of ours")
         changed = merged(record, receipt)
+        # Acted on first, so that a crash repeats the act; once the record says it, a repeat stops nothing again.
+        _suppress(receipt, record, now, borrowers, addresses)
         if changed == record:
             return
-        # Acted on first, so that a crash repeats the act; once the record says it, a repeat does nothing.
-        _act(receipt, changed, now, borrowers, addresses, dues)
+        _stop(receipt, record, now, dues)
         try:
             borrowers.settle_record(changed, record)
         except LedgerMoved:
@@ -133,12 +134,16 @@ def note(receipt: Receipt, now: datetime, borrowers: Borrowers, addresses: Addre
     raise LedgerMoved(f"a record moved under {_TRIES} tries to note a receipt")
 
 
-def _act(
-    receipt: Receipt, record: Record, now: datetime, borrowers: Borrowers, addresses: Addresses, dues: Dues
-) -> None:
-    """A contact point that failed for good is used no more; a complaint is a stop."""
+def _suppress(receipt: Receipt, record: Record, now: datetime, borrowers: Borrowers, addresses: Addresses) -> None:
+    """A contact point that failed for good is used no more, whatever the record says already: a mail server may take a
+    message, which is a delivery, and return it later (SES developer guide, "Contents of SNS notifications").
+    """
     address = str(record.inputs.get("address", ""))
     if receipt.permanent and address:
         settle.suppress_address(address, record.channel, receipt.status, now, addresses, borrowers)
+
+
+def _stop(receipt: Receipt, record: Record, now: datetime, dues: Dues) -> None:
+    """A complaint is a stop."""
     if receipt.status == "complained":
         news.stop(record.borrower_id, record.channel, f"complaint-{receipt.reminder_id}", "provider", now, dues)

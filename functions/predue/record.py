@@ -5,6 +5,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, Literal, NamedTuple
 
 from predue.stage import StageKey
@@ -51,7 +52,8 @@ def most_urgent(keys: Sequence[StageKey]) -> StageKey:
     return keys[0] if len(keys) == 1 else max(keys, key=lambda key: (key.offset(), key.text()))
 
 
-def reminder_id(ref: str, keys: Sequence[StageKey]) -> str:
+@lru_cache(maxsize=4096)
+def reminder_id(ref: str, keys: tuple[StageKey, ...]) -> str:
     """The id of the reminder that covers `keys`: deterministic, opaque, and led back to its borrower by `ref`.
 
     Any two reminders of a borrower cover disjoint keys, so the most urgent key makes the id unique. Letters and

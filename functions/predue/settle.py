@@ -77,8 +77,13 @@ def record_unknown(view: View, contact: Contact, borrowers: Borrowers) -> bool:
 
 
 def called(record: Record, view: View, contact: Contact) -> Record:
-    """A record with what a claim says of its call; the contact point stands there as its keyed hash only."""
+    """A record with what a claim says of its call; the contact point stands there as its keyed hash only.
+
+    It stands there not at all if the profile names another by now: a bounce must not take the new one.
+    """
     address = view.profile.address_refs.get(contact.channel, "")
+    if not address.startswith(contact.address):
+        address = ""
     return replace(record, channel=contact.channel, text=contact.text, inputs={**record.inputs, "address": address})
 
 

@@ -33,6 +33,8 @@ _PLAIN_FIGURES = str.maketrans(
 
 def inert(value: str) -> str:
     """Put a value on one line, without braces and without what cannot be seen: controls, bidi marks, fillers."""
+    if value.isascii() and value.isprintable() and "{" not in value and "}" not in value:
+        return " ".join(value.split())
     return " ".join("".join(map(_visible, _BLANK.sub("", value))).split())
 
 
@@ -76,7 +78,7 @@ def amount(money: Money, text_locale: str, asked: str, today: date) -> str:
     whole, digits = reader.decimal_formats[None].pattern.partition(".")[0], exponent(money.currency)
     pattern = f"{whole}.{'0' * digits}" if digits else whole
     figures = format_decimal(money.major(), pattern, reader, decimal_quantization=False).translate(_PLAIN_FIGURES)
-    if _territory(asked) == own.territory and money.currency in get_territory_currencies(own.territory, today):
+    if _territory(asked) == own.territory and money.currency in _tender(own.territory, today):
         return f"{get_currency_symbol(money.currency, own)}{figures}"
     return f"{money.currency} {figures}"
 
@@ -93,6 +95,11 @@ def locale(name: str) -> Locale:
     return Locale.parse(name, sep="-")
 
 
+@lru_cache(maxsize=1024)
+def _tender(territory: str, today: date) -> frozenset[str]:
+    return frozenset(get_territory_currencies(territory, today))
+
+
 def _visible(character: str) -> str:
     kind = unicodedata.category(character)
     if kind in {"Cc", "Zl", "Zp", "Zs"}:
@@ -100,6 +107,7 @@ def _visible(character: str) -> str:
     return "" if kind[0] == "C" or character in "{}" else character
 
 
+@lru_cache(maxsize=256)
 def _reader(text_locale: str, asked: str) -> Locale:
     """Take the borrower's own locale for the grouping of digits if it shares the texts' language; else the texts'."""
     own, territory = locale(text_locale), _territory(asked)
@@ -111,6 +119,7 @@ def _reader(text_locale: str, asked: str) -> Locale:
         return own
 
 
+@lru_cache(maxsize=256)
 def _territory(asked: str) -> str:
     """Find the territory in a BCP 47 locale, in capitals; empty if it names none."""
     for part in _parts(asked)[1:]:

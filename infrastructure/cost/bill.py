@@ -9,7 +9,7 @@ from typing import Any
 from infrastructure.cost.meter import Meter
 
 _MILLION = 1_000_000
-_WRITES = ("PutItem", "UpdateItem", "DeleteItem")
+_WRITES = ("PutItem", "UpdateItem", "DeleteItem", "TransactWriteItems")
 _PROVIDERS = ("sesv2.SendEmail", "pinpoint-sms-voice-v2.SendTextMessage")
 
 
@@ -39,7 +39,9 @@ def bill(meter: Meter, log_bytes: int) -> dict[str, float]:
         "sns": meter.calls["sns.Publish"] * price["sns"]["million_publishes"] / _MILLION,
         "lambda requests": invocations * function["million_requests"] / _MILLION,
         "lambda time": seconds * function["memory_gb"] * function["gb_second"],
-        "logs": log_bytes / 1e9 * price["logs"]["gb_ingested"],
+        "logs": (log_bytes + invocations * price["logs"]["bytes_of_an_invocation"])
+        / 1e9
+        * price["logs"]["gb_ingested"],
         "one-off schedules": meter.calls["scheduler.CreateSchedule"]
         * price["scheduler"]["million_invocations"]
         / _MILLION,

@@ -137,6 +137,12 @@ class Meter:
                 return self._stored.write(table, params["Key"], parsed.get("Attributes", {}), failed=failed)
             case "DeleteItem":
                 return self._stored.write(table, params["Key"], {}, failed=failed)
+            case "TransactWriteItems":
+                puts = [action["Put"] for action in params["TransactItems"] if "Put" in action]
+                # Each write of a transaction is prepared and then committed, and costs twice.
+                return 2 * sum(
+                    self._stored.write(str(put["TableName"]), put["Item"], put["Item"], failed=failed) for put in puts
+                )
             case "SendMessageBatch":
                 return max(
                     1, math.ceil(sum(len(entry["MessageBody"].encode()) for entry in params["Entries"]) / _SQS_CHUNK)

@@ -16,6 +16,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from infrastructure.local import chaos_report, chaos_runs, demo, summary
 from infrastructure.local.chaos_case import KEPT, Case, with_files
+from infrastructure.local.engine import BadEndpoint, EndpointFailed, address
 from infrastructure.local.explain import NotFound, explain
 from infrastructure.local.portfolio import PortfolioError, read_portfolio
 from infrastructure.local.run import Options, run
@@ -26,6 +27,8 @@ from predue.policy import Policy, read_policy
 DONE, UNDONE, USAGE, REJECTED, BROKEN = 0, 1, 2, 3, 4
 _RUNS = 16
 """Seeds of `predue chaos`: about three minutes on two cores."""
+INTERRUPTED = 130
+"""What shells say of a command that ended by Ctrl-C."""
 
 
 class UsageError(Exception):
@@ -43,6 +46,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (UsageError, PortfolioError, NotFound, BadPolicy) as error:
         print(f"predue: {error}", file=sys.stderr)
         return USAGE
+    except EndpointFailed as error:
+        print(f"predue: {error}", file=sys.stderr)
+        return USAGE
+    except KeyboardInterrupt:
+        print("predue: stopped", file=sys.stderr)
+        return INTERRUPTED
     except BrokenPipeError:
         return DONE
 
@@ -68,6 +77,12 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument("--seed", type=int, default=1, help="what the carriers' fates are drawn from (default 1)")
     one.add_argument("--policy", type=Path, help="policy.toml; see docs/policy.md")
     one.add_argument("--chaos", action="store_true", help="faults at every turn, drawn from the seed")
+    one.add_argument(
+        "--endpoint",
+        type=_endpoint,
+        metavar="URL",
+        help="a server that speaks the AWS APIs, in place of moto in this process, such as http://127.0.0.1:4571",
+    )
     one.set_defaults(command=_run)
     two = commands.add_parser("explain", help="why each message to a borrower went or did not")
     two.add_argument("borrower", metavar="BORROWER", help="borrower_id")
@@ -155,10 +170,19 @@ def _run(given: argparse.Namespace) -> int:
     policy = _policy(given.policy)
     portfolio = read_portfolio(given.borrowers, given.installments, given.events)
     title = f"{given.installments.parent.name or 'portfolio'}, {given.first_day} to {given.last_day}"
-    options = Options(given.first_day, given.last_day, given.out, given.seed, policy, title, given.chaos)
+    options = Options(
+        given.first_day, given.last_day, given.out, given.seed, policy, title, given.chaos, given.endpoint or ""
+    )
     with _bar() as progress:
         result = run(portfolio, options, progress)
     return _finish(result, given.out)
+
+
+def _endpoint(text: str) -> str:
+    try:
+        return address(text)
+    except BadEndpoint as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def _policy(path: Path | None) -> Policy:

@@ -6,7 +6,10 @@ Every type that a template uses stands in exactly one of the three; a test fails
 
 import json
 from collections.abc import Callable
+from functools import partial
 from typing import Any
+
+from botocore.exceptions import ClientError
 
 from infrastructure.local.template import ACCOUNT, REGION, Resource, TemplateError
 
@@ -37,7 +40,7 @@ Clients = Callable[[str], Any]
 
 
 def _table(resource: Resource, clients: Clients) -> dict[str, Any]:
-    name = f"predue-{resource.name}"
+    name = f"{resource.file.application}-{resource.name}"
     clients("dynamodb").create_table(
         TableName=name,
         BillingMode=resource.get("BillingMode"),
@@ -71,7 +74,8 @@ def _secret(resource: Resource, clients: Clients) -> dict[str, Any]:
     content[resource.get("GenerateSecretString", "GenerateStringKey")] = "one-machine-".ljust(
         resource.get("GenerateSecretString", "PasswordLength"), "0"
     )
-    made = clients("secretsmanager").create_secret(Name=f"predue-{resource.name}", SecretString=json.dumps(content))
+    name = f"{resource.file.application}-{resource.name}"
+    made = clients("secretsmanager").create_secret(Name=name, SecretString=json.dumps(content))
     return {"": made["ARN"]}
 
 
@@ -96,6 +100,18 @@ MADE: dict[str, Callable[[Resource, Clients], dict[str, Any]]] = {
     "AWS::SecretsManager::Secret": _secret,
 }
 
+REMOVED: dict[str, Callable[[Clients, str], Any]] = {
+    "AWS::DynamoDB::Table": lambda clients, ref: clients("dynamodb").delete_table(TableName=ref),
+    "AWS::Events::EventBus": lambda clients, ref: clients("events").delete_event_bus(Name=ref),
+    "AWS::SQS::Queue": lambda clients, ref: clients("sqs").delete_queue(QueueUrl=ref),
+    "AWS::SSM::Parameter": lambda clients, ref: clients("ssm").delete_parameter(Name=ref),
+    "AWS::Scheduler::ScheduleGroup": lambda clients, ref: clients("scheduler").delete_schedule_group(Name=ref),
+    "AWS::SecretsManager::Secret": lambda clients, ref: clients("secretsmanager").delete_secret(
+        SecretId=ref, ForceDeleteWithoutRecovery=True
+    ),
+}
+"""How each type of what was made is taken away again, by its `Ref`."""
+
 _NAMED_BY = {
     "AWS::SES::ConfigurationSet": "Name",
     "AWS::SMSVOICE::ConfigurationSet": "ConfigurationSetName",
@@ -109,6 +125,7 @@ class Resources:
     def __init__(self, clients: Clients) -> None:
         self._clients = clients
         self._made: dict[str, dict[str, Any]] = {}
+        self._removals: list[tuple[str, Callable[[], Any]]] = []
 
     def physical(self, resource: Resource, attribute: str) -> Any:
         """`Ref` (attribute "") or an attribute of a resource; raises TemplateError for a type or attribute that is
@@ -122,14 +139,26 @@ class Resources:
     def _attributes(self, resource: Resource) -> dict[str, Any]:
         if resource.path not in self._made:
             if resource.type in MADE:
-                self._made[resource.path] = MADE[resource.type](resource, self._clients)
+                made = MADE[resource.type](resource, self._clients)
+                self._made[resource.path] = made
+                self._removals.append((made[""], partial(REMOVED[resource.type], self._clients, made[""])))
             elif resource.type in PLAYED or resource.type in LEFT_OUT:
-                name = (
-                    resource.get(_NAMED_BY[resource.type]) if resource.type in _NAMED_BY else f"predue-{resource.name}"
-                )
+                own_name = f"{resource.file.application}-{resource.name}"
+                name = resource.get(_NAMED_BY[resource.type]) if resource.type in _NAMED_BY else own_name
                 arn = f"arn:aws:{resource.type.split('::')[1].lower()}:{REGION}:{ACCOUNT}:{name}"
                 # A topic's Ref is its ARN; all the others of these are referred to by name.
                 self._made[resource.path] = {"": arn if resource.type == "AWS::SNS::Topic" else name, "Arn": arn}
             else:
                 raise TemplateError(f"{resource.path}: the stack on one machine does not know {resource.type}")
         return self._made[resource.path]
+
+    def remove(self) -> list[str]:
+        """Take away what was made, the last first; returns the names of what its service would not give up."""
+        left = []
+        while self._removals:
+            name, removal = self._removals.pop()
+            try:
+                removal()
+            except ClientError:
+                left.append(name)
+        return left

@@ -1,9 +1,8 @@
 """A run: a portfolio through the deployed handlers over the stack on one machine, in virtual time."""
 
 import json
-import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
@@ -15,7 +14,7 @@ from zoneinfo import ZoneInfo
 from moto import mock_aws
 
 from infrastructure.cost.bill import bill, per_million
-from infrastructure.local import outputs
+from infrastructure.local import engine, outputs
 from infrastructure.local.chaos import Chaos, no_waiting
 from infrastructure.local.fast_moto import fast_queries
 from infrastructure.local.feed import Feed
@@ -24,7 +23,6 @@ from infrastructure.local.promises import Audit, Run, Terms, audit
 from infrastructure.local.report import write_report
 from infrastructure.local.stack import Stack
 from infrastructure.local.summary import contacts_in, summarise
-from infrastructure.local.template import REGION
 from predue import book, zone
 from predue.aws import desks
 from predue.policy import LOCAL_DAY, Policy, Rulebook
@@ -37,7 +35,10 @@ _LONGEST_SETTLING = timedelta(days=4)
 
 @dataclass(frozen=True)
 class Options:
-    """What a run is asked for; the days are local to each borrower and both included."""
+    """What a run is asked for; the days are local to each borrower and both included.
+
+    `endpoint` is a server that speaks the AWS APIs; without one it is moto in this process.
+    """
 
     first_day: date
     last_day: date
@@ -46,6 +47,7 @@ class Options:
     policy: Policy = field(default_factory=Policy)
     title: str = "Run"
     chaos: bool = False
+    endpoint: str = ""
     moving_news: bool = False
     """Under chaos: whether news may come at other instants than the file's, which only this run's own audit knows."""
 
@@ -53,25 +55,31 @@ class Options:
 def run(portfolio: Portfolio, options: Options, progress: Progress = lambda _share, _what: None) -> dict[str, Any]:
     """Run a portfolio, write every output file, and return the summary."""
     began = time.monotonic(), time.process_time()
-    options.out.mkdir(parents=True, exist_ok=True)
     policy = _bounded(options)
     start, end = _span(portfolio.borrowers, policy, options)
     rejected = list(portfolio.rejected)
     with (
+        engine.serving(options.endpoint) if options.endpoint else _moto(),
+        _folder(options.out),
         (options.out / "wire.jsonl").open("w", encoding="utf-8") as wire,
         (options.out / "logs.jsonl").open("w", encoding="utf-8") as log,
-        _moto(),
         no_waiting() if options.chaos else nullcontext(),
     ):
         chaos = Chaos(options.seed, moving_news=options.moving_news) if options.chaos else None
         parameters = {"InitialPolicy": policy.model_dump_json()}
-        stack = Stack(start, log=log, wire=wire, seed=options.seed, parameters=parameters, chaos=chaos)
-        with stack.feeding():
-            _load(portfolio, start, progress)
-        feed = Feed(portfolio.events, end, stack, rejected)
-        _play(stack, start, end, progress)
-        found = outputs.records(stack.functions_environment()["TABLE_NAME"])
-        dead_letters = stack.dead_letters()
+        # A server may hold what other runs made, so each has a name of its own there.
+        application = {"application": engine.own_name(), "endpoint": options.endpoint} if options.endpoint else {}
+        stack = Stack(start, log=log, wire=wire, seed=options.seed, parameters=parameters, chaos=chaos, **application)
+        try:
+            with stack.feeding():
+                _load(portfolio, start, progress)
+            feed = Feed(portfolio.events, end, stack, rejected)
+            _play(stack, start, end, progress)
+            found = outputs.records(stack.functions_environment()["TABLE_NAME"])
+            dead_letters = stack.dead_letters()
+        finally:
+            if options.endpoint:
+                stack.remove()
     write_rejected(options.out / "rejected.csv", rejected)
     contacts = [outputs.contact_line(record) for record in found]
     outputs.write_lines(options.out / "contacts.jsonl", contacts)
@@ -130,16 +138,16 @@ def _span(borrowers: list[BorrowerRow], policy: Policy, options: Options) -> tup
 
 @contextmanager
 def _moto() -> Iterator[None]:
-    """Moto in this process, with credentials that mean nothing anywhere."""
-    before = dict(os.environ)
-    os.environ |= {"AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local", "AWS_DEFAULT_REGION": REGION}
-    os.environ.pop("AWS_PROFILE", None)
-    try:
-        with mock_aws(), fast_queries():
-            yield
-    finally:
-        os.environ.clear()
-        os.environ.update(before)
+    """Moto in this process."""
+    with engine.local_credentials(), mock_aws(), fast_queries():
+        yield
+
+
+@contextmanager
+def _folder(path: Path) -> Iterator[None]:
+    """The folder of the results, made once it is known that there will be some."""
+    path.mkdir(parents=True, exist_ok=True)
+    yield
 
 
 def _load(portfolio: Portfolio, start: datetime, progress: Progress) -> None:
@@ -200,13 +208,13 @@ def _summary(
     return summary | {
         "period": {"from": options.first_day.isoformat(), "to": options.last_day.isoformat(), "seed": options.seed},
         "rejected_rows": rejected,
-        "dead_letters": dead_letters,
+        "dead_letters": _usual_names(stack, dead_letters),
         "faults": dict(sorted(stack.chaos.counted.items())) if stack.chaos else {},
         "handed_over": len({one["event_id"] for one in stack.handed_over}),
         "aws": {
             "calls": dict(sorted(stack.meter.calls.items())),
             "units": dict(sorted(stack.meter.units.items())),
-            "invocations": dict(sorted(stack.meter.invocations.items())),
+            "invocations": _usual_names(stack, stack.meter.invocations),
             "news_calls": dict(sorted(stack.news_meter.calls.items())),
         },
         "cost_per_million_reminders": per_million(costs, contacts_in(summary)),
@@ -223,6 +231,12 @@ def _summary(
             "by_outcome": dict(coverage.by_outcome),
         },
     }
+
+
+def _usual_names(stack: Stack, counted: Mapping[str, int]) -> dict[str, int]:
+    """What is counted by name, as if the stack had its usual one, so that any two runs compare."""
+    own = stack.root.application
+    return {f"predue{name.removeprefix(own)}": count for name, count in sorted(counted.items())}
 
 
 def _lines(path: Path) -> list[dict[str, Any]]:

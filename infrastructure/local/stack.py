@@ -10,13 +10,15 @@ import heapq
 import importlib
 import itertools
 import json
+import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, TextIO
 
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
+from botocore.exceptions import BotoCoreError
 
 from infrastructure.cost.meter import Meter, Stored
 from infrastructure.local.answers import answer, json_body
@@ -60,6 +62,8 @@ class Stack:
         seed: int = 1,
         parameters: Mapping[str, Any] | None = None,
         chaos: Chaos | None = None,
+        endpoint: str = "",
+        application: str = "predue",
     ) -> None:
         self.clock = VirtualClock(start)
         stored = Stored()
@@ -72,7 +76,7 @@ class Stack:
         clients.forget()
         desks.forget()
         self.chaos = chaos
-        self._wire = Wire(clients.session(), self.meter, chaos)
+        self._wire = Wire(clients.session(), self.meter, chaos, endpoint)
         self.carrier = Carrier(seed, self.clock, wire, self._publish_later)
         self._wire.play("pinpoint-sms-voice-v2", "SendTextMessage", self.carrier.send_text_message)
         self._wire.play("sesv2", "SendEmail", self.carrier.send_email)
@@ -81,7 +85,8 @@ class Stack:
         self._wire.sent = self._note_sent
         self._wire.scheduled = self._note_schedule
         self._resources = Resources(clients.client)
-        self.root = TemplateFile(ROOT / "template.yaml", PARAMETERS | dict(parameters or {}), self._resources.physical)
+        given = PARAMETERS | dict(parameters or {})
+        self.root = TemplateFile(ROOT / "template.yaml", given, self._resources.physical, application=application)
         self.functions: dict[str, Function] = {}
         if chaos:
             chaos.clock, chaos.pass_time = self.clock, lambda wait: self.run_until(self.clock() + wait)
@@ -90,9 +95,21 @@ class Stack:
         self.routes: list[Route] = []
         self.queue_arns: dict[str, str] = {}
         self.topics: dict[str, list[str]] = {}
-        self._deploy()
+        try:
+            self._deploy()
+        except BaseException:
+            self.remove()
+            raise
 
     # Deploying
+
+    def remove(self) -> None:
+        """Take away what was made, for a server that lives on; its calls are nobody's, so nothing counts them."""
+        clients.forget()
+        # Where the server is gone there is nothing to tell it, and the run has said so.
+        with suppress(BotoCoreError):
+            if left := self._resources.remove():
+                print(f"Left behind, since the server would not delete them: {', '.join(left)}", file=sys.stderr)
 
     def _deploy(self) -> None:
         """Make what the templates describe; raises TemplateError for anything that is not known here."""

@@ -75,12 +75,13 @@ Physical = Callable[[Resource, str], Any]
 
 @dataclass
 class TemplateFile:
-    """One template file with the parameters it is given."""
+    """One template file with the parameters it is given; `application` is the stack's name."""
 
     source: Path
     parameters: dict[str, Any]
     physical: Physical
     prefix: str = ""
+    application: str = "predue"
     raw: dict[str, Any] = field(init=False)
     nested: dict[str, "TemplateFile"] = field(init=False, default_factory=dict)
 
@@ -104,7 +105,7 @@ class TemplateFile:
             properties = self.raw["Resources"][name]["Properties"]
             source = self.source.parent / properties["TemplateURL"]
             given = {key: _Late(self, value) for key, value in properties.get("Parameters", {}).items()}
-            self.nested[name] = TemplateFile(source, given, self.physical, f"{self.prefix}{name}/")
+            self.nested[name] = TemplateFile(source, given, self.physical, f"{self.prefix}{name}/", self.application)
         return self.nested[name]
 
     def resolve(self, value: Any, *, deep: bool = False) -> Any:
@@ -154,7 +155,7 @@ class TemplateFile:
             "AWS::AccountId": ACCOUNT,
             "AWS::Partition": "aws",
             "AWS::URLSuffix": "amazonaws.com",
-            "AWS::StackName": "predue",
+            "AWS::StackName": self.application,
             "AWS::NoValue": _NOTHING,
         }
         if name in pseudo:

@@ -11,13 +11,18 @@ from typing import Any, cast
 
 import boto3
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
+from botocore.exceptions import ConnectionError as NoConnection
+from botocore.exceptions import HTTPClientError
+from botocore.httpsession import URLLib3Session
 from moto.core.models import botocore_stubber
 
 from infrastructure.cost.meter import Meter
 from infrastructure.local.answers import json_body
 from infrastructure.local.chaos import Chaos
+from infrastructure.local.engine import EndpointFailed
 from predue.aws import items
 
+_SERVER_ERRORS = 500
 Answer = Callable[[AWSPreparedRequest], AWSResponse | None]
 Hook = Callable[..., None]
 """What botocore's stubs say of a handler, though some of its events take an answer."""
@@ -30,13 +35,22 @@ def moto_answer(event_name: str, request: AWSPreparedRequest) -> AWSResponse | N
     return botocore_stubber(event_name, request)
 
 
+def sent_answer(_event_name: str, request: AWSPreparedRequest) -> AWSResponse | None:
+    """What the server at the other end answers to a request, now."""
+    return URLLib3Session().send(request)
+
+
 class Wire:
     """The hooks of one stack on a session; `sent` hears of every message queued, `scheduled` of every one-off
-    schedule.
+    schedule. With an `endpoint`, requests go to a server instead of moto.
     """
 
-    def __init__(self, session: boto3.session.Session, meter: Meter, chaos: Chaos | None = None) -> None:
+    def __init__(
+        self, session: boto3.session.Session, meter: Meter, chaos: Chaos | None = None, endpoint: str = ""
+    ) -> None:
         self._events = session.events
+        self._endpoint = endpoint
+        self._answer = sent_answer if endpoint else moto_answer
         self.meter = meter
         self.sent: Callable[[str], None] = lambda _url: None
         self.scheduled: Callable[[dict[str, Any]], None] = lambda _schedule: None
@@ -51,14 +65,17 @@ class Wire:
         self._events.register("before-parameter-build", self._keep_parameters)
         self._events.register("provide-client-params.sqs.SendMessageBatch", cast("Hook", self._carry_delay))
         self._events.register("provide-client-params.dynamodb.UpdateItem", cast("Hook", self._ask_for_the_item))
+        self._events.register("provide-client-params.scheduler.CreateSchedule", cast("Hook", self._disable))
         self._events.register("after-call", self._after_call)
+        if endpoint:
+            self._events.register("after-call-error", self._after_error)
 
     def play(self, service: str, operation: str, play: Answer) -> None:
         """Answer an operation here instead of sending it; None lets it pass."""
-        self._plays[f"before-send.{service}.{operation}"] = play
+        self._plays[f"{service}.{operation}"] = play
 
     def _before_send(self, request: AWSPreparedRequest, event_name: str, **_: Any) -> AWSResponse | None:
-        """What is answered here: by chaos, or by a play; None is left to moto."""
+        """What is answered here: by chaos, or by a play; None is left to moto or the server."""
         if self._chaos:
             answered = self._chaos.before(request, event_name, lambda asked: self._act(asked, event_name))
             answered = answered or self._act(request, event_name)
@@ -66,15 +83,18 @@ class Wire:
             answered = self._play(request, event_name)
         # botocore asks every hook, and takes the first answer: moto must not do what has been answered already.
         if answered is not None:
-            botocore_stubber.enabled = False
+            self._let_moto(answer=False)
         return answered
 
-    @staticmethod
-    def _sent(**_: Any) -> None:
-        botocore_stubber.enabled = True
+    def _sent(self, **_: Any) -> None:
+        self._let_moto(answer=True)
+
+    def _let_moto(self, *, answer: bool) -> None:
+        if not self._endpoint:
+            botocore_stubber.enabled = answer
 
     def _play(self, request: AWSPreparedRequest, event_name: str) -> AWSResponse | None:
-        play = self._plays.get(event_name)
+        play = self._plays.get(event_name.removeprefix("before-send."))
         return play(request) if play else None
 
     def _act(self, request: AWSPreparedRequest, event_name: str) -> AWSResponse | None:
@@ -83,8 +103,8 @@ class Wire:
         now, operation = self._chaos.clock(), event_name.rpartition(".")[2]
 
         def act() -> AWSResponse | None:
-            botocore_stubber.enabled = True
-            return self._play(request, event_name) or moto_answer(event_name, request)
+            self._let_moto(answer=True)
+            return self._play(request, event_name) or self._answer(event_name, request)
 
         done = self._chaos.stale.noting(now, request, operation, act)
         if operation == "PutItem" and done is not None and done.status_code < 400:  # noqa: PLR2004 - it took effect
@@ -120,10 +140,24 @@ class Wire:
             entries.append(given)
         return {**params, "Entries": entries}
 
+    @staticmethod
+    def _disable(params: dict[str, Any], **_: Any) -> dict[str, Any]:
+        """A server that fires schedules would fire them by its own clock; the stack fires them by the virtual one."""
+        return {**params, "State": "DISABLED"}
+
+    def _after_error(self, exception: Exception, event_name: str, **_: Any) -> None:
+        """End a run whose server is gone; what is played here, providers and Lambda, fails for other reasons."""
+        operation = event_name.removeprefix("after-call-error.")
+        if operation not in self._plays and isinstance(exception, NoConnection | HTTPClientError):
+            raise EndpointFailed(f"{self._endpoint} stopped answering at {operation}: {exception}") from exception
+
     def _after_call(self, parsed: dict[str, Any], model: Any, context: dict[str, Any], **_: Any) -> None:
         params = context.get("predue_parameters", {})
         service = model.service_model.service_name
         failed = "Error" in parsed
+        status = parsed.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+        if self._endpoint and status >= _SERVER_ERRORS and f"{service}.{model.name}" not in self._plays:
+            raise EndpointFailed(f"{self._endpoint} answers {service}.{model.name} with {status}, time and again")
         self.meter.count(service, model.name, params, parsed)
         if failed:
             return

@@ -27,7 +27,7 @@ def contact(
     key: StageKey = KEY,
     at: datetime = NOW,
 ) -> Contact:
-    return Contact(at, key.day(), "sms", (key,), token, f"reminder-{token}", "en-US/sms/before@1")
+    return Contact(at, key.day(), "sms", (key,), token, f"reminder-{token}", "en-US/sms/before@1", "addressr")
 
 
 @pytest.fixture

@@ -99,10 +99,15 @@ def measure(channel: str, turns: int = 40) -> dict[str, Any]:
 
         with _quiet():
             calls = _calls_of(deliver)
+
+            def bare_calls() -> None:
+                for _ in range(_BATCH):
+                    _make(calls)
+
             own, bare = [], []
             for _ in range(turns):
                 own.append(_seconds(deliver) / _BATCH)
-                bare.append(_seconds(lambda: [_make(calls) for _ in range(_BATCH)] and None) / _BATCH)
+                bare.append(_seconds(bare_calls) / _BATCH)
     # The first turns read and work out what a warm function knows.
     ratios = [one / other for one, other in zip(own, bare, strict=True)][3:]
     return {

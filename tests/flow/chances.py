@@ -1,19 +1,26 @@
-"""What the interleavings are made of: one borrower, three loans, a tight policy, and the chances that are drawn."""
+"""What the interleavings are made of: two borrowers who share a phone, four loans, a tight policy, an operator, and the
+chances that are drawn.
+"""
 
+from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from hypothesis import strategies as st
 
-from predue.policy import Cap, Policy, StageSetting
+from predue.gate import Switches
+from predue.policy import Cap, Policy, Rulebook, StageSetting
 from predue.ports import Accepted, NoAnswer, Refused
 from tests.fakes import Answer
 
-WHO, GRACE = "b-1", 1
+WHO, OTHER, GRACE = "b-1", "b-2", 1
 START = datetime(2026, 6, 9, 11, tzinfo=UTC)
 ZONES = ("America/New_York", "America/Los_Angeles", "Asia/Kolkata")
 WISHES = ("", "11:00", "19:30")
+SHARED, OWN = "+12015550100", "+12015550101"
+"""The number of both borrowers, and one that the first may change to."""
 LOANS = {"L-1": date(2026, 6, 12), "L-2": date(2026, 6, 13), "L-3": date(2026, 6, 13)}
+OTHERS = {"M-1": date(2026, 6, 13)}
 LAST_DAY = date(2026, 6, 21)
 STAGES = ("T-3", "T-1", "T0", "T+1")
 CAPS = (Cap(count=1, per="day"), Cap(count=2, per="3 days"), Cap(count=1, per="2 days", channel="sms"))
@@ -24,6 +31,48 @@ POLICY = Policy(
         *map(StageSetting.model_validate, ({"name": name} for name in STAGES[1:])),
     ),
 )
+BORROWERS: dict[str, dict[str, str]] = {
+    WHO: {"phone": SHARED, "email": "ann@example.com", "channels": "sms|email", "consent": "sms|email"},
+    OTHER: {"phone": SHARED, "channels": "sms", "consent": "sms"},
+}
+
+
+@dataclass(frozen=True)
+class Controls:
+    """What the operator has set: the kill switch, and whom a trial may reach (`None`: everybody, in production)."""
+
+    stopped: frozenset[str] = frozenset()
+    shadow: bool = False
+    listed: tuple[str, ...] | None = None
+    production: bool = True
+
+    @property
+    def switches(self) -> Switches:
+        return Switches(self.stopped, self.production)
+
+    @property
+    def rulebook(self) -> Rulebook:
+        return Rulebook(POLICY.model_copy(update={"shadow": self.shadow, "allow_list": self.listed}))
+
+    def stops(self, channel: str) -> bool:
+        """Whether nothing may begin on the channel."""
+        return bool(self.stopped & {channel, "all"})
+
+    def reaches(self, address: str) -> bool:
+        """Whether a trial may reach the contact point."""
+        return self.production if self.listed is None else address in self.listed
+
+
+CONTROLS = (
+    *[Controls()] * 5,
+    Controls(frozenset({"all"})),
+    Controls(frozenset({"all"})),
+    Controls(frozenset({"sms"})),
+    Controls(frozenset({"email"})),
+    Controls(shadow=True),
+    Controls(listed=("ann@example.com",)),
+    Controls(production=False),
+)
 ANSWERS: dict[str, Answer] = {
     "accepts": Accepted("message"),
     "refuses the address": Refused("refused_address", "INVALID"),
@@ -31,14 +80,30 @@ ANSWERS: dict[str, Answer] = {
     "is busy": Refused("refused_busy", "THROTTLED"),
     "does not answer": NoAnswer("timeout"),
 }
-Move = tuple[str, int, str]
+RECEIPTS = ("accepted", "delayed", "undelivered", "bounced", "delivered", "complained")
+"""From the lowest to the highest."""
+
+
+class Move(NamedTuple):
+    """One thing that may happen next; `pick` says to which of several, `answer` and `receipt` what a provider says."""
+
+    name: str
+    pick: int
+    answer: str
+    receipt: str
+
+
+_WEIGHTS = {
+    "step": 10, "to a point": 6, "end": 5, "tell": 5, "start": 5, "dies": 2, "dies for good": 1, "news dies": 1,
+    "minute": 2, "switch": 1, "receipt": 4, "plan": 1, "close": 1,
+}  # fmt: skip
 moves: st.SearchStrategy[list[Move]] = st.lists(
-    st.tuples(
-        st.sampled_from(
-            ["step"] * 8 + ["end", "tell", "tell", "tell", "start", "dies", "dies for good", "news dies", "minute"]
-        ),
-        st.integers(0, 5),
-        st.sampled_from(["accepts", *ANSWERS]),
+    st.builds(
+        Move,
+        st.sampled_from([name for name, weight in _WEIGHTS.items() for _ in range(weight)]),
+        st.integers(0, 11),
+        st.sampled_from(["accepts", "accepts", *ANSWERS]),
+        st.sampled_from(["delivered", "delivered", *RECEIPTS]),
     ),
     min_size=10,
     max_size=40,
@@ -70,4 +135,6 @@ events = st.one_of(
     _about_the_borrower("hold_started", reason=st.just("hardship")),
     _about_the_borrower("hold_ended"),
     _about_the_borrower("updated", time_zone=st.sampled_from(ZONES), preferred_time=st.sampled_from(WISHES)),
+    _about_the_borrower("updated", phone=st.sampled_from([SHARED, OWN])),
+    _about_the_borrower("updated", consent=st.sampled_from(["sms|email", "sms|email", "email"])),
 )

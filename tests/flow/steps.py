@@ -6,6 +6,9 @@ from collections.abc import Callable
 _PATIENCE = 20.0
 """Seconds after which a task that does not come to its next call fails the test, instead of hanging it."""
 
+BEGIN = "begin"
+"""Where a task stands before it has done anything; no port has a call by this name."""
+
 _here = threading.local()
 
 
@@ -21,7 +24,7 @@ class Task:
     """
 
     def __init__(self, work: Callable[[], str]) -> None:
-        self.at: str | None = "start"
+        self.at: str | None = BEGIN
         self.result: str | None = None
         self.error: Exception | None = None
         self._killed = False
@@ -32,7 +35,7 @@ class Task:
     def _run(self, work: Callable[[], str]) -> None:
         _here.task = self
         try:
-            self._wait("start")
+            self._wait(BEGIN)
             self.result = work()
         except Killed:
             pass
@@ -43,7 +46,7 @@ class Task:
             self._stopped.release()
 
     def _wait(self, call: str) -> None:
-        if call != "start":
+        if call != BEGIN:
             self.at = call
             self._stopped.release()
         if not self._go.acquire(timeout=_PATIENCE) or self._killed:

@@ -10,6 +10,7 @@ from typing import Any
 class Loan:
     """A loan of one installment."""
 
+    borrower_id: str
     due_date: date
     amount: int
     paid: int = 0
@@ -22,14 +23,26 @@ class Loan:
 
 
 @dataclass
-class Truth:
-    """One borrower and the loans; every event counts in the order of its sequence."""
+class Person:
+    """A borrower's place and time, and on which channels contact is allowed."""
 
     zone: str = ""
     wish: str = ""
-    loans: dict[str, Loan] = field(default_factory=dict)
+    consent: set[str] = field(default_factory=set)
     stopped: set[str] = field(default_factory=set)
     holds: set[str] = field(default_factory=set)
+
+    def allows(self, channel: str) -> bool:
+        """Whether the borrower may be contacted on the channel at all."""
+        return channel in self.consent and not self.holds and not self.stopped & {channel, "all"}
+
+
+@dataclass
+class Truth:
+    """Borrowers and their loans; every event counts in the order of its sequence."""
+
+    people: dict[str, Person] = field(default_factory=dict)
+    loans: dict[str, Loan] = field(default_factory=dict)
 
     @classmethod
     def after(cls, events: Iterable[Mapping[str, Any]]) -> "Truth":
@@ -40,24 +53,31 @@ class Truth:
         return truth
 
     def _take(self, event: Mapping[str, Any]) -> None:
-        kind = str(event["type"]).partition(".")[2]
+        about, _, kind = str(event["type"]).partition(".")
+        if about == "borrower":
+            self._tell(self.people.setdefault(event["borrower_id"], Person()), kind, event)
+        elif kind == "scheduled":
+            self.loans[event["loan_id"]] = Loan(
+                event["borrower_id"], date.fromisoformat(event["due_date"]), round(float(event["amount"]) * 100)
+            )
+        else:
+            self._change(self.loans[event["loan_id"]], kind, event)
+
+    def _tell(self, person: Person, kind: str, event: Mapping[str, Any]) -> None:
         match kind:
             case "updated":
-                self.zone, self.wish = event.get("time_zone", self.zone), event.get("preferred_time", self.wish)
+                person.zone = event.get("time_zone", person.zone)
+                person.wish = event.get("preferred_time", person.wish)
+                if "consent" in event:
+                    person.consent = set(event["consent"].split("|"))
             case "opted_out":
-                self.stopped.add(event["channel"])
+                person.stopped.add(event["channel"])
             case "opted_in":
-                self.stopped.discard(event["channel"])
+                person.stopped.discard(event["channel"])
             case "hold_started":
-                self.holds.add(event["reason"])
+                person.holds.add(event["reason"])
             case "hold_ended":
-                self.holds.clear()
-            case "scheduled":
-                self.loans[event["loan_id"]] = Loan(
-                    date.fromisoformat(event["due_date"]), round(float(event["amount"]) * 100)
-                )
-            case _:
-                self._change(self.loans[event["loan_id"]], kind, event)
+                person.holds.clear()
 
     def _change(self, loan: Loan, kind: str, event: Mapping[str, Any]) -> None:
         match kind:
@@ -79,5 +99,5 @@ class Truth:
 
     def allows(self, channel: str, loan_id: str, due_date: date) -> bool:
         """Whether the borrower may be reminded of that installment on the channel."""
-        barred = bool(self.holds) or bool(self.stopped & {channel, "all"})
-        return self.open_at(loan_id, due_date) and not self.loans[loan_id].disputed and not barred
+        loan = self.loans[loan_id]
+        return self.open_at(loan_id, due_date) and not loan.disputed and self.people[loan.borrower_id].allows(channel)

@@ -7,7 +7,7 @@ import pytest
 
 from predue.aws import clients
 from tests.flow.small import Book, Standing, standing, told, utc
-from tests.functions.recorded import EVENTS, ROOT, batch, call, failed, recorded
+from tests.functions.recorded import batch, call, failed, recorded
 
 START = utc(10, 15, 1)
 """A minute after the slot of New York: what is due is open, and no schedule fires before five past."""
@@ -38,14 +38,9 @@ def job(number: int) -> str:
     return json.dumps(body | {"borrower": f"b-{number}", "keys": [f"loan-{number}#1#2026-12-10#T0"]})
 
 
-def test_each_function_has_a_recorded_event() -> None:
-    handlers = {path.stem for path in (ROOT / "functions").glob("*.py")}
-    assert {path.stem for path in EVENTS.glob("*.json")} == handlers
-
-
-@pytest.mark.parametrize(("name", "channel"), [("deliver_sms", "sms"), ("deliver_email", "email")])
-def test_a_recorded_job_is_delivered_on_its_channel(name: str, channel: str, tmp_path: Path) -> None:
-    made = Book().borrower(channels=channel).installment()
+@pytest.mark.parametrize(("name", "channel", "number"), [("deliver_sms", "sms", "1"), ("deliver_email", "email", "2")])
+def test_a_recorded_job_is_delivered_on_its_channel(name: str, channel: str, number: str, tmp_path: Path) -> None:
+    made = Book().borrower(f"b-{number}", channels=channel).installment(f"b-{number}", loan_id=f"loan-{number}")
     with standing(tmp_path, made, START, known=utc(10, 14)) as stand:
         assert failed(call(stand.stack, name, recorded(name))) == []
         assert [line["channel"] for line in stand.wire] == [channel]
@@ -129,6 +124,14 @@ def test_workers_side_by_side_deliver_each_job_of_a_pack_once(tmp_path: Path) ->
         assert failed(stand.stack.invoke(several, batch("deliver_sms", [jobs, jobs]))) == []
         assert len(stand.wire) == len(stand.contacts) == 10
         assert told(stand.contacts) == {("T0", "sent", "")}
+
+
+def test_a_function_with_too_little_time_left_begins_no_job_and_names_them_all(tmp_path: Path) -> None:
+    with standing(tmp_path, book(2), START, known=utc(10, 14)) as stand:
+        hurried = replace(stand.stack.functions["predue-deliver-sms"], timeout=13)
+        event = batch("deliver_sms", [job(0), job(1)])
+        assert failed(stand.stack.invoke(hurried, event)) == ["m-0", "m-1"]
+        assert stand.contacts == stand.wire == []
 
 
 @pytest.mark.parametrize("parameter", ["POLICY_PARAMETER", "SWITCH_PARAMETER"])

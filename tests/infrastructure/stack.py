@@ -19,6 +19,8 @@ PSEUDO = {
     "AWS::StackName": "predue",
     "AWS::URLSuffix": "amazonaws.com",
 }
+_NOTHING = {"Ref": "AWS::NoValue"}
+"""The value of a property that CloudFormation leaves out."""
 NESTED = "AWS::CloudFormation::Stack"
 FUNCTION = "AWS::Serverless::Function"
 
@@ -191,7 +193,7 @@ class Template:
         key = next(iter(value), "")
         if key == "Ref" or key.startswith("Fn::"):
             return self._work_out(key, value[key])
-        return {key: self.resolve(inner) for key, inner in value.items()}
+        return {key: self.resolve(inner) for key, inner in value.items() if inner != _NOTHING}
 
     def _work_out(self, function: str, inner: Any) -> Any:
         match function:

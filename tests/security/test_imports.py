@@ -126,10 +126,10 @@ def test_a_handler_loads_only_the_heavy_modules_that_it_needs(path: Path) -> Non
 
 
 @names
-def test_a_handler_loads_no_provider_resolver_or_batch_that_it_does_not_use(path: Path) -> None:
+def test_a_handler_loads_no_provider_resolver_or_news_that_it_does_not_use(path: Path) -> None:
     loaded = set(after_import(path.stem)["modules"])
     delivers = path.stem.startswith("deliver_")
     assert ("predue.aws.providers" in loaded) is delivers
     assert ("aws_lambda_powertools.event_handler" in loaded) is (path.stem == "unsubscribe")
-    queued = delivers or path.stem == "record_receipts"
-    assert ("aws_lambda_powertools.utilities.batch" in loaded) is queued
+    assert ("predue.news" in loaded) is not delivers
+    assert "aws_lambda_powertools.utilities.batch" not in loaded

@@ -145,7 +145,9 @@ DEFECTS = {
 def test_a_handler_that_fails_with_personal_data_in_its_error_logs_none_of_it(
     function: str, defect: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made = Book().borrower("b-1", name=NAME, phone=PHONE, email=f"{LOCAL}@{DOMAIN}", channels="email").installment()
+    # Whom the recorded job of the email queue names.
+    made = Book().borrower("b-2", name=NAME, phone=PHONE, email=f"{LOCAL}@{DOMAIN}", channels="email")
+    made.installment("b-2", loan_id="loan-2")
     with standing(tmp_path, made, utc(10, 15, 1), known=utc(10, 14)) as stand:
         monkeypatch.setattr(defect, broken)
         queued = function in ("deliver-email", "record-receipts")

@@ -194,6 +194,33 @@ def test_what_moved_in_the_grace_is_not_handed_over() -> None:
     assert world.bus.events == []
 
 
+def test_the_shorter_grace_of_another_installment_hands_nothing_over() -> None:
+    world = ready()
+    world.installment("L-2", grace_days=0)
+    for day in range(12, 19):
+        world.now = utc(f"06-{day} 00:10")
+        world.close()
+    assert [due.loan_id for _, due, _ in world.bus.events] == ["L-2"]
+    world.now = OVER
+    world.close()
+    assert [due.loan_id for _, due, _ in world.bus.events] == ["L-2", "L-1"]
+
+
+@pytest.mark.parametrize("end", ["handed over", "paid"])
+def test_a_lagging_index_entry_hands_nothing_over_that_is_paid_or_handed_over_already(end: str) -> None:
+    world = window_is_over()
+    lagging, before = dict(world.store.index), world.store.checkpoints.copy()
+    if end == "paid":
+        world.tell("installment.paid", amount="100.00")
+    else:
+        world.close()
+    emitted = len(world.bus.events)
+    world.store.index.update(lagging)
+    world.store.checkpoints = before
+    world.close()
+    assert len(world.bus.events) == emitted
+
+
 def test_the_id_of_a_hand_over_names_the_installment_and_its_due_date() -> None:
     world = ready()
     world.installment("L-2")

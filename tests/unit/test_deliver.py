@@ -7,6 +7,7 @@ import pytest
 from predue import deliver as delivery
 from predue.errors import LedgerMoved, StillCalling, TextMissing, Unusable
 from predue.gate import Switches
+from predue.ledger import Contact
 from predue.policy import Policy
 from predue.ports import Accepted, Envelope, NoAnswer, Refused
 from predue.record import Attempt
@@ -386,3 +387,13 @@ def test_a_moved_installment_is_reminded_anew_at_its_new_due_date() -> None:
     assert world.deliver(world.job(key(due_date=date(2026, 6, 25)))) == "sent"
     assert len(world.provider.calls) == len(world.records()) == 2
     assert len({envelope.reminder_id for envelope in world.provider.calls}) == 2
+
+
+def test_a_claim_forgets_no_contact_that_a_cap_still_counts() -> None:
+    world = ready()
+    longest = max(cap.rolling for cap in world.policy.caps if cap.rolling)
+    ages = (longest, longest - timedelta(milliseconds=1))
+    old = [Contact(SLOT - age, (SLOT - age).date(), "sms", (key("T0", f"old-{age}"),), f"{age}", "r") for age in ages]
+    world.store.write_ledger(replace(world.ledger(), contacts=tuple(old)))
+    assert world.deliver() == "sent"
+    assert set(old[1:]) <= set(world.ledger().contacts)

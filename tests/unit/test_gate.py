@@ -87,6 +87,23 @@ def test_what_bars_a_reminder_is_its_reason(kind: str, fields: dict[str, Any], r
     assert refusal(world) == ("suppressed", reason)
 
 
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"cancelled": True}, "cancelled"),
+        ({"payments": {"core#p": 10000}}, "paid"),
+        ({"moved_to": date(2026, 7, 15)}, "rescheduled"),
+    ],
+)
+def test_a_due_that_is_closed_is_not_reminded_even_if_nobody_settled_its_stage(
+    change: dict[str, Any], reason: str
+) -> None:
+    world = ready()
+    at, due = next(iter(world.store.dues["b-1"].items()))
+    world.store.dues["b-1"][at] = replace(due, **change)
+    assert refusal(world) == ("suppressed", reason)
+
+
 def test_the_end_of_a_dispute_a_hold_or_a_stop_lets_reminders_go_out_again() -> None:
     world = ready()
     world.tell("installment.disputed")
@@ -236,6 +253,12 @@ def test_a_job_of_another_day_expires() -> None:
     world = ready()
     world.now = SLOT + timedelta(days=1)
     assert refusal(world) == ("expired", "hours_over")
+
+
+def test_a_stage_that_the_ledger_may_have_forgotten_is_left_alone() -> None:
+    world = ready()
+    world.now = SLOT + timedelta(days=28)
+    assert verdict(world) == Verdict(inputs=verdict(world).inputs)
 
 
 def test_an_early_job_waits_for_its_slot() -> None:

@@ -1,4 +1,5 @@
-from datetime import date, datetime, timedelta
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 from hypothesis import given, settings
@@ -45,6 +46,13 @@ def test_a_cap_of_the_day_counts_the_local_day_and_frees_with_no_hour_of_it() ->
     assert until is not None
     assert until.year == 9999
     assert held.full_until(DAILY, SLOT + timedelta(hours=1), DAY + timedelta(days=1)) is None
+
+
+def test_a_contact_counts_for_the_local_day_on_which_it_went_out() -> None:
+    evening = datetime(2026, 6, 13, 2, tzinfo=UTC)  # 19:00 of the day before in Los Angeles
+    held = ledger(replace(contact(evening), day=DAY))
+    assert held.full_until(DAILY, evening + timedelta(minutes=30), DAY) is not None
+    assert held.full_until(DAILY, evening + timedelta(hours=15), DAY + timedelta(days=1)) is None
 
 
 def test_a_cap_of_a_channel_counts_that_channel_alone() -> None:

@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from predue import news
+from predue import news, settle
 from predue.errors import BadNews, LedgerMoved
 from predue.event import body_hash
 from tests.fakes import state_of
@@ -151,6 +151,43 @@ def test_news_of_an_unknown_installment_waits_for_it() -> None:
     assert state_of(world.store)["aside"] == {}
 
 
+@pytest.mark.parametrize("call", ["pointer", "point", "kept_aside", "keep_aside", "write_due", "drop_aside"])
+@pytest.mark.parametrize("first", ["paid", "scheduled"])
+def test_a_payment_that_comes_while_its_installment_arrives_is_never_lost(first: str, call: str) -> None:
+    world = World()
+    world.borrower()
+    paid = world.body("installment.paid", amount="40.00")
+    scheduled = world.body(
+        "installment.scheduled", borrower_id="b-1", due_date=DUE_DATE.isoformat(), amount="100.00", currency="USD"
+    )
+    told, meanwhile = (paid, scheduled) if first == "paid" else (scheduled, paid)
+
+    def before(name: str) -> None:
+        if name == call:
+            world.hook(lambda _call: None)
+            news.apply(meanwhile, world.now, world.news_desk())
+
+    world.hook(before)
+    news.apply(told, world.now, world.news_desk())
+    news.apply(meanwhile, world.now, world.news_desk())
+    assert world.due().outstanding == 6000
+
+
+@pytest.mark.parametrize("call", ["point", "kept_aside", "use", "write_due"])
+def test_a_due_that_is_added_while_its_borrower_moves_stands_at_the_new_place(call: str) -> None:
+    world = World()
+    world.borrower()
+
+    def before(name: str) -> None:
+        if name == call:
+            world.hook(lambda _call: None)
+            world.tell("borrower.updated", time_zone="America/Chicago")
+
+    world.hook(before)
+    world.installment()
+    assert [slot.partition("#")[0] for _, slot, _ in world.store.index.values()] == ["America/Chicago"]
+
+
 def test_an_installment_of_an_unknown_borrower_waits_for_the_borrower() -> None:
     world = World()
     world.installment()
@@ -198,7 +235,7 @@ def test_news_moves_the_ledger_after_its_last_change_and_before_it_is_applied(
     world.store.calls.clear()
     world.tell(kind, **fields)
     calls = world.store.calls
-    last = max(index for index, call in enumerate(calls) if call in {"bump", "write_ledger"})
+    last = max((index for index, call in enumerate(calls) if call in {"bump", "write_ledger"}), default=-1)
     assert world.ledger().version > version
     assert calls[-1] == "mark_applied"
     assert not {"write_due", "write_profile", "point"} & set(calls[last:])
@@ -249,6 +286,21 @@ def test_a_suppressed_contact_point_is_noted_for_a_new_borrower_who_has_it() -> 
     assert world.ledger("b-2").suppressed == {"sms": (ref,)}
 
 
+@pytest.mark.parametrize("call", ["link", "suppressed", "write_profile"])
+def test_a_contact_point_that_fails_while_a_borrower_takes_it_up_is_suppressed_for_that_borrower(call: str) -> None:
+    world = ready(channels="sms", email="")
+    ref = world.profile().address_refs["sms"]
+
+    def before(name: str) -> None:
+        if name == call:
+            world.hook(lambda _call: None)
+            settle.suppress_address(ref, "sms", "bounced", world.now, world.store, world.store)
+
+    world.hook(before)
+    world.borrower("b-2", email="")
+    assert world.ledger("b-2").suppressed == {"sms": (ref,)}
+
+
 def test_consent_is_kept_as_it_was_said() -> None:
     world = ready()
     world.tell("borrower.opted_out", channel="sms")
@@ -264,6 +316,14 @@ def test_a_stop_counts_at_once_and_no_older_opt_in_lifts_it() -> None:
     assert world.ledger().opted_out("email")
     world.tell("borrower.opted_in", channel="email")
     assert not world.ledger().opted_out("email")
+
+
+def test_a_stop_by_link_counts_though_an_opt_in_came_before_it() -> None:
+    world = ready()
+    world.tell("borrower.opted_out", channel="email")
+    world.tell("borrower.opted_in", channel="email")
+    news.stop("b-1", "email", "link-1", "page", world.now, world.store)
+    assert world.ledger().opted_out("email")
 
 
 def test_an_opt_in_lifts_only_the_very_stop_that_was_set() -> None:

@@ -1,12 +1,14 @@
 """A crash at any point of news is completed by the repeat that its sender then makes."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from predue import news
+from predue.errors import LedgerMoved
 from tests.fakes import WRITES, state_of
 from tests.unit.world import SLOT, World, ready, utc
 
@@ -122,3 +124,59 @@ def test_nobody_is_called_about_money_whose_news_was_kept_aside_and_whose_instal
     world.now += timedelta(days=10)
     world.deliver()
     assert world.provider.calls == []
+
+
+def test_a_due_that_came_through_a_crash_is_never_open_without_the_payment_that_was_kept_aside() -> None:
+    for crash in range(1, 8):
+        world = World(now=SLOT - timedelta(days=10))
+        world.borrower()
+        assert world.tell("installment.paid", amount="100.00") == "kept aside"
+        scheduled = world.body(
+            "installment.scheduled", borrower_id="b-1", due_date="2026-06-15", amount="100.00", currency="USD"
+        )
+        world.hook(crash_ahead_of(crash))
+        with suppress(Crash):
+            news.apply(scheduled, world.now, world.news_desk())
+        world.hook(lambda _call: None)
+        world.now = SLOT
+        world.deliver()  # and nobody has repeated the schedule yet
+        assert world.provider.calls == [], f"write {crash}"
+
+
+@pytest.mark.parametrize("call", ["pointer", "point", "kept_aside", "use", "write_due"])
+def test_a_due_is_never_open_without_a_payment_that_was_acknowledged_while_it_arrived(call: str) -> None:
+    world = World(now=SLOT - timedelta(days=10))
+    world.borrower()
+    acknowledged: list[str] = []
+    written: list[str] = []
+
+    def before(name: str) -> None:
+        if written:
+            raise Crash
+        if name == call and not acknowledged:
+            world.hook(lambda _call: None)
+            with suppress(LedgerMoved):
+                acknowledged.append(world.tell("installment.paid", amount="100.00"))
+            world.hook(before)
+        if name == "write_due":
+            written.append(name)
+
+    world.hook(before)
+    with suppress(Crash):
+        world.tell("installment.scheduled", borrower_id="b-1", due_date="2026-06-15", amount="100.00", currency="USD")
+    world.hook(lambda _call: None)
+    world.now = SLOT
+    world.deliver()
+    assert (len(acknowledged), len(world.provider.calls)) in {(1, 0), (0, 1)}
+
+
+def test_a_due_never_lies_at_a_place_that_is_not_noted_as_in_use() -> None:
+    for crash in range(1, 12):
+        world = World()
+        world.hook(crash_ahead_of(crash))
+        with suppress(Crash):
+            world.borrower(preferred_time="18:30")
+            world.installment()
+            world.tell("borrower.updated", time_zone="America/Chicago")
+        used = {f"{place}#{wish}" for place, wish in world.store.places}
+        assert {slot[: slot.index("#b-1")] for _, slot, _ in world.store.index.values()} <= used, f"write {crash}"

@@ -1,3 +1,4 @@
+from contextlib import suppress
 from datetime import timedelta
 from itertools import pairwise, permutations
 
@@ -116,6 +117,17 @@ def test_a_permanent_bounce_takes_the_address_from_every_borrower_who_has_it() -
     assert world.ledger("b-2").suppressed == {"email": (ref,)}
 
 
+@pytest.mark.parametrize("before", ["delivered", "complained"])
+def test_a_permanent_bounce_takes_the_address_though_the_message_was_delivered_before(before: str) -> None:
+    world = sent(channels="email")
+    note(world, before)
+    note(world, "bounced", permanent=True)
+    ref = world.profile().address_refs["email"]
+    assert world.record().receipt == before
+    assert world.store.bad == {ref: "bounced"}
+    assert world.ledger().suppressed == {"email": (ref,)}
+
+
 def test_a_bounce_of_an_unknown_call_takes_the_address_too() -> None:
     world = ready()
     world.hook(lambda call: (_ for _ in ()).throw(KeyboardInterrupt()) if call == "write_record" else None)
@@ -127,6 +139,20 @@ def test_a_bounce_of_an_unknown_call_takes_the_address_too() -> None:
     note(world, "bounced", permanent=True)
     assert world.record().outcome == "sent"
     assert world.store.bad == {world.profile().address_refs["sms"]: "bounced"}
+
+
+def test_a_bounce_of_an_interrupted_call_never_takes_the_address_that_came_after_it() -> None:
+    world = ready()
+    world.hook(lambda call: (_ for _ in ()).throw(KeyboardInterrupt()) if call == "write_record" else None)
+    with pytest.raises(KeyboardInterrupt):
+        world.deliver()
+    world.hook(lambda _call: None)
+    world.tell("borrower.updated", phone="+12015550101")
+    world.now += timedelta(minutes=3)
+    world.deliver()
+    note(world, "bounced", permanent=True)
+    assert world.record().outcome == "sent"
+    assert world.ledger().suppressed == {}
 
 
 def test_a_passing_bounce_leaves_the_address_in_use() -> None:
@@ -149,6 +175,30 @@ def test_a_complaint_told_twice_stops_once() -> None:
     note(world, "complained")
     note(world, "complained")
     assert len([body for body in world.store.consents.values() if body["type"] == "borrower.opted_out"]) == 1
+
+
+@pytest.mark.parametrize("status", ["complained", "bounced"])
+@pytest.mark.parametrize("answer", ["accepted", "nothing"])
+def test_a_receipt_that_dies_at_any_call_is_completed_by_its_repeat(answer: str, status: str) -> None:
+    for crash in range(1, 12):
+        world = sent(channels="email") if answer == "accepted" else unknown()
+        left = [crash]
+
+        def before(_call: str, left: list[int] = left) -> None:
+            left[0] -= 1
+            if left[0] == 0:
+                raise KeyboardInterrupt
+
+        world.hook(before)
+        with suppress(KeyboardInterrupt):
+            note(world, status, permanent=status == "bounced")
+        world.hook(lambda _call: None)
+        note(world, status, permanent=status == "bounced")
+        record = world.record()
+        assert (record.outcome, record.receipt) == ("sent", status)
+        ref = world.profile().address_refs[record.channel]
+        assert world.ledger().opted_out(record.channel) is (status == "complained"), f"call {crash}"
+        assert world.ledger().suppressed == ({record.channel: (ref,)} if status == "bounced" else {}), f"call {crash}"
 
 
 def test_a_complaint_told_again_does_not_undo_a_later_opt_in() -> None:

@@ -4,6 +4,7 @@ import json
 from collections import Counter
 from collections.abc import Callable
 from datetime import timedelta
+from functools import cache
 from typing import Any
 
 from predue.aws import clock, desks, settings
@@ -24,12 +25,14 @@ _AGAIN_SECONDS = 60
 def deliver_each(channel: str, make_provider: Callable[[], Provider], event: dict[str, Any], context: Any) -> Any:
     """Deliver the jobs of a batch of messages on one channel."""
     tally: Counter[str] = Counter()
+    # Once an invocation, but when the first job asks: what is missing fails that job, and closes.
+    adapters = cache(lambda: desk_maker(channel, make_provider))
 
     def one(part: Any) -> str:
         with failures("a job failed"):
             check_time(context)
             job = Job.read(part)
-            done = deliver(job, desk(channel, make_provider()))
+            done = deliver(job, adapters()())
         logger.debug("job", borrower_id=job.borrower_id, slot=job.slot.isoformat(), channel=channel, done=done)
         return done
 
@@ -51,7 +54,7 @@ def deliver_each(channel: str, make_provider: Callable[[], Provider], event: dic
                 SqsQueues(desks.queue_urls()).put_back(channel, json.dumps(part), _AGAIN_SECONDS)
             tally[done or "alone"] += 1
 
-    answer = each(event, context, message)
+    answer = each(event, message)
     for done, number in tally.items():
         count(f"Job{done.capitalize()}", number)
     logger.info("delivered", channel=channel, done=dict(tally))
@@ -63,23 +66,29 @@ def _later() -> OneOffSchedules:
     return OneOffSchedules(arns, env("DEFER_GROUP"), env("DEFER_ROLE_ARN"), env("DEFER_DLQ_ARN"))
 
 
-def desk(channel: str, provider: Provider) -> Desk:
-    """The desk of delivery on one channel, with the controls as they stand now."""
-    controls = settings.controls()
+def desk_maker(channel: str, make_provider: Callable[[], Provider]) -> Callable[[], Desk]:
+    """What makes the desk of delivery on one channel, each time with the controls as they stand then."""
     store = desks.table()
-    return Desk(
-        channel=channel,
-        borrowers=store,
-        addresses=store,
-        queues=SqsQueues(desks.queue_urls()),
-        later=_later(),
-        provider=provider,
-        rulebook=controls.rulebook,
-        switches=controls.switches,
-        clock=clock.now,
-        unsubscribe_url=unsubscribe_url if channel == "email" else _no_link,
-        lease=timedelta(seconds=int(env("LEASE_SECONDS"))),
-    )
+    queues, later, provider = SqsQueues(desks.queue_urls()), _later(), make_provider()
+    lease = timedelta(seconds=int(env("LEASE_SECONDS")))
+
+    def desk() -> Desk:
+        controls = settings.controls()
+        return Desk(
+            channel=channel,
+            borrowers=store,
+            addresses=store,
+            queues=queues,
+            later=later,
+            provider=provider,
+            rulebook=controls.rulebook,
+            switches=controls.switches,
+            clock=clock.now,
+            unsubscribe_url=unsubscribe_url if channel == "email" else _no_link,
+            lease=lease,
+        )
+
+    return desk
 
 
 def unsubscribe_url(ref: str) -> str:

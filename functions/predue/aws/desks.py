@@ -1,7 +1,11 @@
-"""The desks of the rules, set up with the adapters of AWS."""
+"""The desks of the rules, set up with the adapters of AWS.
+
+What only some functions need is imported by the desk that needs it: the functions that send start without news.
+"""
 
 from collections.abc import Callable
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 from predue.aws import settings
 from predue.aws.bus import EventBus
@@ -9,10 +13,12 @@ from predue.aws.plans import TablePlans
 from predue.aws.queues import SqsQueues
 from predue.aws.settings import env
 from predue.aws.table import Table
-from predue.close import CloseDesk
 from predue.gate import DELIVERED
-from predue.news import NewsDesk
-from predue.plan import PlanDesk
+
+if TYPE_CHECKING:
+    from predue.close import CloseDesk
+    from predue.news import NewsDesk
+    from predue.plan import PlanDesk
 
 
 def table() -> Table:
@@ -30,8 +36,10 @@ def queue_urls() -> dict[str, str]:
     return {channel: env(f"{channel.upper()}_QUEUE_URL") for channel in DELIVERED}
 
 
-def planning(time_left: Callable[[], float]) -> PlanDesk:
+def planning(time_left: Callable[[], float]) -> "PlanDesk":
     """The planner's desk."""
+    from predue.plan import PlanDesk  # noqa: PLC0415 - see the module
+
     controls = settings.controls()
     return PlanDesk(plans(), table(), SqsQueues(queue_urls()), controls.rulebook, controls.switches, time_left)
 
@@ -42,14 +50,18 @@ def _used() -> set[tuple[str, str, int]]:
     return set()
 
 
-def news() -> NewsDesk:
+def news() -> "NewsDesk":
     """The desk of news."""
+    from predue.news import NewsDesk  # noqa: PLC0415 - see the module
+
     store = table()
     return NewsDesk(store, store, store, settings.controls().rulebook, settings.keys, _used())
 
 
-def closing(time_left: Callable[[], float]) -> CloseDesk:
+def closing(time_left: Callable[[], float]) -> "CloseDesk":
     """The closing run's desk."""
+    from predue.close import CloseDesk  # noqa: PLC0415 - see the module
+
     return CloseDesk(plans(), news(), EventBus(env("BUS_NAME")), time_left)
 
 

@@ -126,16 +126,18 @@ ROUTE = (
 
 
 def ledger_item(ledger: Ledger) -> Item:
-    """The item of a ledger; `whose` opens the ids of its reminders; their rest follows from
-    their keys.
+    """The item of a ledger; `whose` opens the ids of its reminders, whose rest follows from their keys, and `points`
+    are the contact points that its contacts name by number.
     """
     ref = ref_of(ledger.contacts[0].reminder_id) if ledger.contacts else ""
+    points = sorted({contact.address for contact in ledger.contacts if contact.address})
     return {
         "pk": borrower_pk(ledger.borrower_id),
         "sk": "A#ledger",
         "version": ledger.version,
         "whose": ref,
-        "contacts": _text([_contact(contact, ref) for contact in ledger.contacts]),
+        "points": _text(points),
+        "contacts": _text([_contact(contact, ref, points) for contact in ledger.contacts]),
         "settled": _text(
             [
                 {"t": _ms(one.at), "k": _keys(one.keys), "o": one.outcome, "r": one.reason}
@@ -150,7 +152,7 @@ def ledger_item(ledger: Ledger) -> Item:
     }
 
 
-def _contact(contact: Contact, ref: str) -> dict[str, Any]:
+def _contact(contact: Contact, ref: str, points: list[str]) -> dict[str, Any]:
     """A contact in short: its day is that of its keys, and its reminder's id follows from them."""
     short: dict[str, Any] = {
         "t": _ms(contact.at),
@@ -162,6 +164,8 @@ def _contact(contact: Contact, ref: str) -> dict[str, Any]:
         short["i"] = contact.reminder_id
     if contact.text:
         short["v"] = contact.text
+    if contact.address:
+        short["h"] = points.index(contact.address)
     if contact.tries:
         short["a"] = _attempts(contact.tries)
     if contact.state == "refused":
@@ -169,7 +173,7 @@ def _contact(contact: Contact, ref: str) -> dict[str, Any]:
     return short
 
 
-def _read_contact(short: dict[str, Any], ref: str) -> Contact:
+def _read_contact(short: dict[str, Any], ref: str, points: list[str]) -> Contact:
     keys = _read_keys(short["k"])
     return Contact(
         at=instant.from_ms(short["t"]),
@@ -179,6 +183,7 @@ def _read_contact(short: dict[str, Any], ref: str) -> Contact:
         token=short["n"],
         reminder_id=short.get("i") or reminder_id(ref, keys),
         text=short.get("v", ""),
+        address=points[short["h"]] if "h" in short else "",
         state="refused" if "x" in short else "calling",
         tries=_read_attempts(short.get("a", [])),
     )
@@ -190,10 +195,11 @@ def _marks(item: Item, name: str) -> dict[str, Mark]:
 
 def read_ledger(item: Item) -> Ledger:
     """The ledger that an item holds."""
+    ref, points = item.get("whose", ""), _read_text(item, "points", [])
     return Ledger(
         borrower_id=item["pk"][2:],
         version=int(item["version"]),
-        contacts=tuple(_read_contact(short, item.get("whose", "")) for short in _read_text(item, "contacts", ())),
+        contacts=tuple(_read_contact(short, ref, points) for short in _read_text(item, "contacts", ())),
         settled=tuple(
             Settled(
                 instant.from_ms(short["t"]),

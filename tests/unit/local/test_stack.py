@@ -43,6 +43,10 @@ def test_every_resource_type_is_made_played_or_knowingly_left_out_and_only_one_o
     assert sum(map(len, known)) == len(set.union(*known))
 
 
+def test_every_resource_type_that_is_made_can_be_taken_away() -> None:
+    assert set(resources.REMOVED) == set(resources.MADE)
+
+
 def test_no_resource_type_is_known_that_no_template_uses() -> None:
     assert set(resources.MADE) | set(resources.PLAYED) | set(resources.LEFT_OUT) == types()
 

@@ -1,0 +1,276 @@
+"""What each function finds when it is called in the real runtime, and what it must have done afterwards.
+
+The events are recorded ones, of one day of 2026; what they name is fed so that it is true now: a borrower for each
+channel whose reminder is due, and one whose day passed with no run. Local noon comes from the zone that has it, so that
+the allowed hours are on whenever it runs.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, timedelta
+from datetime import time as wall
+from pathlib import Path
+from typing import Any
+
+import boto3
+from botocore.config import Config
+
+from infrastructure.local import outputs
+from infrastructure.local.aws_server import AwsServer
+from infrastructure.local.emulator import ROOT, Deployed
+from infrastructure.local.lambdas import environment
+from infrastructure.local.resources import Resources
+from infrastructure.local.stack import PARAMETERS
+from infrastructure.local.template import REGION, Resource, TemplateFile
+from predue import book, instant
+from predue.aws import clients, desks, settings
+from predue.book import InstallmentRow
+from predue.job import parts
+from predue.record import Record, ref_of
+from predue.stage import StageKey
+
+EVENTS = ROOT / "tests/events"
+SMS, EMAIL, LATE = "b-1", "b-2", "b-3"
+"""Who has a reminder due by SMS, who by email, and whose day has passed; the recorded events name the first two."""
+_RECORDED_DAY = "2026-12-10"
+_RECORDED_SLOT = "2026-12-10T15:00:00Z"
+_RECEIPTS = ("refrefrefrefrefrabcdefghijklmnop", "refrefrefrefrefrqrstuvwxyzabcdef")
+"""The reminders that the recorded receipts are about."""
+_SLOT = wall(10)
+
+
+class Missed(Exception):
+    """A function answered, but what it is there for has not happened."""
+
+
+def deployed(root: TemplateFile) -> list[Deployed]:
+    """Every function of a template, with what its own settings and the globals give it."""
+    shared = root.resolve(root.raw["Globals"]["Function"], deep=True)
+    return [_function(one, shared) for one in root.resources() if one.type == "AWS::Serverless::Function"]
+
+
+def _function(resource: Resource, shared: Mapping[str, Any]) -> Deployed:
+    own = resource.get("Environment", "Variables", default={})
+    variables = shared.get("Environment", {}).get("Variables", {}) | own
+    return Deployed(
+        logical_id=resource.name,
+        name=resource.get("FunctionName"),
+        handler=resource.get("Handler"),
+        code=ROOT / resource.get("CodeUri", default=shared.get("CodeUri")),
+        timeout=resource.get("Timeout", default=shared.get("Timeout", 3)),
+        memory=resource.get("MemorySize", default=shared.get("MemorySize", 128)),
+        variables={name: str(value) for name, value in variables.items()},
+        events=tuple((one["Type"], one["Properties"]) for one in resource.get("Events", default={}).values()),
+    )
+
+
+def template(physical: Callable[[Resource, str], Any]) -> TemplateFile:
+    """The application's template with the values of the stack on one machine, and as many workers as are deployed."""
+    workers = TemplateFile(ROOT / "template.yaml", {}, physical).raw["Parameters"]["Workers"]["Default"]
+    return TemplateFile(ROOT / "template.yaml", PARAMETERS | {"Workers": workers}, physical)
+
+
+@dataclass(frozen=True)
+class Scene:
+    """The resources of the template in a server, and three borrowers in their table."""
+
+    server: AwsServer
+    functions: list[Deployed]
+    now: datetime
+    token: str
+
+    @property
+    def zone(self) -> str:
+        """The zone of the borrowers, where it is noon."""
+        return noon_zone(self.now)
+
+    @property
+    def day(self) -> date:
+        """Today, there."""
+        return (self.now + _offset(self.now)).date()
+
+    @property
+    def slot(self) -> datetime:
+        """The slot of today, two hours ago."""
+        return datetime.combine(self.day, _SLOT, UTC) - _offset(self.now)
+
+    def event(self, module: str) -> Any:
+        """A function's recorded event, about what is here now."""
+        text = (EVENTS / f"{module}.json").read_text(encoding="utf-8")
+        for recorded, here in (
+            (_RECORDED_SLOT, instant.to_text(self.slot)),
+            (_RECORDED_DAY, self.day.isoformat()),
+            ("TOKEN", self.token),
+        ):
+            text = text.replace(recorded, here)
+        event = json.loads(text)
+        for record in event.get("Records", ()):
+            record["md5OfBody"] = hashlib.md5(record["body"].encode(), usedforsecurity=False).hexdigest()
+        return event
+
+    def function(self, module: str) -> Deployed:
+        """The function of a handler's file."""
+        return next(one for one in self.functions if one.module == module)
+
+    @contextmanager
+    def acting(self) -> Iterator[None]:
+        """Within this, the adapters of this process work on the server, with the variables of all functions."""
+        with acting(self.functions, self.server.endpoint):
+            yield
+
+
+@contextmanager
+def acting(functions: list[Deployed], endpoint: str = "") -> Iterator[None]:
+    """Within this, the adapters of this process work on an endpoint, with the variables of these functions."""
+    variables = {name: value for one in functions for name, value in one.variables.items()}
+    given = ({"AWS_ENDPOINT_URL": endpoint} if endpoint else {}) | {
+        "AWS_DEFAULT_REGION": REGION,
+        "AWS_ACCESS_KEY_ID": "local",
+        "AWS_SECRET_ACCESS_KEY": "local",
+    }
+    with environment(variables | given):
+        clients.forget()
+        desks.forget()
+        try:
+            yield
+        finally:
+            clients.forget()
+            desks.forget()
+
+
+def noon_zone(now: datetime) -> str:
+    """The fixed zone in which it is between noon and one o'clock."""
+    hours = round(_offset(now) / timedelta(hours=1))
+    # In the names of these zones the sign is the other way round (tzdata, file etcetera).
+    return f"Etc/GMT{-hours:+d}" if hours else "Etc/GMT"
+
+
+def _offset(now: datetime) -> timedelta:
+    return timedelta(hours=12 - now.astimezone(UTC).hour)
+
+
+def scene(server: AwsServer, now: datetime) -> Scene:
+    """Make the template's resources in a server that is emptied first, and feed the borrowers."""
+    server.reset()
+    with acting([], server.endpoint):
+        # Not the functions' clients: on a busy machine they would ask again, and find made what they ask for.
+        patient = Config(read_timeout=120, retries={"total_max_attempts": 1})
+        resources = Resources(lambda service: boto3.client(service, config=patient))  # type: ignore[call-overload]  # the name is not a literal here
+        root = template(resources.physical)
+        for resource in root.resources():
+            resources.physical(resource, "")
+        functions = deployed(root)
+    made = Scene(server, functions, now, "")
+    with made.acting():
+        _feed(made)
+        return replace(made, token=settings.keys().stop_token(settings.keys().borrower_ref(EMAIL), "email"))
+
+
+def _feed(made: Scene) -> None:
+    desk = desks.news()
+    midnight = made.slot - timedelta(hours=_SLOT.hour)
+    for number, (borrower, channel, day, known) in enumerate(
+        (
+            (SMS, "sms", made.day, midnight),
+            (EMAIL, "email", made.day, midnight),
+            (LATE, "email", made.day - timedelta(days=1), midnight - timedelta(days=1)),
+        ),
+        start=1,
+    ):
+        fields = {
+            "name": "Ana López",
+            "phone": f"+1212555010{number}",
+            "email": f"person{number}@example.com",
+            "locale": "en-US",
+            "time_zone": made.zone,
+            "jurisdiction": "US-NY",
+            "channels": (channel,),
+            "consent": (channel,),
+            "preferred_time": _SLOT,
+        }
+        profile = book.put_borrower(borrower, fields, desk)
+        row = InstallmentRow(f"loan-{number}", 1, borrower, day, 12_000, "USD", 0, "open")
+        book.put_installment(row, profile, known, desk)
+    for reminder, channel in zip(_RECEIPTS, ("sms", "email"), strict=True):
+        key = StageKey(f"loan-{ref_of(reminder)}-{channel}", 1, made.day, "T0")
+        sent = Record(reminder, SMS, made.slot, made.slot.isoformat(), (key,), "sent", "", channel, receipt="accepted")
+        desks.table().write_record(sent)
+
+
+# What each function must have done, by its handler's file
+
+
+def _jobs_are_queued(_made: Scene, _answer: Any) -> str:
+    queued = set()
+    for channel, url in desks.queue_urls().items():
+        found = clients.client("sqs").receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages", ())
+        queued |= {(channel, job["borrower"]) for message in found for job in parts(message["Body"])}
+    _must(queued >= {("sms", SMS), ("email", EMAIL)}, f"it queued {sorted(queued)}")
+    return "queued both reminders"
+
+
+def _the_day_is_closed(made: Scene, _answer: Any) -> str:
+    closed = [(one.outcome, one.reason) for one in _records(LATE)]
+    due = desks.table().due(LATE, made.day - timedelta(days=1), "loan-3", 1)
+    _must(closed == [("expired", "no_run")], f"the records of the passed day are {closed}")
+    _must(bool(due and due.handed_over_at), "what left its grace unpaid was not handed over")
+    return "expired a stage, handed a due over"
+
+
+def _sent_once(channel: str, borrower: str) -> "Effect":
+    def check(made: Scene, _answer: Any) -> str:
+        sent = [(one.outcome, one.reason) for one in _records(borrower) if one.reminder_id not in _RECEIPTS]
+        wire = [line["channel"] for line in made.server.wire]
+        _must(wire == [channel], f"the carriers were called {len(wire)} times: {wire}; records {sent}")
+        _must(sent == [("sent", "")], f"the records are {sent}")
+        return "sent once, however often called"
+
+    return check
+
+
+def _receipts_are_noted(_made: Scene, _answer: Any) -> str:
+    noted = {one.reminder_id: one.receipt for one in _records(SMS)}
+    _must(noted == dict.fromkeys(_RECEIPTS, "delivered"), f"the receipts are {noted}")
+    return "noted both deliveries"
+
+
+def _email_is_stopped(_made: Scene, answer: Any) -> str:
+    _must(answer["statusCode"] == 200 and "</html>" in answer["body"], f"it answered {answer}")  # noqa: PLR2004
+    stops = desks.table().ledger(EMAIL).opt_outs
+    _must("email" in stops and stops["email"].on, f"the stops are {dict(stops)}")
+    return "stopped email, answered a page"
+
+
+Effect = Callable[[Scene, Any], str]
+"""Says in a few words what was done, or raises Missed."""
+EFFECTS: dict[str, Effect] = {
+    "plan_reminders": _jobs_are_queued,
+    "close_day": _the_day_is_closed,
+    "deliver_sms": _sent_once("sms", SMS),
+    "deliver_email": _sent_once("email", EMAIL),
+    "record_receipts": _receipts_are_noted,
+    "unsubscribe": _email_is_stopped,
+}
+
+
+def check(made: Scene, module: str, answer: Any) -> str:
+    """Raise Missed unless an answer is one that its caller takes for done, and the function did what it is for."""
+    if isinstance(answer, dict) and answer.get("batchItemFailures"):
+        raise Missed(f"it named failed messages: {answer['batchItemFailures']}")
+    if module not in EFFECTS:
+        raise Missed(f"{Path(__file__).name} does not say what it must have done")
+    with made.acting():
+        return EFFECTS[module](made, answer)
+
+
+def _must(held: bool, otherwise: str) -> None:  # noqa: FBT001 - reads as the sentence that it is
+    if not held:
+        raise Missed(otherwise)
+
+
+def _records(borrower: str) -> list[Record]:
+    found = outputs.records(settings.env("TABLE_NAME"))
+    return [one for one in found if one.borrower_id == borrower]

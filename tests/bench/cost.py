@@ -1,0 +1,107 @@
+"""The bill of a million delivered reminders, by cause: predue's, and those of two other designs over the same wire.
+
+predue: the deployed handlers over the stack on one machine, for one day on which every borrower has an installment due
+and a month of contacts behind; what a day without any due costs is taken off, and stated as the fixed part. Run as
+`python -m tests.bench.cost BORROWERS`, it prints the bills as JSON.
+"""
+
+import io
+import json
+import sys
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+from infrastructure.cost.bill import bill, prices
+from infrastructure.cost.meter import Meter
+from infrastructure.local.run import _moto
+from infrastructure.local.stack import Stack
+from predue import book
+from predue.aws import desks
+from predue.book import InstallmentRow
+from predue.ledger import Ledger
+from predue.ports import Checkpoint
+from predue.record import reminder_id
+from tests.bench import designs, setting
+
+_START = datetime(2026, 12, 20, 5, tzinfo=UTC)
+"""Midnight in New York, as the day of the due date begins."""
+_FAR = date(2027, 6, 20)
+_A_MONTH = 30
+_SHARDS = 16
+"""template.yaml, Shards; the stack runs one, and the others of an idle quarter hour cost the same."""
+
+
+def _feed(borrowers: int, due_date: date) -> None:
+    """Borrowers with one loan each: an installment of last month, paid, and one that is due.
+
+    Both runs have covered all before this day, as they have in a stack that stands for long.
+    """
+    desk = desks.news()
+    for run in ("plan", "close"):
+        desks.plans().save_checkpoint(run, 0, Checkpoint(_START))
+    for number in range(borrowers):
+        name, loan = f"b-{number:08d}", f"loan-{number:08d}"
+        order = ("sms", "email") if number % 2 else ("email", "sms")
+        phone = f"+1{202 + number // 10000:03d}555{number % 10000:04d}"
+        fields: dict[str, Any] = {"name": "Ana López", "phone": phone, "email": f"ana{number}@example.com"}
+        fields |= {"locale": "en-US", "time_zone": setting.PLACE, "jurisdiction": "US-NY"}
+        profile = book.put_borrower(name, fields | {"channels": order, "consent": order}, desk)
+        for installment, day, status in ((1, date(2026, 11, 20), "paid"), (2, due_date, "open")):
+            row = InstallmentRow(loan, installment, name, day, 12_000, "USD", 5, status)
+            book.put_installment(row, profile, _START - timedelta(days=60), desk)
+        _remember(name, loan, profile.ref, desks.table())
+
+
+def _remember(name: str, loan: str, ref: str, table: Any) -> None:
+    """A month of contacts in the ledger, as deliveries would have written them."""
+    past = setting.ledger(name, loan).contacts
+    contacts = tuple(replace(one, reminder_id=reminder_id(ref, one.keys)) for one in past)
+    table.write_ledger(Ledger(name, table.ledger(name).version, contacts))
+
+
+def _day(borrowers: int, due_date: date) -> tuple[Meter, int, int]:
+    """What one day and the receipts after it count, the bytes logged, and the reminders accepted."""
+    log, wire = io.StringIO(), io.StringIO()
+    with _moto():
+        stack = Stack(_START, log=log, wire=wire)
+        with stack.feeding():
+            _feed(borrowers, due_date)
+        stack.run_until(_START + timedelta(hours=24))
+        assert not stack.dead_letters(), "every job was done"
+    accepted = sum('"accepted"' in line for line in wire.getvalue().splitlines())
+    return stack.meter, len(log.getvalue().encode()), accepted
+
+
+def measure(borrowers: int) -> dict[str, Any]:
+    """Dollars by cause for a million delivered reminders, and for a month in which nothing is due."""
+    meter, log_bytes, accepted = _day(borrowers, setting.DUE)
+    idle_meter, idle_bytes, none = _day(1, _FAR)
+    assert none == 0, "on an idle day nothing goes out"
+    busy, idle = bill(meter, log_bytes), bill(idle_meter, idle_bytes)
+    each = {cause: (busy[cause] - idle[cause]) / accepted * 1e6 for cause in busy}
+    fixed = {cause: idle[cause] * _A_MONTH * _SHARDS for cause in idle} | {"sqs idle polls": _idle_polls()}
+    others = {name: designs.measure(design) for name, design in designs.DESIGNS.items()}
+    return {
+        "reminders": accepted,
+        "predue": each,
+        "fixed_a_month": fixed,
+        "write_units_per_reminder": _writes(meter) / accepted,
+        "calls_per_reminder": sum(meter.calls.values()) / accepted,
+        **others,
+    }
+
+
+def _writes(meter: Meter) -> float:
+    return sum(units for name, units in meter.units.items() if name.endswith(("PutItem", "UpdateItem", "DeleteItem")))
+
+
+def _idle_polls() -> float:
+    """Lambda's pollers ask their queues even when these are empty: so many long polls of 20 seconds a queue."""
+    sqs = prices()["sqs"]
+    polls = sqs["queues_polled"] * sqs["pollers_of_a_queue"] * 3 * 60 * 24 * _A_MONTH
+    return float(polls / 1e6 * sqs["million_requests"])
+
+
+if __name__ == "__main__":
+    print(json.dumps(measure(int(sys.argv[1]))))  # noqa: T201 - the parent reads it

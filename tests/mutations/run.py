@@ -1,0 +1,114 @@
+"""Applies each mutation to a copy of the project and shows that its test catches it: `make mutants`."""
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from tests.mutations.table import PAGE, ROOT, Mutation, mutations, page
+
+_LEFT_OUT = shutil.ignore_patterns(".*", "build", "__pycache__", "node_modules")
+_PATIENCE = 600
+"""Seconds for one test, mutated: some changes make a state machine run in circles until its own limits end it."""
+
+
+def _copied(to: str) -> Path:
+    return Path(shutil.copytree(ROOT, Path(to) / "project", ignore=_LEFT_OUT))
+
+
+def _tested(project: Path, tests: Sequence[str], *more: str) -> tuple[str, str]:
+    """How the tests end in a copy: `passed`, `asserted`, or what broke; and what pytest said."""
+    noted = project.parent / "verdict"
+    environment = {**os.environ, "MUTANT_VERDICT": str(noted), "PYTHONDONTWRITEBYTECODE": "1"}
+    command = [sys.executable, "-m", "pytest", "-p", "tests.mutations.verdict", "-p", "no:cacheprovider", *more, *tests]
+    try:
+        done = subprocess.run(  # noqa: S603 - our own interpreter and table
+            command, cwd=project, env=environment, capture_output=True, text=True, timeout=_PATIENCE, check=False
+        )
+    except subprocess.TimeoutExpired:
+        return f"broke: no end after {_PATIENCE} s", ""
+    words = set(noted.read_text(encoding="utf-8").splitlines()) if noted.exists() else set()
+    broke = sorted(word for word in words if word.startswith("broke"))
+    if broke:
+        return broke[0], done.stdout
+    if "asserted" in words:
+        return "asserted", done.stdout
+    return "passed" if done.returncode == 0 and words else "broke: no test ran", done.stdout
+
+
+def _caught(mutation: Mutation) -> tuple[str, float, str]:
+    """How the mutation's test ends over the mutated code, and the seconds that it took."""
+    begun = time.monotonic()
+    with TemporaryDirectory(prefix="mutant-") as folder:
+        project = _copied(folder)
+        try:
+            changed = mutation.mutated(project)
+        except ValueError as error:
+            return f"broke: {error}", time.monotonic() - begun, ""
+        (project / mutation.file).write_text(changed, encoding="utf-8")
+        verdict, said = _tested(project, [mutation.test], "-x", "-n", "0")
+    return verdict, time.monotonic() - begun, said
+
+
+def _pass_unmutated(chosen: Sequence[Mutation]) -> bool:
+    """Whether the tests pass as the code stands; without that a failure proves nothing."""
+    tests = sorted({one.test for one in chosen})
+    print(f"mutants: {len(tests)} tests, unmutated")
+    with TemporaryDirectory(prefix="mutant-") as folder:
+        workers = "auto" if len(tests) > 4 else "0"
+        verdict, said = _tested(_copied(folder), tests, "-n", workers)
+    if verdict != "passed":
+        print(said[-6000:])
+        print(f"mutants: the tests must pass before anything is changed ({verdict})")
+    return verdict == "passed"
+
+
+def run(names: Sequence[str], jobs: int, *, verbose: bool) -> int:
+    """Try the mutations of those names, all if there is none; 1 if one survives, 2 for a name that is none."""
+    known = {one.name: one for one in mutations()}
+    if unknown := sorted(set(names) - set(known)):
+        print(f"mutants: no mutation is named {', '.join(unknown)}; docs/mutations.md lists them")
+        return 2
+    chosen = [known[name] for name in names] or list(known.values())
+    if not _pass_unmutated(chosen):
+        return 1
+    begun, ends = time.monotonic(), {}
+    with ThreadPoolExecutor(jobs) as pool:
+        tries = {pool.submit(_caught, one): one for one in chosen}
+        for number, done in enumerate(as_completed(tries), 1):
+            one = tries[done]
+            verdict, seconds, said = done.result()
+            ends[one.name] = "caught" if verdict == "asserted" else "SURVIVED" if verdict == "passed" else verdict
+            print(f"{number:3}/{len(chosen)}  {ends[one.name]:9} {seconds:6.1f} s  {one.name}", flush=True)
+            if verbose or verdict.startswith("broke"):
+                print(said[-3000:])
+    survived = [one for one in chosen if ends[one.name] != "caught"]
+    for one in survived:
+        print(f"\n{one.name}: {ends[one.name]}\n  {one.guard} ({one.file})\n  {one.why}\n  not caught by {one.test}")
+    caught = len(chosen) - len(survived)
+    print(f"\nmutants: {caught} of {len(chosen)} caught in {time.monotonic() - begun:.0f} s")
+    return 1 if survived else 0
+
+
+def main() -> int:
+    """Read the arguments and run."""
+    parser = argparse.ArgumentParser(prog="mutants", description=__doc__)
+    parser.add_argument("names", nargs="*", help="mutations to try; all, if none is named")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="how many at a time (default: the cores)")
+    parser.add_argument("--page", action="store_true", help="write docs/mutations.md and run nothing")
+    parser.add_argument("--verbose", action="store_true", help="show what pytest said of each")
+    given = parser.parse_args()
+    if given.page:
+        PAGE.write_text(page(), encoding="utf-8")
+        return 0
+    return run(given.names, given.jobs, verbose=given.verbose)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
