@@ -112,7 +112,7 @@ class Chaos:
 
     def late(self) -> timedelta:
         """How late a late message comes: from seconds to most of a day."""
-        return timedelta(seconds=self._rng.choice([20, 200, 2_000, 20_000]) * self._rng.random())
+        return _whole(self._rng.choice([20, 200, 2_000, 20_000]) * self._rng.random())
 
     def pick(self, count: int) -> int:
         """One of `count`."""
@@ -253,9 +253,14 @@ class Chaos:
         At a provider it is a connection's time at most: what waits longer there has given up (clients.py).
         """
         if operation in _PROVIDERS:
-            return timedelta(seconds=3 * self._rng.random())
+            return _whole(3 * self._rng.random())
         left = (running.deadline - self.clock()) / timedelta(seconds=1)
-        return timedelta(seconds=self._rng.choice([0.05, 2.0, 6.0, left * 0.6, left * 0.97, left + 1]))
+        return _whole(self._rng.choice([0.05, 2.0, 6.0, left * 0.6, left * 0.97, left + 1]))
+
+
+def _whole(seconds: float) -> timedelta:
+    """A time in whole milliseconds, which is what every instant of predue is."""
+    return timedelta(milliseconds=round(seconds * 1000))
 
 
 def _named(about: frozenset[str], request: AWSPreparedRequest) -> frozenset[str]:

@@ -9,7 +9,7 @@ from contextlib import nullcontext, suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
-from itertools import count, islice
+from itertools import islice
 
 from infrastructure.local.chaos import Killed, Running
 from infrastructure.local.portfolio import EventRow, Rejected
@@ -71,7 +71,9 @@ class Feed:
         itself under way, such as the news that creates its installment: then later.
         """
         chaos = self._stack.chaos
-        for tries in count(1):
+        tries = 0
+        while True:
+            tries += 1
             try:
                 with self._stack.feeding(), chaos.around(Running(news=True)) if chaos else nullcontext():
                     news.apply(row.body, self._stack.clock(), desks.news())
@@ -80,11 +82,10 @@ class Feed:
             except Killed:
                 continue
             except Retryable:
-                if tries < _AT_ONCE:
-                    continue
-                raise
+                if tries >= _AT_ONCE:
+                    raise
+                continue
             return None
-        raise AssertionError
 
     def _next(self, about: frozenset[str], within: timedelta) -> int | None:
         """The next news about the borrowers and loans at hand, or of anyone if a function is about nobody."""
