@@ -15,9 +15,12 @@ InPart = Callable[[AWSPreparedRequest, Act, random.Random], AWSResponse | None]
 
 
 def _with(request: AWSPreparedRequest, body: Mapping[str, Any]) -> AWSPreparedRequest:
-    """The same request with another JSON body."""
+    """The same request with another JSON body, and the length of that one: a server waits for all that it is told of."""
     other = copy.copy(request)
     other.body = json.dumps(body).encode()
+    other.headers = copy.copy(request.headers)
+    del other.headers["Content-Length"]
+    other.headers["Content-Length"] = str(len(other.body))
     return other
 
 
