@@ -6,8 +6,8 @@ from collections.abc import Callable
 _PATIENCE = 20.0
 """Seconds after which a task that does not come to its next call fails the test, instead of hanging it."""
 
-BEGIN = "begin"
-"""Where a task stands before it has done anything; no port has a call by this name."""
+BEGIN = "(not begun)"
+"""Where a task stands before it has done anything; no call of a port can have this name."""
 
 _here = threading.local()
 

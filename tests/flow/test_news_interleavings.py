@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from predue import news
 from predue.errors import EventConflict, LedgerMoved
 from tests.fakes import Store, state_of
-from tests.flow.steps import Task, pause
+from tests.flow.steps import BEGIN, Task, pause
 from tests.unit.test_news_order import _FIRST, _NEWS
 from tests.unit.world import World, utc
 
@@ -76,7 +76,7 @@ def play(bodies: Sequence[Body], pick: Callable[[int], int], crashes: int, at_a_
             side.begin()
             continue
         index = pick(len(side.tasks))
-        if crashes and side.tasks[index][0].at != "start" and pick(12) == 0:
+        if crashes and side.tasks[index][0].at != BEGIN and pick(12) == 0:
             crashes -= 1
             side.crash(index)
         else:
