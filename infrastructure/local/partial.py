@@ -15,7 +15,7 @@ InPart = Callable[[AWSPreparedRequest, Act, random.Random], AWSResponse | None]
 
 
 def _with(request: AWSPreparedRequest, body: Mapping[str, Any]) -> AWSPreparedRequest:
-    """The same request with another JSON body, and the length of that one: a server waits for all that it is told of."""
+    """The same request with another JSON body, and that one's length: a server waits for all that it is told of."""
     other = copy.copy(request)
     other.body = json.dumps(body).encode()
     other.headers = copy.copy(request.headers)
