@@ -73,7 +73,11 @@ def _topics(stack: Stack, client: Clients) -> Found:
 
 def _bus(stack: Stack, client: Clients) -> Found:
     bus = client("events").describe_event_bus(Name=stack["Messaging/Bus"].physical)
+    rule = {"Rule": stack["Messaging/EmailDeliveries"].physical.rpartition("|")[2]}
+    target = client("events").list_targets_by_rule(**rule)["Targets"][0]
     return {
+        "AWS::Events::Rule Targets": "receipts" in target["Arn"] and "InputTransformer" in target,
+        "AWS::Events::Rule DeadLetterConfig": "DeadLetterConfig" in target,
         "AWS::Events::EventBus DeadLetterConfig": bus.get("DeadLetterConfig"),
         "AWS::Events::EventBus KmsKeyIdentifier": bus.get("KmsKeyIdentifier"),
     }
@@ -170,13 +174,15 @@ def _api(stack: Stack, client: Clients) -> Found:
 def _mail(stack: Stack, client: Clients) -> Found:
     name = {"ConfigurationSetName": stack["Messaging/EmailConfiguration"].physical}
     options = client("sesv2").get_configuration_set(**name)
-    told = client("sesv2").get_configuration_set_event_destinations(**name)["EventDestinations"][0]
+    told = client("sesv2").get_configuration_set_event_destinations(**name)["EventDestinations"]
+    topics = {one["SnsDestination"]["TopicArn"]: one["MatchingEventTypes"] for one in told if "SnsDestination" in one}
+    buses = [one["MatchingEventTypes"] for one in told if "EventBridgeDestination" in one]
     kind = "AWS::SES::ConfigurationSet"
     return {
         f"{kind} DeliveryOptions": options["DeliveryOptions"] == {"TlsPolicy": "REQUIRE", "MaxDeliverySeconds": 3600},
         f"{kind} SuppressionOptions": options["SuppressionOptions"]["SuppressedReasons"] == ["BOUNCE", "COMPLAINT"],
-        f"{kind}EventDestination EventDestination": "BOUNCE" in told["MatchingEventTypes"]
-        and told["SnsDestination"]["TopicArn"] == stack["Messaging/EmailEvents"].physical,
+        f"{kind}EventDestination EventDestination": "BOUNCE" in topics.get(stack["Messaging/EmailEvents"].physical, ())
+        and buses == [["DELIVERY", "DELIVERY_DELAY"]],
     }
 
 
