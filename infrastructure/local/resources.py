@@ -15,6 +15,7 @@ from infrastructure.local.template import ACCOUNT, REGION, Resource, TemplateErr
 
 PLAYED = {
     "AWS::CloudFormation::Stack": "its file is read as part of the whole",
+    "AWS::Events::Rule": "what is put on its bus and fits goes to its queues",
     "AWS::SES::ConfigurationSet": "by the carrier simulator",
     "AWS::SES::ConfigurationSetEventDestination": "by the carrier simulator, which tells the subscribed queues",
     "AWS::SMSVOICE::ConfigurationSet": "by the carrier simulator",

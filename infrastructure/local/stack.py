@@ -31,6 +31,7 @@ from infrastructure.local.lambdas import Function, call, environment
 from infrastructure.local.meanwhile import Meanwhile, concerned
 from infrastructure.local.pollers import Poller, Source
 from infrastructure.local.resources import Resources
+from infrastructure.local.rules import BusRule, bus_event
 from infrastructure.local.schedule import fires
 from infrastructure.local.template import ACCOUNT, REGION, Resource, TemplateError, TemplateFile
 from infrastructure.local.wire import Wire
@@ -86,7 +87,7 @@ class Stack:
         self._wire.play("pinpoint-sms-voice-v2", "SendTextMessage", self.carrier.send_text_message)
         self._wire.play("sesv2", "SendEmail", self.carrier.send_email)
         self._wire.play("lambda", "Invoke", self._invoke_later)
-        self._wire.emitted = self.handed_over.append
+        self._wire.emitted = self._note_emitted
         self._wire.sent = self._note_sent
         self._wire.scheduled = self._note_schedule
         self._resources = Resources(clients.client)
@@ -101,6 +102,7 @@ class Stack:
         self.schedules: dict[str, datetime] = {}
         self.queue_arns: dict[str, str] = {}
         self.topics: dict[str, list[str]] = {}
+        self.bus_rules: list[BusRule] = []
         try:
             self._deploy()
         except BaseException:
@@ -127,6 +129,8 @@ class Stack:
                 self.queue_arns[self._resources.physical(resource, "Arn")] = self._resources.physical(resource, "")
             elif resource.type == "AWS::SNS::Subscription":
                 self.topics.setdefault(resource.get("TopicArn"), []).append(resource.get("Endpoint"))
+            elif resource.type == "AWS::Events::Rule":
+                self.bus_rules.append(BusRule.of(resource))
         queues = {self._resources.physical(one, "Arn"): one for one in everything if one.type == "AWS::SQS::Queue"}
         self._destinations = {channel: self._destination(everything, channel) for channel in ("sms", "email")}
         for resource in everything:
@@ -362,6 +366,17 @@ class Stack:
 
     def _put(self, queue_arn: str, body: str) -> None:
         clients.client("sqs").send_message(QueueUrl=self.queue_arns[queue_arn], MessageBody=body)
+
+    def _note_emitted(self, entry: dict[str, Any]) -> None:
+        """Play the rules of the bus, and note what is handed over."""
+        event = bus_event(entry, entry["EventId"], self.clock())
+        if (entry["Source"], entry["DetailType"]) == ("predue", "InstallmentOverdue"):
+            self.handed_over.append(event["detail"])
+        for rule in self.bus_rules:
+            if rule.fits(entry["EventBusName"], event):
+                with self._free():
+                    for queue_arn in rule.queues:
+                        self._put(queue_arn, json.dumps(event))
 
     def _publish_later(self, wait: timedelta, channel: str, event: dict[str, Any]) -> None:
         """Publish a provider's event on its topic, which puts it into the queues subscribed to it, if its type is asked

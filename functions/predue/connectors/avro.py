@@ -55,10 +55,14 @@ def decode(data: bytes, schemas: tuple[str, ...]) -> Any:
         raise BadNews("message: was written with an Avro schema that the source's settings do not hold")
     import fastavro  # noqa: PLC0415 - only sources that send Avro pay for it
 
+    stream = io.BytesIO(data[_HEADER:])
     try:
-        return fastavro.schemaless_reader(io.BytesIO(data[_HEADER:]), schema, None)
-    except (EOFError, IndexError, KeyError, TypeError, ValueError, OverflowError, ArithmeticError, MemoryError):
+        record = fastavro.schemaless_reader(stream, schema, None)
+    except Exception:  # noqa: BLE001 - whatever the library makes of hostile bytes, it is these bytes that are wrong
         raise BadNews("message: does not hold what its Avro schema says") from None
+    if stream.read(1):
+        raise BadNews("message: does not end where its Avro schema says")
+    return record
 
 
 @lru_cache(maxsize=8)
