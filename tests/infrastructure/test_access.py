@@ -248,7 +248,7 @@ def test_a_function_may_hand_the_scheduler_one_role_and_nobody_else_any() -> Non
         assert statement.body["Condition"] == {"StringEquals": {"iam:PassedToService": "scheduler.amazonaws.com"}}
 
 
-def test_what_predue_emits_goes_out_under_its_own_name_only(stack: Stack) -> None:
+def test_what_predue_emits_goes_out_under_its_own_name_only() -> None:
     emitting = [statement for statement in ALLOWS if "events:PutEvents" in statement.actions]
     assert emitting
     for statement in emitting:
