@@ -74,12 +74,60 @@ def _known(schemas: tuple[str, ...]) -> dict[str, Any]:
     try:
         given = [*_ENVELOPES, *map(json.loads, schemas)]
         named = {f"{one['namespace']}.{one['name']}": one for one in given}
+        least = _Least(named)
+        for name in named:
+            least.of(name, "")
         whole = [_inlined(name, named, "", set()) for name in named]
         return {fingerprint(to_parsing_canonical_form(one), "CRC-64-AVRO"): fastavro.parse_schema(one) for one in whole}
     except UnknownType:
         raise BadPolicy("schemas: they refer to a type that is not among them") from None
     except (SchemaParseException, KeyError, TypeError, ValueError, AttributeError, RecursionError):
         raise BadPolicy("schemas: one of them is no Avro record with a name and a namespace") from None
+
+
+class _Least:
+    """The least bytes that a value of a schema takes; raises BadPolicy for schemas that a few bytes could fill memory
+    with or crash the library by: records that hold themselves, and lists of what takes no byte.
+    """
+
+    def __init__(self, named: dict[str, Any]) -> None:
+        self._named = named
+        self._known: dict[str, int] = {}
+        self._open: set[str] = set()
+
+    def of(self, schema: Any, namespace: str) -> int:
+        """In bytes; `namespace` is that of the record around it."""
+        match schema:
+            case str():
+                return self._of_named(schema if "." in schema else f"{namespace}.{schema}", int(schema != "null"))
+            case list():
+                return 1 + min([self.of(one, namespace) for one in schema], default=0)
+            case {"type": "record", "fields": fields}:
+                return self._of_record(f"{schema.get('namespace', namespace)}.{schema['name']}", fields)
+            case {"type": "array" | "map", "items": inner} | {"type": "array" | "map", "values": inner}:
+                if not self.of(inner, namespace) and schema["type"] == "array":
+                    raise BadPolicy("schemas: a list holds what takes no byte")
+                return 1
+            case {"type": "fixed", "size": size}:
+                return int(size)
+            case {"type": inner}:
+                return self.of(inner, namespace)
+        return 1
+
+    def _of_named(self, name: str, otherwise: int) -> int:
+        if name in self._open:
+            raise BadPolicy("schemas: a record holds itself")
+        if name in self._named and name not in self._known:
+            self._known[name] = self.of(self._named[name], "")
+        return self._known.get(name, otherwise)
+
+    def _of_record(self, name: str, fields: list[Any]) -> int:
+        if name in self._open:
+            raise BadPolicy("schemas: a record holds itself")
+        self._open.add(name)
+        least = sum([self.of(one["type"], name.rpartition(".")[0]) for one in fields])
+        self._open.remove(name)
+        return least
 
 
 def _inlined(schema: Any, named: dict[str, Any], namespace: str, seen: set[str]) -> Any:

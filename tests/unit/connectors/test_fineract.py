@@ -1,4 +1,5 @@
 import base64
+import json
 from typing import Any
 
 import pytest
@@ -7,6 +8,7 @@ from predue.connectors import Reading, read
 from predue.connectors.avro import _known as known
 from predue.connectors.avro import decode
 from predue.errors import BadNews, BadPolicy
+from predue.event import body_hash
 from tests.fakes import state_of
 from tests.unit.connectors.messages import Lender, but, kinds, message, source
 from tests.unit.connectors.schemas import SCHEMAS, encoded
@@ -354,3 +356,57 @@ def test_bytes_that_end_too_soon_are_refused() -> None:
 def test_schemas_that_cannot_be_used_are_a_fault_of_the_settings(text: str) -> None:
     with pytest.raises(BadPolicy, match="schemas"):
         fineract(encoded(DUE), schemas=(text,))
+
+
+def of(kind: Any) -> str:
+    """The text of a record with one field."""
+    fields = [{"name": "in", "type": kind}]
+    return json.dumps({"type": "record", "name": "Deep", "namespace": "org.apache.fineract.avro", "fields": fields})
+
+
+INNER = {"type": "record", "name": "Inner", "fields": [{"name": "in", "type": ["null", "Inner"]}]}
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        ["null", "org.apache.fineract.avro.Deep"],
+        {"type": "array", "items": "Deep"},
+        {"type": "map", "values": {"type": "array", "items": "Deep"}},
+        INNER,
+        {"type": "array", "items": "null"},
+        {"type": "array", "items": {"type": "record", "name": "Nothing", "fields": []}},
+        {"type": "array", "items": {"type": "fixed", "name": "None", "size": 0}},
+    ],
+)
+def test_schemas_by_which_few_bytes_could_fill_memory_or_crash_the_library_are_refused(kind: Any) -> None:
+    with pytest.raises(BadPolicy, match="schemas"):
+        fineract(encoded(DUE), schemas=(*SCHEMAS, of(kind)))
+
+
+def test_an_ordinary_schema_beside_them_is_taken() -> None:
+    kind = ["null", {"type": "array", "items": {"type": "map", "values": "int"}}]
+    assert fineract(encoded(DUE), schemas=(*SCHEMAS, of(kind))) == fineract(DUE)
+
+
+def test_bytes_behind_the_record_are_refused() -> None:
+    with pytest.raises(BadNews, match="end"):
+        fineract(encoded(DUE) + b"\x00", schemas=SCHEMAS)
+
+
+def test_where_payments_are_allotted_the_balance_before_a_payment_closes_nothing() -> None:
+    one = lender(payments="allotted")
+    assert one.read(BALANCE).passed_over == ("told by the payment",)
+    for told in (BALANCE, REPAYMENT):
+        one.tell(told)
+    assert one.owed("77") == {2: ("2026-07-15", "100.00"), 3: ("2026-08-15", "100.00")}
+
+
+def test_a_try_that_was_cut_short_stands_in_the_way_of_no_other_share_of_its_payment() -> None:
+    one = lender(payments="allotted")
+    (cut_short,) = one.read(REPAYMENT).events
+    digest = body_hash(cut_short)
+    one.world.store.begin(f"fineract#{cut_short['event_id']}", digest, one.world.now)
+    one.tell(later(REPAYMENT, data__id=9005, data__amount=60.0))
+    one.tell(REPAYMENT)
+    assert one.owed("77") == {2: ("2026-07-15", "40.00"), 3: ("2026-08-15", "100.00")}
