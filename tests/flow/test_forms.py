@@ -1,5 +1,6 @@
 """From what each kind of loan system sends, by webhook and by bus, to what its borrowers get and do not get."""
 
+import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
@@ -149,6 +150,38 @@ def test_what_cannot_be_taken_now_comes_again_and_then_counts(tmp_path: Path) ->
         stand.until(AFTER)
         assert told(stand.contacts) == {("T-3", "sent", "")}
         assert stand.stack.dead_letters() == {}
+
+
+def test_a_defect_of_ours_loses_no_event_of_the_bus_and_logs_no_value(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    system = SYSTEMS["predue"]
+    with connected(tmp_path, system) as stand:
+        with monkeypatch.context() as patch:
+
+            def broken(*_: Any, **__: Any) -> None:
+                raise ZeroDivisionError("+12125550147")
+
+            patch.setattr(Table, "write_due", broken)
+            put(stand, system.opened)
+            stand.until(START + timedelta(minutes=1))
+        assert counted(stand, "Unexpected") == 1
+        assert "5550147" not in json.dumps(stand.log)
+        stand.until(AFTER)
+        assert told(stand.contacts) == {("T-3", "sent", "")}
+
+
+def test_an_event_of_the_bus_that_fails_ten_times_is_kept(tmp_path: Path) -> None:
+    system = SYSTEMS["predue"]
+    with connected(tmp_path, system) as stand:
+        open_door(stand, "no JSON")
+        put(stand, system.opened)
+        stand.until(START + timedelta(minutes=40))
+        assert stand.stack.dead_letters() == {"predue-news-dead-letters": 1}
+        open_door(stand, {"core": system.setting})
+        assert stand.stack.redrive() == 1
+        stand.until(AFTER)
+        assert told(stand.contacts) == {("T-3", "sent", "")}
 
 
 def test_what_predue_itself_emits_and_what_is_no_news_never_comes_back(tmp_path: Path) -> None:

@@ -4,7 +4,6 @@ import hashlib
 import json
 import uuid
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import replace
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -15,15 +14,15 @@ from predue import instant
 from predue.aws import items
 from predue.aws.clients import client, code_of, translated
 from predue.aws.heard import Heard
+from predue.aws.turns import Turns
 from predue.due import KEEP, Due
-from predue.errors import LedgerMoved, LoanBusy
+from predue.errors import LedgerMoved
 from predue.ledger import Ledger
 from predue.ports import State
 from predue.profile import Profile
 from predue.record import Record
 
 _KEEP_ASIDE = timedelta(days=180)
-_KEEP_TURN = timedelta(days=1)
 
 
 IN_USE = ("U#in_use", "U")
@@ -37,7 +36,7 @@ def shard_of(borrower_id: str, shards: int) -> int:
     return int.from_bytes(hashlib.sha256(borrower_id.encode()).digest()[:4]) % shards
 
 
-class Table(Heard):
+class Table(Heard, Turns):
     """One DynamoDB table; implements the ports Borrowers, Dues and Addresses.
 
     `shards` tells into how many shards a due date is split; only whoever writes dues is asked.
@@ -250,36 +249,6 @@ class Table(Heard):
             number, due_date = int(item["sk"][2:]), date.fromisoformat(item["due_date"])
             found[number] = (due_date, self.due(item["borrower_id"], due_date, loan_id, number))
         return found
-
-    def take_turn(self, loan_id: str, token: str, now: datetime, until: datetime) -> None:
-        """Be the only one who allots payments on a loan, until an instant at the latest; raises LoanBusy while
-        somebody else is.
-        """
-        item = {"pk": f"L#{loan_id}", "sk": "T", "token": token, "busy_until": instant.to_ms(until)}
-        free = "attribute_not_exists(pk) OR busy_until <= :now OR #token = :token"
-        try:
-            with translated("turn"):
-                client("dynamodb").put_item(
-                    TableName=self._name,
-                    Item=items.wire(item | {"expires_at": instant.to_epoch(until + _KEEP_TURN)}),
-                    ConditionExpression=free,
-                    ExpressionAttributeNames={"#token": "token"},
-                    ExpressionAttributeValues=items.wire({":now": instant.to_ms(now), ":token": token}),
-                )
-        except LedgerMoved:
-            raise LoanBusy("another message about this loan is being applied") from None
-
-    def end_turn(self, loan_id: str, token: str) -> None:
-        """Let the next one allot payments on a loan; whoever lost the turn meanwhile changes nothing."""
-        with suppress(LedgerMoved), translated("turn"):
-            client("dynamodb").update_item(
-                TableName=self._name,
-                Key=items.wire({"pk": f"L#{loan_id}", "sk": "T"}),
-                UpdateExpression="SET busy_until = :free",
-                ConditionExpression="#token = :token",
-                ExpressionAttributeNames={"#token": "token"},
-                ExpressionAttributeValues=items.wire({":free": 0, ":token": token}),
-            )
 
     def use(self, place: str, wish: str, grace_days: int) -> None:
         """See Dues."""
