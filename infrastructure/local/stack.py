@@ -23,6 +23,7 @@ from botocore.exceptions import BotoCoreError
 from infrastructure.cost.meter import Meter, Stored
 from infrastructure.local import http_api
 from infrastructure.local.answers import answer, json_body
+from infrastructure.local.bus_rules import Rule, bus_event
 from infrastructure.local.carrier import Carrier
 from infrastructure.local.chaos import Chaos, Killed, Running
 from infrastructure.local.clock import VirtualClock
@@ -30,11 +31,12 @@ from infrastructure.local.http_api import Route
 from infrastructure.local.lambdas import Function, call, environment
 from infrastructure.local.meanwhile import Meanwhile, concerned
 from infrastructure.local.pollers import Poller, Source
+from infrastructure.local.provider_events import ProviderEvents
 from infrastructure.local.resources import Resources
-from infrastructure.local.rules import BusRule, bus_event
 from infrastructure.local.schedule import fires
 from infrastructure.local.template import ACCOUNT, REGION, Resource, TemplateError, TemplateFile
 from infrastructure.local.wire import Wire
+from predue import instant
 from predue.aws import clients, desks
 from predue.aws import clock as predue_clock
 
@@ -101,8 +103,6 @@ class Stack:
         self.routes: list[Route] = []
         self.schedules: dict[str, datetime] = {}
         self.queue_arns: dict[str, str] = {}
-        self.topics: dict[str, list[str]] = {}
-        self.bus_rules: list[BusRule] = []
         try:
             self._deploy()
         except BaseException:
@@ -127,29 +127,12 @@ class Stack:
         for resource in everything:
             if resource.type == "AWS::SQS::Queue":
                 self.queue_arns[self._resources.physical(resource, "Arn")] = self._resources.physical(resource, "")
-            elif resource.type == "AWS::SNS::Subscription":
-                self.topics.setdefault(resource.get("TopicArn"), []).append(resource.get("Endpoint"))
-            elif resource.type == "AWS::Events::Rule":
-                self.bus_rules.append(BusRule.of(resource))
         queues = {self._resources.physical(one, "Arn"): one for one in everything if one.type == "AWS::SQS::Queue"}
-        self._destinations = {channel: self._destination(everything, channel) for channel in ("sms", "email")}
+        self._bus_rules = [Rule(one) for one in everything if one.type == "AWS::Events::Rule"]
+        self._provider_events = ProviderEvents(everything, self.meter.published)
         for resource in everything:
             if resource.type == "AWS::Serverless::Function":
                 self._deploy_function(resource, queues)
-
-    @staticmethod
-    def _destination(everything: list[Resource], channel: str) -> tuple[str, set[str]]:
-        """The topic to which a channel's provider publishes, and the types of events that it asks for, in lower
-        case.
-        """
-        for resource in everything:
-            if channel == "sms" and resource.type == "AWS::SMSVOICE::ConfigurationSet":
-                wanted = resource.get("EventDestinations")[0]
-                return wanted["SnsDestination"]["TopicArn"], {kind.lower() for kind in wanted["MatchingEventTypes"]}
-            if channel == "email" and resource.type == "AWS::SES::ConfigurationSetEventDestination":
-                wanted = resource.get("EventDestination")
-                return wanted["SnsDestination"]["TopicARN"], {kind.lower() for kind in wanted["MatchingEventTypes"]}
-        raise TemplateError(f"no configuration set says where the events of {channel} go")
 
     def _deploy_function(self, resource: Resource, queues: Mapping[str, Resource]) -> None:
         shared = self.root.resolve(self.root.raw["Globals"]["Function"], deep=True)
@@ -372,25 +355,20 @@ class Stack:
         event = bus_event(entry, entry["EventId"], self.clock())
         if (entry["Source"], entry["DetailType"]) == ("predue", "InstallmentOverdue"):
             self.handed_over.append(event["detail"])
-        for rule in self.bus_rules:
-            if rule.fits(entry["EventBusName"], event):
-                with self._free():
-                    for queue_arn in rule.queues:
-                        self._put(queue_arn, json.dumps(event))
+        bus = entry["EventBusName"].rpartition("/")[2]
+        with self._free():
+            for told in [one for rule in self._bus_rules if rule.bus == bus for one in rule.told(event)]:
+                self._put(*told)
 
     def _publish_later(self, wait: timedelta, channel: str, event: dict[str, Any]) -> None:
-        """Publish a provider's event on its topic, which puts it into the queues subscribed to it, if its type is asked
-        for.
-        """
-        topic, types = self._destinations[channel]
-        if event["eventType"].replace(" ", "").lower() not in types:
+        """Publish a provider's event, if it is asked for; it goes into the queues that listen."""
+        if not self._provider_events.wanted(channel, event):
             return
-        body = json.dumps(event)
 
         def publish() -> None:
-            self.meter.published()
+            told = self._provider_events.publish(channel, event, instant.to_text(self.clock()))
             with self._free():
-                for queue_arn in self.topics[topic]:
+                for queue_arn, body in told:
                     self._put(queue_arn, body)
 
         self.at(self.clock() + wait, EVENT, publish)
