@@ -256,7 +256,7 @@ def test_what_predue_emits_goes_out_under_its_own_name_only() -> None:
 
 
 def test_the_queue_of_news_is_filled_by_its_rule_only(stack: Stack) -> None:
-    (rule,) = stack.of("AWS::Events::Rule")
+    (rule,) = [one for one in stack.of("AWS::Events::Rule") if one.name == "NewsRule"]
     (policy,) = [p for p in stack.of("AWS::SQS::QueuePolicy") if p.name == "NewsPolicy"]
     (allowed,) = [s for s in policy.statements() if s.allows]
     assert allowed.body["Principal"] == {"Service": "events.amazonaws.com"}
