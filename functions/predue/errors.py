@@ -4,6 +4,7 @@ PredueError
 |-- Retryable                  the same work may succeed later
 |   |-- LedgerMoved            somebody else changed the borrower first: read again
 |   |-- StillCalling           another delivery holds the claim: leave the job for later
+|   |-- LoanBusy               another message about the loan is being applied
 |   |-- OutOfTime              the function ends soon: leave the rest for the next call
 |   |-- NotRecordedYet         a receipt came before our own record of the reminder
 |   `-- Unreachable            a service that we depend on did not answer
@@ -38,6 +39,10 @@ class LedgerMoved(Retryable):
 
 class StillCalling(Retryable):
     """Another delivery claimed this contact and its lease still runs; after it the outcome is known or unknown."""
+
+
+class LoanBusy(Retryable):
+    """Another message about the loan is being applied, and this one depends on what that one leaves."""
 
 
 class OutOfTime(Retryable):

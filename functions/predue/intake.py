@@ -22,6 +22,17 @@ Outcome = TakenAs | BadNews | None
 """What became of one event: how it was taken, why it is refused, or None if it may be taken later."""
 
 
+def whole(outcomes: Sequence[Outcome]) -> Outcome:
+    """What became of a message that became several events: what its sender has to act upon goes first."""
+    if None in outcomes:
+        return None
+    refused = next((one for one in outcomes if isinstance(one, BadNews)), None)
+    if refused is not None:
+        return refused
+    came: tuple[TakenAs, ...] = ("applied", "kept_aside", "repeat")
+    return next((one for one in came if one in outcomes), "passed_over")
+
+
 class Answer(NamedTuple):
     """An HTTP answer."""
 

@@ -32,11 +32,13 @@ class Problem(_Answer):
     errors: tuple[WrongField, ...] | None = None
 
 
-TakenAs = Literal["applied", "repeat", "kept_aside"]
+TakenAs = Literal["applied", "repeat", "kept_aside", "passed_over"]
 
 
 class Taken(_Answer):
-    """One event was taken: applied now, or before, or kept until the loan or borrower that it is about is known."""
+    """One event was taken: applied now, or before, or kept until the loan or borrower that it is about is known; or it
+    means nothing to predue, and is done with, too.
+    """
 
     status: TakenAs
 
@@ -81,7 +83,10 @@ def _problem(name: str, status: int, title: str, detail: str) -> Problem:
 
 TOO_LARGE = _problem("too-large", 413, "The request is too large", "A body has at most 1 MiB; send fewer events.")
 CONTENT_TYPE = _problem(
-    "content-type", 415, "The body is no JSON", "Send application/json in UTF-8, not compressed, and say so."
+    "content-type",
+    415,
+    "The body is no JSON",
+    "Send application/json in UTF-8, not compressed, and say so; to a source of the form fineract also avro/binary.",
 )
 NOT_UTF8 = _problem("encoding", 400, "The body cannot be read", "The body is not UTF-8, or no valid base64 of it.")
 UNSIGNED = _problem(
@@ -90,7 +95,7 @@ UNSIGNED = _problem(
     "The request is not signed by a known source",
     "Sign as Standard Webhooks say: webhook-id, webhook-timestamp in seconds, and webhook-signature over "
     "id.timestamp.body with one of the keys of the source that the address names. The body must go out byte for byte "
-    "as it was signed.",
+    "as it was signed. A source that was set up with a secret instead shows it in Authorization.",
 )
 LATE = _problem(
     "timestamp",

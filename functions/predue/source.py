@@ -1,18 +1,25 @@
-"""Sources: the systems that may tell news, each with its own keys, its tenant and the form of its bodies."""
+"""Sources: the systems that may tell news, each with the proof that it is itself, its tenant and the form of what it
+sends.
+"""
 
 import base64
 import binascii
 import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
+from predue.connectors import FORMS
+from predue.connectors.form import DEFAULT, Settings
 from predue.errors import BadPolicy
 
 MOST_KEYS = 4
 """Of one source at a time: one in use, and others while keys are changed."""
+CANNOT_SIGN = frozenset({"cloudevents", "mambu", "mapping"})
+"""The forms whose senders may be systems that nobody can teach to sign; Fineract's messages come through a consumer of
+the lender's own, and predue's own form from a program of the lender's."""
 _PREFIX = "whsec_"
 _SHORTEST, _LONGEST = 24, 64
 """Bytes of a key (Standard Webhooks specification, "Signature scheme")."""
@@ -29,6 +36,17 @@ def _key(value: str) -> str:
     return value
 
 
+def _bus_name(value: str) -> str:
+    """A name that the rule of the bus lets through: what predue itself emits must never come back as news."""
+    if value.startswith(("predue", "aws.")):
+        raise ValueError("a source's name on the bus begins neither with predue nor with aws.")
+    return value
+
+
+BusName = Annotated[str, Field(pattern=r"^[A-Za-z0-9._/-]{1,256}$"), AfterValidator(_bus_name)]
+Secret = Annotated[str, Field(pattern=r"^[!-~]{32,256}$")]
+
+
 class _Setting(BaseModel):
     """A source as the secret states it; read strictly, since a key that was misspelled away would lock the source
     out.
@@ -36,9 +54,24 @@ class _Setting(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
-    keys: Annotated[list[Annotated[str, AfterValidator(_key)]], Field(min_length=1, max_length=MOST_KEYS)]
+    keys: Annotated[list[Annotated[str, AfterValidator(_key)]], Field(max_length=MOST_KEYS)] = []
+    secrets: Annotated[list[Secret], Field(max_length=MOST_KEYS)] = []
+    bus: BusName | None = None
     tenant: Annotated[str, Field(pattern=r"^[a-z0-9-]{0,32}$")] = ""
     form: str = "predue"
+    settings: Settings = DEFAULT
+
+    @model_validator(mode="after")
+    def _has_one_proof(self) -> Self:
+        if self.keys and self.secrets:
+            raise ValueError("a source signs, or shows a secret; both would be as weak as the weaker")
+        if not (self.keys or self.secrets or self.bus):
+            raise ValueError("a source has keys, secrets, or a name on the bus")
+        if self.secrets and self.form not in CANNOT_SIGN:
+            raise ValueError("a source of this form signs")
+        if self.form == "mapping" and not self.settings.mapping:
+            raise ValueError("a source of the form mapping has a mapping")
+        return self
 
 
 _SETTINGS = TypeAdapter(dict[Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")], _Setting])
@@ -48,17 +81,22 @@ _SETTINGS = TypeAdapter(dict[Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0
 class Source:
     """A system that may tell news.
 
-    `keys` are the newest first, and each of them signs validly; `tenant` owns the borrowers and loans that the source
-    tells of, where "" is the lender itself; `form` names how its bodies are to be understood.
+    `keys` are the newest first, and each of them signs validly; so with `secrets`, which a source shows that cannot
+    sign. `bus` is the `source` of its events on the application's bus, if it puts any there. `tenant` owns the
+    borrowers and loans that the source tells of, where "" is the lender itself; `form` and `settings` say how its
+    messages are to be understood.
     """
 
     name: str
-    keys: tuple[str, ...]
+    keys: tuple[str, ...] = ()
     tenant: str = ""
     form: str = "predue"
+    secrets: tuple[str, ...] = ()
+    bus: str | None = None
+    settings: Settings = DEFAULT
 
 
-def read_sources(text: str, forms: Collection[str]) -> Mapping[str, Source]:
+def read_sources(text: str, forms: Collection[str] = FORMS) -> Mapping[str, Source]:
     """Read the sources by name; raises BadPolicy for anything else, which repeats nothing of a secret text."""
     try:
         settings = _SETTINGS.validate_python(json.loads(text))
@@ -69,4 +107,10 @@ def read_sources(text: str, forms: Collection[str]) -> Mapping[str, Source]:
         raise BadPolicy("the sources secret is no JSON") from None
     if any(one.form not in forms for one in settings.values()):
         raise BadPolicy(f"the sources secret names a form that is none of: {', '.join(sorted(forms))}")
-    return {name: Source(name, tuple(one.keys), one.tenant, one.form) for name, one in settings.items()}
+    named = [one.bus for one in settings.values() if one.bus]
+    if len(named) != len(set(named)):
+        raise BadPolicy("the sources secret gives one name on the bus to two sources")
+    return {
+        name: Source(name, tuple(one.keys), one.tenant, one.form, tuple(one.secrets), one.bus, one.settings)
+        for name, one in settings.items()
+    }

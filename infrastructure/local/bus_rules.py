@@ -5,12 +5,13 @@ Source: EventBridge user guide, "Event patterns" and "Input transformation".
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from datetime import datetime
 from typing import Any, NamedTuple
 
 from moto.events.models import EventPattern
 
-from infrastructure.local.template import Resource, TemplateError
+from infrastructure.local.template import ACCOUNT, REGION, Resource, TemplateError
 
 _PLACEHOLDER = re.compile(r"<([\w.-]+)>")
 _STEP = re.compile(r"([^.\[\]]+)|\[(\d+)\]")
@@ -38,6 +39,21 @@ class Rule:
             return
         for target in self._targets:
             yield Told(target["Arn"], _input(target, event))
+
+
+def bus_event(entry: Mapping[str, Any], event_id: str, now: datetime) -> dict[str, Any]:
+    """The event that an entry of PutEvents becomes (user guide, "Event structure")."""
+    return {
+        "version": "0",
+        "id": event_id,
+        "detail-type": entry["DetailType"],
+        "source": entry["Source"],
+        "account": ACCOUNT,
+        "time": f"{now:%Y-%m-%dT%H:%M:%SZ}",
+        "region": REGION,
+        "resources": list(entry.get("Resources", ())),
+        "detail": json.loads(entry["Detail"]),
+    }
 
 
 def _input(target: dict[str, Any], event: dict[str, Any]) -> str:

@@ -183,7 +183,7 @@ def scene(server: AwsServer, now: datetime) -> Scene:
 
 
 def _feed(made: Scene) -> None:
-    sources = {"core": {"keys": [_SIGNING_KEY], "tenant": "", "form": "predue"}}
+    sources = {"core": {"keys": [_SIGNING_KEY], "bus": "lender.loans", "tenant": "", "form": "predue"}}
     clients.client("secretsmanager").put_secret_value(
         SecretId=settings.env("SOURCES_SECRET"), SecretString=json.dumps(sources)
     )
@@ -262,8 +262,16 @@ def _email_is_stopped(_made: Scene, answer: Any) -> str:
 
 
 def _the_loan_is_paid(made: Scene, answer: Any) -> str:
-    due = desks.table().due(SMS, made.day, "loan-1", 1)
     _must(answer["statusCode"] == 200, f"it answered {answer}")  # noqa: PLR2004
+    return _is_paid(made, SMS, "loan-1")
+
+
+def _the_other_loan_is_paid(made: Scene, _answer: Any) -> str:
+    return _is_paid(made, EMAIL, "loan-2")
+
+
+def _is_paid(made: Scene, borrower: str, loan: str) -> str:
+    due = desks.table().due(borrower, made.day, loan, 1)
     _must(due is not None and due.closed_by == "paid", "the payment was not counted")
     return "counted a payment once"
 
@@ -277,6 +285,7 @@ EFFECTS: dict[str, Effect] = {
     "deliver_email": _sent_once("email", EMAIL),
     "record_receipts": _receipts_are_noted,
     "ingest": _the_loan_is_paid,
+    "ingest_events": _the_other_loan_is_paid,
     "unsubscribe": _email_is_stopped,
 }
 

@@ -23,6 +23,7 @@ from botocore.exceptions import BotoCoreError
 from infrastructure.cost.meter import Meter, Stored
 from infrastructure.local import http_api
 from infrastructure.local.answers import answer, json_body
+from infrastructure.local.bus_rules import Rule, bus_event
 from infrastructure.local.carrier import Carrier
 from infrastructure.local.chaos import Chaos, Killed, Running
 from infrastructure.local.clock import VirtualClock
@@ -88,7 +89,7 @@ class Stack:
         self._wire.play("pinpoint-sms-voice-v2", "SendTextMessage", self.carrier.send_text_message)
         self._wire.play("sesv2", "SendEmail", self.carrier.send_email)
         self._wire.play("lambda", "Invoke", self._invoke_later)
-        self._wire.emitted = self.handed_over.append
+        self._wire.emitted = self._note_emitted
         self._wire.sent = self._note_sent
         self._wire.scheduled = self._note_schedule
         self._resources = Resources(clients.client)
@@ -127,6 +128,7 @@ class Stack:
             if resource.type == "AWS::SQS::Queue":
                 self.queue_arns[self._resources.physical(resource, "Arn")] = self._resources.physical(resource, "")
         queues = {self._resources.physical(one, "Arn"): one for one in everything if one.type == "AWS::SQS::Queue"}
+        self._bus_rules = [Rule(one) for one in everything if one.type == "AWS::Events::Rule"]
         self._provider_events = ProviderEvents(everything, self.meter.published)
         for resource in everything:
             if resource.type == "AWS::Serverless::Function":
@@ -347,6 +349,16 @@ class Stack:
 
     def _put(self, queue_arn: str, body: str) -> None:
         clients.client("sqs").send_message(QueueUrl=self.queue_arns[queue_arn], MessageBody=body)
+
+    def _note_emitted(self, entry: dict[str, Any]) -> None:
+        """Play the rules of the bus, and note what is handed over."""
+        event = bus_event(entry, entry["EventId"], self.clock())
+        if (entry["Source"], entry["DetailType"]) == ("predue", "InstallmentOverdue"):
+            self.handed_over.append(event["detail"])
+        bus = entry["EventBusName"].rpartition("/")[2]
+        with self._free():
+            for told in [one for rule in self._bus_rules if rule.bus == bus for one in rule.told(event)]:
+                self._put(*told)
 
     def _publish_later(self, wait: timedelta, channel: str, event: dict[str, Any]) -> None:
         """Publish a provider's event, if it is asked for; it goes into the queues that listen."""

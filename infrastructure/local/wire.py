@@ -4,7 +4,6 @@ sent.
 It hangs on botocore's events of the one session that all adapters share, so the handlers run unchanged.
 """
 
-import json
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any, cast
@@ -168,7 +167,7 @@ class Wire:
         elif (service, model.name) == ("events", "PutEvents"):
             for entry, taken in zip(params["Entries"], parsed["Entries"], strict=True):
                 if "ErrorCode" not in taken:
-                    self.emitted(json.loads(entry["Detail"]))
+                    self.emitted({**entry, "EventId": taken.get("EventId", "")})
 
 
 def delay_of(message: dict[str, Any]) -> timedelta:

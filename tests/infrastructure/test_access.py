@@ -20,6 +20,7 @@ NEEDS = {
     "SWITCH_PARAMETER": "ssm:GetParameters",
     "SMS_QUEUE_URL": "sqs:SendMessage",
     "EMAIL_QUEUE_URL": "sqs:SendMessage",
+    "NEWS_DEAD_LETTERS_URL": "sqs:SendMessage",
     "BUS_NAME": "events:PutEvents",
     "DEFER_GROUP": "scheduler:CreateSchedule",
     "DEFER_ROLE_ARN": "iam:PassRole",
@@ -141,7 +142,7 @@ def test_no_function_deletes_records_scans_the_table_or_changes_settings_keys_or
     deletions = [s for s in permissions(role_of(function)) if "dynamodb:DeleteItem" in s.actions]
     # What was kept aside goes once it is applied; nothing else is ever deleted by a function.
     assert [s.body["Condition"]["ForAllValues:StringLike"] for s in deletions] == (
-        [{"dynamodb:LeadingKeys": ["W#*"]}] if function.name == "Ingest" else []
+        [{"dynamodb:LeadingKeys": ["W#*"]}] if function.name.startswith("Ingest") else []
     )
     assert all(s.body["Condition"]["Null"] == {"dynamodb:LeadingKeys": "false"} for s in deletions)
     assert not [a for a in actions if a.startswith("ssm:") and not a.startswith("ssm:Get")]
@@ -160,6 +161,7 @@ def test_no_function_deletes_records_scans_the_table_or_changes_settings_keys_or
         ("RecordReceipts", ["B#*", "C#*", "R#*"]),
         ("Unsubscribe", ["B#*"]),
         ("Ingest", ["B#*", "C#*", "E#*", "L#*", "O#*", "R#*", "U#*", "W#*"]),
+        ("IngestEvents", ["B#*", "C#*", "E#*", "L#*", "O#*", "R#*", "U#*", "W#*"]),
     ],
 )
 def test_a_function_writes_only_to_its_part_of_the_table(
@@ -178,9 +180,9 @@ def test_a_function_writes_only_to_its_part_of_the_table(
 @pytest.mark.parametrize(
     ("policy", "own", "writers"),
     [
-        ("ProtectProfiles", "profile_item", {"Ingest"}),
-        ("ProtectDues", "due_item", {"CloseDay", "Ingest"}),
-        ("ProtectConsentEvents", "", {"RecordReceipts", "Unsubscribe", "Ingest"}),
+        ("ProtectProfiles", "profile_item", {"Ingest", "IngestEvents"}),
+        ("ProtectDues", "due_item", {"CloseDay", "Ingest", "IngestEvents"}),
+        ("ProtectConsentEvents", "", {"RecordReceipts", "Unsubscribe", "Ingest", "IngestEvents"}),
     ],
 )
 def test_no_sender_can_edit_what_a_borrower_or_loan_system_said(
@@ -244,6 +246,21 @@ def test_a_function_may_hand_the_scheduler_one_role_and_nobody_else_any() -> Non
         assert role is not None
         assert role.name == "DeferRole"
         assert statement.body["Condition"] == {"StringEquals": {"iam:PassedToService": "scheduler.amazonaws.com"}}
+
+
+def test_what_predue_emits_goes_out_under_its_own_name_only() -> None:
+    emitting = [statement for statement in ALLOWS if "events:PutEvents" in statement.actions]
+    assert emitting
+    for statement in emitting:
+        assert statement.body["Condition"] == {"StringEquals": {"events:source": "predue"}}, statement
+
+
+def test_the_queue_of_news_is_filled_by_its_rule_only(stack: Stack) -> None:
+    (rule,) = [one for one in stack.of("AWS::Events::Rule") if one.name == "NewsRule"]
+    (policy,) = [p for p in stack.of("AWS::SQS::QueuePolicy") if p.name == "NewsPolicy"]
+    (allowed,) = [s for s in policy.statements() if s.allows]
+    assert allowed.body["Principal"] == {"Service": "events.amazonaws.com"}
+    assert rule.is_named_by(allowed.body["Condition"]["ArnEquals"]["aws:SourceArn"])
 
 
 def test_functions_use_the_key_only_through_the_services_that_hold_what_it_encrypts(role: Resource) -> None:

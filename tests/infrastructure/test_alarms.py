@@ -73,7 +73,7 @@ def test_a_queue_fed_function_that_fails_closed_raises_an_alarm(stack: Stack) ->
         if dimension["Name"] == "service"
     }
     reading = [f for f, _, _ in stack.events("SQS") if "POLICY_PARAMETER" in f.get("Environment", "Variables")]
-    assert [function.name for function in reading] == ["DeliverSms", "DeliverEmail"]
+    assert [function.name for function in reading] == ["DeliverSms", "DeliverEmail", "IngestEvents"]
     for function in reading:
         variables = function.get("Environment", "Variables")
         namespace, service = variables["POWERTOOLS_METRICS_NAMESPACE"], variables["POWERTOOLS_SERVICE_NAME"]
@@ -84,6 +84,8 @@ def test_a_queue_fed_function_that_fails_closed_raises_an_alarm(stack: Stack) ->
     ("metric", "service", "statistic", "threshold"),
     [
         ("FailedClosed", "ingest", "Sum", 0),
+        ("FailedClosed", "ingest_events", "Sum", 0),
+        ("KeptAsideDropped", "ingest_events", "Sum", 0),
         ("EventConflict", "ingest", "Sum", 0),
         ("KeptAsideDropped", "ingest", "Sum", 0),
         ("SignatureRefused", "ingest", "Sum", 50),

@@ -3,7 +3,7 @@ import json
 import pytest
 
 from predue.errors import BadNews, EventConflict
-from predue.intake import Answer, Outcome, answer
+from predue.intake import Answer, Outcome, answer, whole
 
 BAD, CONFLICT = BadNews("amount: a number"), EventConflict("event_id: another body")
 
@@ -51,3 +51,20 @@ def test_a_refusal_names_the_wrong_fields_of_its_event() -> None:
     (result,) = json.loads(told(BAD).body)["results"]
     assert result["problem"]["errors"] == [{"field": "amount", "detail": "a number"}]
     assert result["problem"]["status"] == 422
+
+
+@pytest.mark.parametrize(
+    ("events", "message"),
+    [
+        ((), "passed_over"),
+        (("repeat", "applied", "kept_aside"), "applied"),
+        (("repeat", "kept_aside"), "kept_aside"),
+        (("repeat", "repeat"), "repeat"),
+        (("applied", BAD), BAD),
+        (("applied", BAD, None), None),
+    ],
+)
+def test_a_message_is_what_its_sender_has_to_act_upon_among_its_events(
+    events: tuple[Outcome, ...], message: Outcome
+) -> None:
+    assert whole(events) == message

@@ -26,6 +26,52 @@ def test_tenant_and_form_may_be_left_out() -> None:
     assert (source.name, source.tenant, source.form) == ("core", "", "predue")
 
 
+SECRET = "s" * 32
+
+
+@pytest.mark.parametrize("form", ["cloudevents", "mambu"])
+def test_a_source_whose_sender_cannot_sign_has_secrets_instead_of_keys(form: str) -> None:
+    (source,) = read_sources(json.dumps({"core": {"secrets": [SECRET], "form": form}})).values()
+    assert (source.keys, source.secrets) == ((), (SECRET,))
+
+
+def test_a_source_of_the_bus_needs_neither_and_its_settings_are_read_with_it() -> None:
+    told = {"bus": "com.lender.loans", "form": "fineract", "settings": {"payments": "allotted", "grace_days": 3}}
+    (source,) = read_sources(json.dumps({"core": told})).values()
+    assert (source.bus, source.settings.payments, source.settings.grace_days) == ("com.lender.loans", "allotted", 3)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {},
+        {"secrets": [SECRET]},
+        {"secrets": [SECRET], "form": "fineract"},
+        {"secrets": [SECRET], "form": "mambu", "keys": [OURS]},
+        {"secrets": ["s" * 31], "form": "mambu"},
+        {"secrets": ["s" * 31 + "\n"], "form": "mambu"},
+        {"secrets": [SECRET] * 5, "form": "mambu"},
+        {"keys": [OURS], "form": "mapping"},
+        {"keys": [OURS], "settings": {"payment": "stated"}},
+        {"keys": [OURS], "settings": {"payments": "guessed"}},
+        {"bus": ""},
+        {"bus": "predue"},
+        {"bus": "predue.production"},
+        {"bus": "aws.events"},
+        {"bus": "with space"},
+    ],
+)
+def test_a_proof_or_setting_that_cannot_be_meant_stops_the_work(wrong: dict[str, Any]) -> None:
+    with pytest.raises(BadPolicy) as caught:
+        read_sources(json.dumps({"core": wrong}))
+    assert SECRET[:31] not in f"{caught.value} {caught.value.__cause__}"
+
+
+def test_a_name_on_the_bus_belongs_to_one_source() -> None:
+    with pytest.raises(BadPolicy, match="bus"):
+        read_sources(json.dumps({"a": {"bus": "com.lender"}, "b": {"bus": "com.lender"}}))
+
+
 GOOD: dict[str, Any] = {"keys": [OURS], "tenant": "", "form": "predue"}
 
 

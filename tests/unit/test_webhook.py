@@ -10,9 +10,10 @@ from standardwebhooks import Webhook
 
 from predue import problem
 from predue.errors import BadNews
+from predue.message import events_of, groups
 from predue.problem import NotTaken, Problem
 from predue.source import Source, read_sources
-from predue.webhook import FORMS, MOST_BYTES, Request, authenticated, delivery, groups, readable
+from predue.webhook import MOST_BYTES, Request, authenticated, delivery, readable
 from tests.signing import FOREIGN, OLD, OURS, SOURCES, key, signed, written
 
 NOW = datetime(2026, 12, 10, 15, 0, 0, 250_000, tzinfo=UTC)
@@ -26,13 +27,14 @@ PAID = {
     "amount": "12.50",
 }
 BODY = written(PAID)
-KNOWN = read_sources(json.dumps(SOURCES), FORMS)
+KNOWN = read_sources(json.dumps(SOURCES))
 CORE, ACME = KNOWN["core"], KNOWN["acme"]
 
 
 def check(headers: dict[str, str], body: bytes = BODY, source: str = "core", now: datetime = NOW) -> Source:
     request = Request(source, headers, body)
-    return authenticated(request, readable(request), KNOWN, now)
+    readable(request)
+    return authenticated(request, KNOWN, now)
 
 
 def refused(headers: dict[str, str], body: bytes = BODY, source: str = "core", now: datetime = NOW) -> Problem:
@@ -43,7 +45,7 @@ def refused(headers: dict[str, str], body: bytes = BODY, source: str = "core", n
 
 def misread(text: str, source: Source = CORE) -> Problem:
     with pytest.raises(NotTaken) as caught:
-        delivery(text, source)
+        delivery(text, source, {})
     return caught.value.problem
 
 
@@ -62,10 +64,10 @@ def test_the_library_of_standard_webhooks_signs_what_is_taken() -> None:
 
 def test_each_key_of_a_source_signs_until_it_is_taken_from_the_list() -> None:
     assert check(signed(BODY, NOW, OURS)) is check(signed(BODY, NOW, OLD)) is CORE
-    rotated = read_sources(json.dumps({"core": {"keys": [OURS]}}), FORMS)
+    rotated = read_sources(json.dumps({"core": {"keys": [OURS]}}))
     request = Request("core", signed(BODY, NOW, OLD), BODY)
     with pytest.raises(NotTaken):
-        authenticated(request, BODY.decode(), rotated, NOW)
+        authenticated(request, rotated, NOW)
 
 
 def test_one_right_signature_among_several_is_enough() -> None:
@@ -205,25 +207,35 @@ def test_an_array_of_no_event_or_of_too_many_is_refused(number: int) -> None:
 
 
 def test_an_array_of_one_is_an_array() -> None:
-    assert not delivery(json.dumps([PAID]), CORE).single
-    assert delivery(json.dumps(PAID), CORE).single
+    assert not delivery(json.dumps([PAID]), CORE, {}).single
+    assert delivery(json.dumps(PAID), CORE, {}).single
 
 
 def test_an_array_of_five_hundred_is_read() -> None:
-    assert len(delivery(json.dumps([PAID] * 500), CORE).events) == 500
+    assert len(delivery(json.dumps([PAID] * 500), CORE, {}).messages) == 500
 
 
 @given(st.text())
 def test_any_text_is_read_or_refused(text: str) -> None:
     with suppress(NotTaken):
-        assert delivery(text, CORE).events
+        assert delivery(text, CORE, {}).messages
 
 
 # Events
 
 
+def read(text: str, source: Source = CORE) -> list[dict[str, Any] | BadNews]:
+    found: list[dict[str, Any] | BadNews] = []
+    for message in delivery(text, source, {}).messages:
+        try:
+            found += events_of(message, source, {}, lambda _loan_id: {})
+        except BadNews as fault:
+            found.append(fault)
+    return found
+
+
 def only(body: object, source: Source = CORE) -> dict[str, Any] | BadNews:
-    (event,) = delivery(json.dumps(body), source).events
+    (event,) = read(json.dumps(body), source)
     return event
 
 
@@ -262,19 +274,19 @@ def test_what_is_no_object_is_no_event(body: object) -> None:
 
 
 def test_half_a_surrogate_pair_is_refused_wherever_it_stands() -> None:
-    (fault,) = delivery(json.dumps(PAID)[:-1] + ', "note": "\\ud800"}', CORE).events
+    (fault,) = read(json.dumps(PAID)[:-1] + ', "note": "\\ud800"}')
     assert isinstance(fault, BadNews)
 
 
 def test_a_bad_event_leaves_the_others_of_its_array() -> None:
-    read = delivery(json.dumps([PAID, {"event_id": "e-2"}, PAID | {"event_id": "e-3"}]), CORE)
-    assert [isinstance(event, BadNews) for event in read.events] == [False, True, False]
-    assert read.event_ids == ("e-1", "e-2", "e-3")
+    text = json.dumps([PAID, {"event_id": "e-2"}, PAID | {"event_id": "e-3"}])
+    assert [isinstance(event, BadNews) for event in read(text)] == [False, True, False]
+    assert delivery(text, CORE, {}).ids == ("e-1", "e-2", "e-3")
 
 
 @pytest.mark.parametrize("event_id", [7, None, "", "x" * 129, "a\nb", ["e"]])
 def test_an_event_id_that_is_none_is_not_repeated(event_id: object) -> None:
-    assert delivery(json.dumps([PAID | {"event_id": event_id}]), CORE).event_ids == (None,)
+    assert delivery(json.dumps([PAID | {"event_id": event_id}]), CORE, {}).ids == (None,)
 
 
 def test_ids_of_a_tenants_source_are_that_tenants_own() -> None:
@@ -283,24 +295,6 @@ def test_ids_of_a_tenants_source_are_that_tenants_own() -> None:
     assert isinstance(event, dict)
     assert (event["loan_id"], event["borrower_id"]) == ("acme~L-1", "acme~b-1")
     assert event["event_id"] == "e-1"
-
-
-def test_a_form_makes_events_of_what_another_system_sends() -> None:
-    source = Source("core", (OURS,), "", "fineract")
-
-    def converted(parsed: Any) -> list[Any]:
-        return [PAID | {"event_id": str(parsed["transactionId"])}]
-
-    read = delivery('{"transactionId": 7}', source, {"fineract": converted})
-    assert read.event_ids == ("7",)
-
-    def cannot(_parsed: Any) -> list[Any]:
-        raise BadNews("entityName: not known")
-
-    with pytest.raises(NotTaken) as caught:
-        delivery("{}", source, {"fineract": cannot})
-    assert caught.value.problem.status == 422
-    assert "entityName" in caught.value.problem.model_dump_json()
 
 
 # Groups
@@ -319,7 +313,7 @@ def test_events_of_a_common_borrower_or_loan_share_a_group_in_their_order_and_no
     events: dict[int, dict[str, str]],
 ) -> None:
     events = dict(sorted(events.items()))
-    found = groups(events)
+    found = groups({index: [body] for index, body in events.items()})
     assert sorted(index for group in found for index in group) == sorted(events)
     assert all(group == sorted(group) for group in found)
     home = {index: number for number, group in enumerate(found) for index in group}
@@ -330,7 +324,10 @@ def test_events_of_a_common_borrower_or_loan_share_a_group_in_their_order_and_no
 
 
 def test_events_that_touch_nothing_in_common_are_apart() -> None:
-    found = groups(
-        {0: {"loan_id": "a"}, 1: {"loan_id": "b"}, 2: {"loan_id": "a", "borrower_id": "x"}, 3: {"borrower_id": "y"}}
-    )
-    assert sorted(found) == [[0, 2], [1], [3]]
+    bodies = [{"loan_id": "a"}, {"loan_id": "b"}, {"loan_id": "a", "borrower_id": "x"}, {"borrower_id": "y"}]
+    assert sorted(groups({index: [body] for index, body in enumerate(bodies)})) == [[0, 2], [1], [3]]
+
+
+def test_a_message_that_touches_several_loans_joins_their_groups() -> None:
+    found = groups({0: [{"loan_id": "a"}], 1: [{"loan_id": "b"}], 2: [{"loan_id": "b"}, {"loan_id": "a"}]})
+    assert found == [[0, 1, 2]]

@@ -2,23 +2,15 @@
 
 import base64
 import binascii
-from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from predue import intake, news, problem
-from predue.aws import clock, desks, settings
+from predue import intake, problem
+from predue.aws import clock, settings, taking
 from predue.aws.telemetry import count, failures, logger
-from predue.aws.workers import each_of
-from predue.errors import BadNews, EventConflict
-from predue.intake import Answer, Outcome
-from predue.news import NewsDesk
-from predue.problem import NotTaken, TakenAs
-from predue.webhook import MOST_BYTES, Delivery, Request, authenticated, delivery, groups, readable
-
-_ENOUGH_MS = 5_000
-"""What one event may need: some twenty calls, and one of them tried again."""
-_TAKEN: Mapping[news.Effect, TakenAs] = {"applied": "applied", "repeat": "repeat", "kept aside": "kept_aside"}
+from predue.intake import Answer
+from predue.problem import NotTaken
+from predue.webhook import MOST_BYTES, Request, authenticated, delivery, readable
 
 
 def answer(event: Mapping[str, Any], time_left_ms: Callable[[], int]) -> Answer:
@@ -33,16 +25,16 @@ def answer(event: Mapping[str, Any], time_left_ms: Callable[[], int]) -> Answer:
 def _answer(event: Mapping[str, Any], time_left_ms: Callable[[], int]) -> Answer:
     try:
         request = _request(event)
-        text = readable(request)
-        source = authenticated(request, text, settings.sources(), clock.now())
-        told = delivery(text, source)
+        content = readable(request)
+        source = authenticated(request, settings.sources(), clock.now())
+        told = delivery(content, source, request.headers)
     except NotTaken as refusal:
         count("SignatureRefused" if refusal.problem.status == problem.UNSIGNED.status else "RequestRefused")
         logger.info("webhook refused", problem=refusal.problem.type)
         return intake.of_problem(refusal.problem)
-    outcomes = _outcomes(told, time_left_ms)
-    _tell(told, outcomes)
-    return intake.answer(outcomes, told.event_ids, single=told.single)
+    came = taking.outcomes(told, time_left_ms)
+    taking.tell("webhook", told, came)
+    return intake.answer(came, told.ids, single=told.single)
 
 
 def _request(event: Mapping[str, Any]) -> Request:
@@ -56,49 +48,3 @@ def _request(event: Mapping[str, Any]) -> Request:
         raise NotTaken(problem.NOT_UTF8) from None
     headers = {name.lower(): value for name, value in (event.get("headers") or {}).items()}
     return Request((event.get("pathParameters") or {}).get("source", ""), headers, raw)
-
-
-def _outcomes(told: Delivery, time_left_ms: Callable[[], int]) -> list[Outcome]:
-    """What became of each event: those of a borrower or loan one after the other, others side by side."""
-    outcomes: list[Outcome] = [one if isinstance(one, BadNews) else None for one in told.events]
-    good = {index: body for index, body in enumerate(told.events) if not isinstance(body, BadNews)}
-    if not good:
-        return outcomes
-    desk = desks.news()
-
-    def one_after_the_other(group: list[int]) -> list[Outcome]:
-        return [_tried(good[index], desk) if time_left_ms() >= _ENOUGH_MS else None for index in group]
-
-    apart = groups(good)
-    for group, came in zip(apart, each_of(one_after_the_other, apart), strict=True):
-        for index, outcome in zip(group, came, strict=True):
-            outcomes[index] = outcome
-    return outcomes
-
-
-def _tried(body: dict[str, Any], desk: NewsDesk) -> Outcome:
-    try:
-        return _applied(body, desk)
-    except Exception:  # noqa: BLE001 - logged already; one event must not lose the others of its request
-        return None
-
-
-def _applied(body: dict[str, Any], desk: NewsDesk) -> Outcome:
-    """Apply one event; a refusal is a value, anything else that goes wrong may pass by itself or be mended here."""
-    with failures("news failed"):
-        try:
-            return _TAKEN[news.apply(body, clock.now(), desk)]
-        except BadNews as fault:
-            return fault
-
-
-def _tell(told: Delivery, outcomes: list[Outcome]) -> None:
-    """Count what came of a request; of what it said nothing is told here."""
-    tally = Counter(
-        "try_again" if one is None else "refused" if isinstance(one, BadNews) else str(one) for one in outcomes
-    )
-    for outcome, number in tally.items():
-        count(f"News{outcome.title().replace('_', '')}", number)
-    if conflicts := sum(isinstance(one, EventConflict) for one in outcomes):
-        count("EventConflict", conflicts)
-    logger.info("webhook", source=told.source.name, done=dict(tally), conflicts=conflicts)

@@ -117,13 +117,12 @@ def _read_keys() -> Keys:
 
 
 def _read_sources() -> "Mapping[str, Source]":
-    # Only the function that takes webhooks pays for what reads their sources.
+    # Only the functions that take news pay for what reads its sources.
     from predue.source import read_sources  # noqa: PLC0415
-    from predue.webhook import FORMS  # noqa: PLC0415
 
     with translated("sources"):
         secret = client("secretsmanager").get_secret_value(SecretId=env("SOURCES_SECRET"))["SecretString"]
-    return read_sources(secret, FORMS)
+    return read_sources(secret)
 
 
 _controls = _Kept(_read_controls, _FRESH)

@@ -6,12 +6,13 @@ is not used: what is needed of it is less than it takes to call.
 
 import base64
 import binascii
-import json
+import hashlib
 from collections.abc import Mapping
 from typing import Any, get_args
 from urllib.parse import unquote
 
 from predue import event as ev
+from predue import strict_json
 from predue.connectors.fields import Fields
 from predue.connectors.form import Reading, Source
 from predue.errors import BadNews
@@ -20,19 +21,19 @@ TYPES = frozenset(kind.model_fields["type"].annotation.__args__[0] for kind in g
 """The types of our events."""
 
 
-def read(body: Any, _source: Source, headers: Mapping[str, str]) -> Reading:
+def read(body: Any, source: Source, headers: Mapping[str, str]) -> Reading:
     """One event, a batch of them, or in binary mode the data with the attributes in `ce-` headers."""
     if "ce-specversion" in headers:
         attributes = {name[3:]: unquote(value) for name, value in headers.items() if name.startswith("ce-")}
-        return _event(Fields.of({**attributes, "data": body}))
+        return _event(Fields.of({**attributes, "data": body}), source)
     told = body if isinstance(body, list) else [body]
     reading = Reading()
     for index, one in enumerate(told):
-        reading += _event(Fields.of(one, f"[{index}]" if isinstance(body, list) else ""))
+        reading += _event(Fields.of(one, f"[{index}]" if isinstance(body, list) else ""), source)
     return reading
 
 
-def _event(event: Fields) -> Reading:
+def _event(event: Fields, source: Source) -> Reading:
     if event.text("specversion") != "1.0":
         raise BadNews(f"{event.name('specversion')}: is not 1.0")
     kind = _type(event.text("type"))
@@ -41,12 +42,18 @@ def _event(event: Fields) -> Reading:
     told: dict[str, Any] = {
         **_data(event).raw,
         "type": kind,
-        "event_id": event.text("id"),
-        "source": event.text("source"),
+        "event_id": _event_id(event),
+        "source": source.name,
     }
     if event.has("sequence"):
         told["sequence"] = event.whole("sequence")
     return Reading((told,))
+
+
+def _event_id(event: Fields) -> str:
+    """The event's id; before it stands a hash of its source, since only the two together are unique."""
+    origin = hashlib.sha256(event.text("source").encode("utf-8", "replace")).hexdigest()[:12]
+    return f"{origin}/{event.text('id')}"
 
 
 def _type(name: str) -> str | None:
@@ -58,7 +65,7 @@ def _data(event: Fields) -> Fields:
     if not event.has("data_base64"):
         return event.part("data")
     try:
-        data = json.loads(base64.b64decode(event.text("data_base64"), validate=True))
-    except (binascii.Error, ValueError, RecursionError):
+        data = strict_json.read(base64.b64decode(event.text("data_base64"), validate=True))
+    except (binascii.Error, ValueError):
         raise BadNews(f"{event.name('data_base64')}: holds no JSON") from None
     return Fields.of(data, event.name("data_base64"))

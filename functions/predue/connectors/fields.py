@@ -10,6 +10,8 @@ from predue.errors import BadNews
 
 _LARGEST = Decimal(10) ** 15
 _FINEST = -12
+_MOST_PARTS = 5_000
+"""More than any schedule has; what is longer costs its reader time."""
 
 
 @dataclass(frozen=True)
@@ -97,6 +99,8 @@ class Fields:
         value = self._given(key)
         if not isinstance(value, list):
             raise BadNews(f"{self.name(key)}: is no list")
+        if len(value) > _MOST_PARTS:
+            raise BadNews(f"{self.name(key)}: has more than {_MOST_PARTS} entries")
         return [Fields.of(one, f"{self.name(key)}[{index}]") for index, one in enumerate(value)]
 
 

@@ -29,6 +29,7 @@ _MOST_ITEMS = 200
 """A bulk message holds what one loan's end of day, or one replay of its transactions, brought about."""
 
 _ENDS = frozenset({"LoanChargeOffPostBusinessEvent", "LoanWrittenOffPostBusinessEvent"})
+_BALANCE = "LoanBalanceChangedBusinessEvent"
 _PAYS = frozenset(
     {
         "LoanTransactionMakeRepaymentPostBusinessEvent",
@@ -103,7 +104,13 @@ def _news(item: _Item, loan_id: str, source: Source) -> LoanNews:
 
 
 def _account(item: _Item, account: Fields, source: Source) -> Reading:
-    """A loan with its schedule: what Fineract holds to be owed of each installment."""
+    """A loan with its schedule: what Fineract holds to be owed of each installment.
+
+    Where payments are allotted, the balance that goes before each of them is passed over: it would close the
+    installment, and the payment itself would then go to the next one.
+    """
+    if item.kind == _BALANCE and source.settings.payments == "allotted":
+        return Reading(passed_over=("told by the payment",))
     news, status = _news(item, account.text("id"), source), account.part("status")
     if status.flag("active") and not account.flag("chargedOff"):
         return _active(news, account, source)

@@ -17,7 +17,14 @@ Installments = Callable[[str], Mapping[int, tuple[date, Due | None]]]
 gone. `predue.ports.Dues.installments` is one."""
 
 PassedOver = Literal[
-    "type", "no rule", "group loan", "unknown loan", "told by the balance", "unknown payment", "more than is owed"
+    "type",
+    "no rule",
+    "group loan",
+    "unknown loan",
+    "told by the balance",
+    "told by the payment",
+    "unknown payment",
+    "more than is owed",
 ]
 """Why a part of a message means nothing to us; a closed list, so that it may be logged and counted."""
 

@@ -156,39 +156,49 @@ class LoanNews:
             rest = minor_units(amount, currency)
         except ValueError:
             raise BadNews(f"amount: is no positive amount of {currency}") from None
-        shares = {due.installment_no: due.payments.get(self._identity(transaction, due), 0) for due in dues}
-        rest -= sum(shares.values())
+        counted = {due.installment_no: self._counted(transaction, due) for due in dues}
+        rest -= sum(map(sum, counted.values()))
+        shares = [(due, share) for due in dues for share in counted[due.installment_no]]
         for due in dues:
-            if not shares[due.installment_no] and due.closed_by is None:
-                shares[due.installment_no] = min(rest, due.outstanding)
-                rest -= shares[due.installment_no]
-        events = [self._share("installment.paid", transaction, due, shares[due.installment_no]) for due in dues]
-        return Reading(tuple(filter(None, events)), ("more than is owed",) if rest > 0 else ())
+            share = min(rest, due.outstanding)
+            if share > 0 and not counted[due.installment_no] and due.closed_by is None:
+                shares.append((due, share))
+                rest -= share
+        events = [self._share("installment.paid", transaction, due, share) for due, share in shares]
+        return Reading(tuple(events), ("more than is owed",) if rest > 0 else ())
 
     def reversed(self, transaction: str) -> Reading:
         """Take back what was counted of a payment, wherever it was allotted to."""
         events = [
             self._share("installment.payment_reversed", transaction, due, share)
             for _, due in sorted(self.known.values(), key=lambda known: known[0])
-            if due and (share := due.payments.get(self._identity(transaction, due), 0))
+            if due
+            for share in self._counted(transaction, due)
         ]
-        return Reading(tuple(filter(None, events)), () if events else ("unknown payment",))
+        return Reading(tuple(events), () if events else ("unknown payment",))
 
-    def _payment_id(self, transaction: str, due: Due) -> str:
-        return f"transaction-{transaction}/{due.installment_no}"
+    def _counted(self, transaction: str, due: Due) -> list[int]:
+        """The shares of a payment that a due has counted."""
+        first = f"{self.source.name}#{self._payment_id(transaction, due, '')}"
+        return sorted(
+            share
+            for name, share in due.payments.items()
+            if name.startswith(first) and name.removeprefix(first).isdigit()
+        )
 
-    def _identity(self, transaction: str, due: Due) -> str:
-        return f"{self.source.name}#{self._payment_id(transaction, due)}"
+    def _payment_id(self, transaction: str, due: Due, share: object) -> str:
+        """The id of a share. Its size is part of it: what a try that was cut short had begun to count, and did not,
+        stands in the way of no other share of the same payment.
+        """
+        return f"transaction-{transaction}/{due.installment_no}/{share}"
 
-    def _share(self, kind: str, transaction: str, due: Due, minor: int) -> dict[str, Any] | None:
+    def _share(self, kind: str, transaction: str, due: Due, minor: int) -> dict[str, Any]:
         """A part of a payment; its sequence is fixed, since payments are not ordered and may be told of twice."""
-        if minor <= 0:
-            return None
         suffix = "" if kind == "installment.paid" else "/reversed"
         return self.event(
             kind,
             due.installment_no,
-            self._payment_id(transaction, due) + suffix,
+            self._payment_id(transaction, due, minor) + suffix,
             amount=written(Money(minor, due.currency).major()),
             currency=due.currency,
         ) | {"sequence": 0}

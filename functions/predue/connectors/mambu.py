@@ -6,13 +6,12 @@ of streamed events (Streaming API, `Event`), the header of idempotency, and a lo
 `GET /loans/{id}/schedule`), which a process between the two may add as `schedule`.
 """
 
-import json
 from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from predue import instant
+from predue import instant, strict_json
 from predue.connectors.fields import Fields
 from predue.connectors.form import Reading, Source
 from predue.connectors.loan import LoanNews, Row
@@ -61,8 +60,8 @@ def read(body: Any, source: Source, headers: Mapping[str, str]) -> Reading:
 def _inner(message: Fields) -> Fields:
     """What the lender's template made of a streamed event."""
     try:
-        return Fields.of(json.loads(message.text("body")), "body")
-    except (ValueError, RecursionError):
+        return Fields.of(strict_json.read(message.text("body")), "body")
+    except ValueError:
         raise BadNews("body: is no JSON") from None
 
 

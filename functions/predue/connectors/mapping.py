@@ -18,7 +18,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from predue import event as ev
 from predue import instant
 from predue.connectors.fields import Fields, written
-from predue.connectors.form import Reading, Source
+from predue.connectors.form import MOST_EVENTS, Reading, Source
 from predue.errors import BadNews, BadPolicy
 from predue.money import exponent
 
@@ -153,6 +153,8 @@ def _elements(rule: Rule, message: Mapping[str, Any]) -> list[Any]:
     found = _found(rule.each, message, f"each of {rule.type}")
     if found is not None and not isinstance(found, list):
         raise BadNews(f"each of {rule.type}: is no list")
+    if found and len(found) > MOST_EVENTS:
+        raise BadNews(f"each of {rule.type}: has more than {MOST_EVENTS} entries")
     return found or []
 
 
