@@ -109,7 +109,7 @@ def delivery(text: str, source: Source, forms: Mapping[str, Form] = FORMS) -> De
 
     An event that cannot be taken is no reason to lose the others of its array.
     """
-    parsed = _parsed(text)
+    parsed = parse(text)
     try:
         bodies = forms[source.form](parsed)
     except BadNews as error:
@@ -123,7 +123,7 @@ def delivery(text: str, source: Source, forms: Mapping[str, Form] = FORMS) -> De
 # JSON
 
 
-def _parsed(text: str) -> Any:
+def parse(text: str) -> Any:
     """The JSON of a text, strictly; raises NotTaken, and nothing else, whatever the text is."""
     try:
         parsed = json.loads(
@@ -177,12 +177,12 @@ def _depths(value: Any) -> Iterator[int]:
 
 def _body_or_fault(body: Any, source: Source) -> dict[str, Any] | BadNews:
     try:
-        return _prepared(body, source)
+        return prepared(body, source)
     except BadNews as fault:
         return fault
 
 
-def _prepared(body: Any, source: Source) -> dict[str, Any]:
+def prepared(body: Any, source: Source) -> dict[str, Any]:
     """A body as it is applied: of this source, and with the ids of this source's tenant; raises BadNews.
 
     Another tenant's loan is so an unknown loan of one's own, and nobody learns whether there is one.
