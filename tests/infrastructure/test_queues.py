@@ -20,8 +20,8 @@ def source(event: dict[str, Any]) -> Resource:
     return queue
 
 
-def test_each_channel_and_the_receipts_have_a_queue_that_feeds_a_function() -> None:
-    assert {source(event).name for _, _, event in FED_BY_QUEUE} == {"SmsQueue", "EmailQueue", "ReceiptsQueue"}
+def test_each_channel_the_receipts_and_the_imports_have_a_queue_that_feeds_a_function() -> None:
+    assert {source(event).name for _, _, event in FED_BY_QUEUE} == {"SmsQueue", "EmailQueue", "ReceiptsQueue", "ImportsQueue"}
 
 
 @each_feed

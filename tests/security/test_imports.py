@@ -113,6 +113,7 @@ NEEDED: dict[str, set[str]] = {
     "record_receipts": set(),
     "unsubscribe": set(),
     "ingest": set(),
+    "import_book": set(),
 }
 
 
