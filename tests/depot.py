@@ -129,7 +129,7 @@ class Depot:
             self.source,
             self.limits,
             lambda: self.world.now,
-            lambda: self.time_left(),
+            self.time_left,
         )
 
     def put(self, name: str, content: str | bytes) -> str:

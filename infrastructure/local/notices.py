@@ -33,7 +33,7 @@ def _prefix(configuration: dict[str, Any]) -> str:
     return str(rules["prefix"])
 
 
-def message(bucket: str, key: str, operation: str, at: datetime, about: dict[str, Any]) -> str:
+def notice_of(bucket: str, key: str, operation: str, at: datetime, about: dict[str, Any]) -> str:
     """The body of the message; `about` is what HeadObject says of the object."""
     kind = {"PutObject": "Put", "CompleteMultipartUpload": "CompleteMultipartUpload"}[operation]
     record = {

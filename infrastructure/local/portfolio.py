@@ -27,8 +27,9 @@ from predue.instant import from_text
 from predue.rows import BadRow, whole
 
 __all__ = [
-    "BORROWER_COLUMNS", "INSTALLMENT_COLUMNS", "LONGEST_GRACE", "BorrowerRow", "EventRow", "InstallmentRow", "Portfolio",
-    "PortfolioError", "Rejected", "id_fault", "known_currencies", "read_channels", "read_date", "read_portfolio", "read_time", "write_rejected",
+    "BORROWER_COLUMNS", "INSTALLMENT_COLUMNS", "LONGEST_GRACE", "BorrowerRow", "EventRow", "InstallmentRow",
+    "Portfolio", "PortfolioError", "Rejected", "id_fault", "known_currencies", "read_channels", "read_date",
+    "read_portfolio", "read_time", "write_rejected",
 ]  # fmt: skip
 
 EVENT_FIELDS = ("type", "event_id", "source", "sequence")

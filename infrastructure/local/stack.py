@@ -30,7 +30,7 @@ from infrastructure.local.clock import VirtualClock
 from infrastructure.local.http_api import Route
 from infrastructure.local.lambdas import Function, call, environment
 from infrastructure.local.meanwhile import Meanwhile, concerned
-from infrastructure.local.notices import Notice, message, notices_of
+from infrastructure.local.notices import Notice, notice_of, notices_of
 from infrastructure.local.pollers import Poller, Source
 from infrastructure.local.resources import Resources
 from infrastructure.local.schedule import fires
@@ -372,7 +372,7 @@ class Stack:
             if notice.bucket == bucket and key.startswith(notice.prefix):
                 with self._free():
                     about = clients.client("s3").head_object(Bucket=bucket, Key=key)
-                body = message(bucket, key, operation, self.clock(), about)
+                body = notice_of(bucket, key, operation, self.clock(), about)
                 self.at(self.clock(), EVENT, partial(self._tell_freely, notice.queue_arn, body))
 
     def _tell_freely(self, queue_arn: str, body: str) -> None:

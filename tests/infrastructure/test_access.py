@@ -256,7 +256,9 @@ def test_functions_use_the_key_only_through_the_services_that_hold_what_it_encry
     for statement in permissions(role):
         if any(action.startswith("kms:") for action in statement.actions):
             via = parts(statement.body["Condition"]["StringEquals"]["kms:ViaService"])
-            assert set(via) <= {f"{s}.us-east-1.amazonaws.com" for s in ("dynamodb", "lambda", "s3", "secretsmanager", "sqs")}
+            assert set(via) <= {
+                f"{s}.us-east-1.amazonaws.com" for s in ("dynamodb", "lambda", "s3", "secretsmanager", "sqs")
+            }
 
 
 def test_nothing_is_granted_to_everyone(stack: Stack) -> None:
@@ -294,7 +296,7 @@ def test_a_bucket_tells_the_imports_of_files_and_confirmations_and_not_of_the_im
     assert {queue.name for one in told if (queue := stack.named_by(one["Queue"]))} == {"ImportsQueue"}
 
 
-def test_the_import_writes_no_file_of_a_source_and_no_confirmation(stack: Stack) -> None:
+def test_the_import_writes_no_file_of_a_source_and_no_confirmation() -> None:
     written = [r for s in ALLOWS if "s3:PutObject" in s.actions for r in s.resources]
     endings = sorted(one.partition(">")[2] for one in written)
     assert endings == ["/books/*.rejected.csv", "/books/*.report.json", "/work/*"]

@@ -21,7 +21,12 @@ def source(event: dict[str, Any]) -> Resource:
 
 
 def test_each_channel_the_receipts_and_the_imports_have_a_queue_that_feeds_a_function() -> None:
-    assert {source(event).name for _, _, event in FED_BY_QUEUE} == {"SmsQueue", "EmailQueue", "ReceiptsQueue", "ImportsQueue"}
+    assert {source(event).name for _, _, event in FED_BY_QUEUE} == {
+        "SmsQueue",
+        "EmailQueue",
+        "ReceiptsQueue",
+        "ImportsQueue",
+    }
 
 
 @each_feed
