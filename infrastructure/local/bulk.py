@@ -182,8 +182,9 @@ def text(reports: Sequence[Report], out: Path) -> str:
     lines = []
     for one in reports:
         lines.append(
-            f"{one['file']}: {one['status']}; {one['rows']} rows: {one['applied']} applied, {one['known_already']} known "
-            f"already, {one['kept_aside']} kept aside, {one['rejected']} rejected; {one['closed']} closed"
+            f"{one['file']}: {one['status']}; {one['rows']} rows: {one['applied']} applied, "
+            f"{one['known_already']} known already, {one['kept_aside']} kept aside, {one['rejected']} rejected; "
+            f"{one['closed']} closed"
         )
         lines += [f"  {reason}" for reason in one["reasons"]]
         if one["status"] == "held":

@@ -174,7 +174,13 @@ def test_what_was_stated_with_a_sequence_is_closed_too_and_opened_by_newer_news(
 
 def test_what_another_source_or_tenant_stated_is_not_closed(filled: Depot) -> None:
     world = filled.world
-    cards = {"source": "cards", "due_date": "2026-06-30", "amount": "5.00", "currency": "USD", "borrower_id": "b-1"}
+    cards: dict[str, Any] = {
+        "source": "cards",
+        "due_date": "2026-06-30",
+        "amount": "5.00",
+        "currency": "USD",
+        "borrower_id": "b-1",
+    }
     world.tell("installment.scheduled", loan_id="C-1", **cards)
     acme = {**cards, "source": "core", "borrower_id": "acme~b-1"}
     world.borrower("acme~b-1")
@@ -188,7 +194,7 @@ def test_what_another_source_or_tenant_stated_is_not_closed(filled: Depot) -> No
 def test_what_became_known_after_the_file_was_put_is_not_closed(filled: Depot) -> None:
     name = filled.put("all.complete.csv", installments(*LOANS))
     filled.world.now += timedelta(minutes=1)
-    new = {"due_date": "2026-06-30", "amount": "5.00", "currency": "USD"}
+    new: dict[str, Any] = {"due_date": "2026-06-30", "amount": "5.00", "currency": "USD"}
     filled.world.tell("installment.scheduled", loan_id="L-99", borrower_id="b-1", **new)
     filled.world.now += timedelta(minutes=1)
     filled.run(name)
