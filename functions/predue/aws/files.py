@@ -21,14 +21,15 @@ _PAST_END = ("InvalidRange",)
 
 
 @contextmanager
-def _translated(what: str, codes: Sequence[str], otherwise: PredueError) -> Iterator[None]:
-    """As `translated`, with an error of its own for what some codes mean here."""
+def _translated(what: str, *meanings: tuple[Sequence[str], PredueError]) -> Iterator[None]:
+    """As `translated`, with errors of their own for what some codes mean here."""
     with translated(what):
         try:
             yield
         except ClientError as error:
-            if code_of(error) in codes:
-                raise otherwise from error
+            for codes, otherwise in meanings:
+                if code_of(error) in codes:
+                    raise otherwise from error
             raise
 
 
@@ -47,7 +48,7 @@ class BucketFiles:
     def _block(self, key: str, etag: str, start: int) -> bytes:
         other = Replaced("file: not the one that was put")
         try:
-            with _translated("file", _OTHER, other), _translated("file", _PAST_END, Gone("past the end")):
+            with _translated("file", (_OTHER, other), (_PAST_END, Gone("past the end"))):
                 return _body(
                     client("s3").get_object(
                         Bucket=self._bucket, Key=key, IfMatch=etag, Range=f"bytes={start}-{start + _BLOCK - 1}"
@@ -59,14 +60,15 @@ class BucketFiles:
     def still_there(self, key: str, etag: str) -> bool:
         """Whether a key holds this content."""
         try:
-            with _translated("file", _MISSING, Gone("file: not there")):
+            with _translated("file", (_MISSING, Gone("file: not there"))):
                 return str(client("s3").head_object(Bucket=self._bucket, Key=key)["ETag"]).strip('"') == etag
         except Gone:
             return False
 
     def get(self, key: str) -> bytes:
         """See Files."""
-        with _translated("work", _MISSING, Gone("what the import works with is not there any more; put the file anew")):
+        gone = Gone("what the import works with is not there any more; put the file anew")
+        with _translated("work", (_MISSING, gone)):
             return _body(client("s3").get_object(Bucket=self._bucket, Key=key))
 
     def put(self, key: str, content: bytes) -> None:
@@ -95,7 +97,7 @@ class BucketFiles:
     def load(self, import_id: str) -> tuple[Import, str] | None:
         """See Files; the token is the entity tag."""
         try:
-            with _translated("import", _MISSING, Gone("import: not there")):
+            with _translated("import", (_MISSING, Gone("import: not there"))):
                 answer = client("s3").get_object(Bucket=self._bucket, Key=_state(import_id))
                 return Import.read(_body(answer).decode()), str(answer["ETag"])
         except Gone:
@@ -104,7 +106,7 @@ class BucketFiles:
     def save(self, state: Import, token: str) -> str:
         """See Files (S3 user guide, "Conditional writes")."""
         condition = {"IfMatch": token} if token else {"IfNoneMatch": "*"}
-        with _translated("import", _OTHER, ImportMoved("import: another call goes on with it")):
+        with _translated("import", (_OTHER, ImportMoved("import: another call goes on with it"))):
             answer = client("s3").put_object(
                 Bucket=self._bucket, Key=_state(state.id), Body=state.text().encode(), **condition
             )
