@@ -1,7 +1,7 @@
 """The bucket as the import uses it, and the index as it lists what is open."""
 
 from dataclasses import replace
-from datetime import date
+from datetime import UTC, date, datetime
 
 import pytest
 
@@ -15,6 +15,7 @@ from predue.errors import Gone, ImportMoved, Replaced
 from predue.ports import IndexEntry
 from tests.aws.line import Storage
 
+KNOWN = datetime(2026, 12, 2, 15, tzinfo=UTC)
 STATE = Import("books/core/i.csv", "e", 3, "2026-12-02T15:00:00Z", "core")
 
 
@@ -88,7 +89,7 @@ def due(number: int, day: date = date(2026, 12, 10)) -> Due:
 def test_all_open_dues_are_listed_and_read_and_no_closed_one(table: Table, storage: Storage) -> None:
     for number in range(150):
         table.point(f"L-{number}", 1, f"b-{number}", date(2026, 12, 10), None)
-        table.write_due(due(number), "America/New_York", "--:--", indexed=number % 3 > 0)
+        table.write_due(due(number), "America/New_York", "--:--", KNOWN, indexed=number % 3 > 0)
     opened = TableOpenDues(storage.table, "due_index")
     entries = list(opened.all_open())
     wanted = sorted(f"L-{number}" for number in range(150) if number % 3)

@@ -23,7 +23,14 @@ UNRESOLVED_INDEX = "unresolved_index"
 def entry_of(item: dict[str, Any]) -> IndexEntry:
     """The open due that an item of the index shows."""
     _, wish, borrower_id, loan_id, installment_no, due_date = item["slot_key"]["S"].split("#")
-    return IndexEntry(borrower_id, loan_id, int(installment_no), date.fromisoformat(due_date), wish)
+    return IndexEntry(
+        borrower_id,
+        loan_id,
+        int(installment_no),
+        date.fromisoformat(due_date),
+        wish,
+        instant.from_ms(int(item["written_at"]["N"])),
+    )
 
 
 class TablePlans:
