@@ -1,4 +1,5 @@
 import json
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -11,9 +12,11 @@ from tests.depot import borrowers, installments
 def folder(tmp_path: Path) -> Path:
     people = [f"b-{number}" for number in range(5)]
     (tmp_path / "b.csv").write_text(borrowers(*people))
-    (tmp_path / "i.csv").write_text(installments("L-0", "L-1", "L-2", "L-3", "L-4"))
-    (tmp_path / "bad.csv").write_text(installments("L-0") + "nonsense\n")
-    (tmp_path / "small.csv").write_text(installments("L-0", "L-1"))
+    # The command's stack begins with the machine's own day, and what is long over is not created any more.
+    soon = (datetime.now(UTC) + timedelta(days=30)).date().isoformat()
+    (tmp_path / "i.csv").write_text(installments("L-0", "L-1", "L-2", "L-3", "L-4", due_date=soon))
+    (tmp_path / "bad.csv").write_text(installments("L-0", due_date=soon) + "nonsense\n")
+    (tmp_path / "small.csv").write_text(installments("L-0", "L-1", due_date=soon))
     return tmp_path
 
 
