@@ -25,7 +25,8 @@ class Due:
 
     `amount` is in minor units; `payments` maps each payment's event to its signed minor units, so that counting one
     twice is impossible; `sequences` holds, by aspect (`due_date`, `amount`, `cancelled`, `disputed`), the sequence of
-    the newest news. `changes` tells when it was open, because what is planned depends on what was known at the slot.
+    the newest news. `source` is the one that stated its schedule, "" for a book that was loaded at the start. `changes`
+    tells when it was open, because what is planned depends on what was known at the slot.
     """
 
     borrower_id: str
@@ -42,6 +43,7 @@ class Due:
     disputed: bool = False
     moved_to: date | None = None
     handed_over_at: datetime | None = None
+    source: str = ""
     version: int = 0
 
     @property

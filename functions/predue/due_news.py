@@ -23,6 +23,7 @@ def scheduled(event: ev.Scheduled) -> Due:
         grace_days=event.grace_days or 0,
         changes=(),
         sequences=dict.fromkeys(aspects, event.sequence),
+        source=event.source,
     )
 
 
@@ -80,7 +81,9 @@ def _restated(due: Due, event: ev.Scheduled) -> Due:
     if event.currency != due.currency:
         raise BadNews(f"currency: the installment is in {due.currency}")
     stated = _graced(_priced(due, event, minor_units(event.amount, event.currency), event.currency), event)
-    return _moved(_recancelled(_newer(stated, "scheduled", event.sequence)), event)
+    newer = _newer(stated, "scheduled", event.sequence)
+    owned = newer if newer is stated else replace(newer, source=event.source)
+    return _moved(_recancelled(owned), event)
 
 
 def _priced(due: Due, event: ev.Scheduled | ev.Rescheduled, amount: int | None, currency: str) -> Due:

@@ -6,6 +6,7 @@ PredueError
 |   |-- StillCalling           another delivery holds the claim: leave the job for later
 |   |-- LoanBusy               another message about the loan is being applied
 |   |-- OutOfTime              the function ends soon: leave the rest for the next call
+|   |-- ImportMoved            another call goes on with the import: leave it to that one
 |   |-- NotRecordedYet         a receipt came before our own record of the reminder
 |   `-- Unreachable            a service that we depend on did not answer
 |-- Unusable                   trying again cannot help: a person must look
@@ -13,6 +14,8 @@ PredueError
     |-- BadNews                an event that cannot be applied as it stands
     |   `-- EventConflict      the id of another event
     |-- BadJob                 a queue message that is no job
+    |-- Gone                   an object that an import needs is not there any more
+    |-- Replaced               another file stands under the key of one that is being imported
     `-- TextMissing            a text or one of its values is missing
 """
 
@@ -49,6 +52,10 @@ class OutOfTime(Retryable):
     """Too little of the function's time is left to begin another message; the queue brings it again."""
 
 
+class ImportMoved(Retryable):
+    """What is known of an import was changed by another call after it was read; that one goes on with it."""
+
+
 class NotRecordedYet(Retryable):
     """A provider's event came before the record it belongs to; the record follows within the lease."""
 
@@ -78,6 +85,14 @@ class EventConflict(BadNews):
 
 class BadJob(Unusable):
     """A queue message is not a job that this version understands."""
+
+
+class Gone(Unusable):
+    """An object that an import needs is not there any more; the file must be put again."""
+
+
+class Replaced(Unusable):
+    """Another file stands under the key of one that is being imported; that one is imported for itself."""
 
 
 class TextMissing(Unusable):

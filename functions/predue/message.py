@@ -60,7 +60,7 @@ def events_of(
     `installments` tells what is known of a loan by its stored id.
     """
     if source.form == _OWN:
-        return [_prepared(message, source)]
+        return [prepared(message, source)]
 
     def known(loan_id: str) -> Mapping[int, tuple[date, Due | None]]:
         if _PARTS_TENANTS in loan_id:
@@ -70,7 +70,7 @@ def events_of(
     if not isinstance(message, dict | bytes):
         raise BadNews("message: a message is an object")
     told = connectors.Source(source.name, known, source.settings)
-    return [_prepared(event, source) for event in connectors.read(source.form, message, told, headers).events]
+    return [prepared(event, source) for event in connectors.read(source.form, message, told, headers).events]
 
 
 def _stored(one: str, source: Source) -> str:
@@ -80,7 +80,7 @@ def _stored(one: str, source: Source) -> str:
     return f"{source.tenant}{_PARTS_TENANTS}{one}" if source.tenant else one
 
 
-def _prepared(body: Any, source: Source) -> Event:
+def prepared(body: Any, source: Source) -> Event:
     """An event as it is applied: of this source, and with the ids of this source's tenant; raises BadNews."""
     if not isinstance(body, dict):
         raise BadNews("event: an event is an object")

@@ -89,6 +89,18 @@ class LenderSetting(_Model):
     phone: Annotated[str, Field(max_length=30)] = ""
 
 
+class ImportsSetting(_Model):
+    """What a file may do without somebody's confirmation.
+
+    `most_due_soon`: the installments that it may make due within `due_soon_days` which were not before;
+    `most_closed_percent`: of what is open, the part that a complete statement may close.
+    """
+
+    due_soon_days: Annotated[int, Field(ge=0, le=60)] = 7
+    most_due_soon: Annotated[int, Field(ge=0)] = 10_000
+    most_closed_percent: Annotated[int, Field(ge=0, le=100)] = 10
+
+
 class Policy(_Model):
     """The lender's own settings; every key is optional, and the defaults are the product's (docs/policy.md lists them).
 
@@ -113,6 +125,7 @@ class Policy(_Model):
         Cap(count=10, per="30 days"),
         Cap(count=3, per="7 days", channel="sms"),
     )
+    imports: ImportsSetting = ImportsSetting()
     legal_basis: Annotated[str, Field(max_length=80)] = "performance of the loan contract"
     allow_list: tuple[str, ...] | None = None
     shadow: bool = False

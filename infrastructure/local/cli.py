@@ -14,7 +14,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from infrastructure.local import chaos_report, chaos_runs, demo, summary
+from infrastructure.local import bulk, chaos_report, chaos_runs, demo, summary
 from infrastructure.local.chaos_case import KEPT, Case, with_files
 from infrastructure.local.engine import BadEndpoint, EndpointFailed, address
 from infrastructure.local.explain import NotFound, explain
@@ -27,7 +27,7 @@ from predue.connectors import Settings, Source, read
 from predue.errors import BadNews, BadPolicy
 from predue.policy import Policy, read_policy
 
-DONE, UNDONE, USAGE, REJECTED, BROKEN = 0, 1, 2, 3, 4
+DONE, UNDONE, USAGE, REJECTED, BROKEN, HELD = 0, 1, 2, 3, 4, 5
 _RUNS = 16
 """Seeds of `predue chaos`: about three minutes on two cores."""
 INTERRUPTED = 130
@@ -39,14 +39,14 @@ class UsageError(Exception):
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command; the exit status is 0 done, 2 wrong usage, 3 done with rejected rows, 4 a promise was broken, and
-    1 for chaos that was ended early.
+    """Run a command; the exit status is 0 done, 2 wrong usage, 3 done with rejected rows, 4 a promise was broken, 5 an
+    import is held, and 1 for chaos that was ended early.
     """
     parser = _parser()
     given = parser.parse_args(arguments)
     try:
         return int(given.command(given))
-    except (UsageError, CannotServe, PortfolioError, NotFound, BadPolicy) as error:
+    except (UsageError, CannotServe, bulk.CannotImport, PortfolioError, NotFound, BadPolicy) as error:
         print(f"predue: {error}", file=sys.stderr)
         return USAGE
     except EndpointFailed as error:
@@ -92,6 +92,7 @@ def _parser() -> argparse.ArgumentParser:
     two.add_argument("--out", type=Path, required=True, help="the --out of the run")
     two.set_defaults(command=_explain)
     _chaos_parser(commands.add_parser("chaos", help="many seeds of faults, side by side; keeps each that fails"))
+    _import_parser(commands.add_parser("import", help=_IMPORTS, description=_IMPORTS))
     three = commands.add_parser("demo", help="two weeks of virtual time on a bundled portfolio")
     three.add_argument("--out", type=Path, required=True, help="folder for the results")
     three.add_argument("--seed", type=int, default=1, help="another seed, another portfolio (default 1)")
@@ -112,6 +113,52 @@ def _parser() -> argparse.ArgumentParser:
     five.add_argument("--policy", type=Path, help="policy.toml; see docs/policy.md")
     five.set_defaults(command=_serve)
     return parser
+
+
+_IMPORTS = (
+    "files through the deployed import: into a stack of their own, which shows what they would do and goes when the "
+    "command ends, or with --bucket into a deployed one"
+)
+
+
+def _import_parser(one: argparse.ArgumentParser) -> None:
+    one.add_argument("files", type=Path, nargs="+", metavar="FILE", help="*.csv or *.jsonl, or either with .gz")
+    one.add_argument("--source", default="core", help="the source that the files are of (default core)")
+    one.add_argument("--complete", action="store_true", help="the last file is all that is open: the rest is closed")
+    one.add_argument("--confirm", action="store_true", help="the files are right: what is held goes on")
+    one.add_argument("--out", type=Path, default=Path("build/import"), help="folder for the reports (build/import)")
+    own = one.add_argument_group("a stack of their own")
+    own.add_argument("--tenant", default="", help="whose the source is (default the lender's own)")
+    own.add_argument("--policy", type=Path, help="policy.toml; see docs/policy.md")
+    there = one.add_argument_group("a deployed stack")
+    there.add_argument("--bucket", default="", help="its output BooksBucket; credentials as the AWS CLI finds them")
+    there.add_argument("--endpoint", default="", metavar="URL", help="a server that speaks the AWS APIs, for AWS")
+    one.set_defaults(command=_import)
+
+
+def _import(given: argparse.Namespace) -> int:
+    if given.bucket and (given.tenant or given.policy):
+        raise UsageError("--tenant and --policy are of a stack of its own; a deployed one has them already")
+    if given.endpoint and not given.bucket:
+        raise UsageError("--endpoint says where --bucket is; without one the files go to a stack of their own")
+    options = bulk.Options(
+        tuple(given.files),
+        given.out,
+        given.source,
+        given.tenant,
+        given.complete,
+        given.confirm,
+        _policy(given.policy),
+        given.bucket,
+        given.endpoint,
+    )
+    with _bar() as progress:
+        reports = bulk.import_files(options, progress)
+    print(bulk.text(reports, given.out))
+    ends = {one["status"] for one in reports}
+    if ends != {"done"}:
+        return HELD if "held" in ends else USAGE
+    return REJECTED if any(one["rejected"] for one in reports) else DONE
 
 
 def _chaos_parser(chaos: argparse.ArgumentParser) -> None:

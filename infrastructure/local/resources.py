@@ -33,6 +33,7 @@ LEFT_OUT = {
     "AWS::KMS::Alias": "nothing is encrypted at rest on one machine",
     "AWS::KMS::Key": "nothing is encrypted at rest on one machine",
     "AWS::Logs::LogGroup": "logs go to a file of the run",
+    "AWS::S3::BucketPolicy": "one process has one set of rights",
     "AWS::SNS::TopicPolicy": "one process has one set of rights",
     "AWS::SQS::QueuePolicy": "one process has one set of rights",
 }
@@ -95,9 +96,24 @@ def _schedule_group(resource: Resource, clients: Clients) -> dict[str, Any]:
     return {"": name, "Arn": f"arn:aws:scheduler:{REGION}:{ACCOUNT}:schedule-group/{name}"}
 
 
+def _bucket(resource: Resource, clients: Clients) -> dict[str, Any]:
+    """Without what keeps others out and what goes by itself; the stack plays what it tells of objects that are put."""
+    name = resource.get("BucketName")
+    clients("s3").create_bucket(Bucket=name)
+    return {"": name, "Arn": f"arn:aws:s3:::{name}"}
+
+
+def _remove_bucket(clients: Clients, ref: str) -> None:
+    for page in clients("s3").get_paginator("list_objects_v2").paginate(Bucket=ref):
+        for found in page.get("Contents", ()):
+            clients("s3").delete_object(Bucket=ref, Key=found["Key"])
+    clients("s3").delete_bucket(Bucket=ref)
+
+
 MADE: dict[str, Callable[[Resource, Clients], dict[str, Any]]] = {
     "AWS::DynamoDB::Table": _table,
     "AWS::Events::EventBus": _bus,
+    "AWS::S3::Bucket": _bucket,
     "AWS::SQS::Queue": _queue,
     "AWS::SSM::Parameter": _parameter,
     "AWS::Scheduler::ScheduleGroup": _schedule_group,
@@ -107,6 +123,7 @@ MADE: dict[str, Callable[[Resource, Clients], dict[str, Any]]] = {
 REMOVED: dict[str, Callable[[Clients, str], Any]] = {
     "AWS::DynamoDB::Table": lambda clients, ref: clients("dynamodb").delete_table(TableName=ref),
     "AWS::Events::EventBus": lambda clients, ref: clients("events").delete_event_bus(Name=ref),
+    "AWS::S3::Bucket": _remove_bucket,
     "AWS::SQS::Queue": lambda clients, ref: clients("sqs").delete_queue(QueueUrl=ref),
     "AWS::SSM::Parameter": lambda clients, ref: clients("ssm").delete_parameter(Name=ref),
     "AWS::Scheduler::ScheduleGroup": lambda clients, ref: clients("scheduler").delete_schedule_group(Name=ref),

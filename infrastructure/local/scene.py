@@ -29,7 +29,10 @@ from infrastructure.local.stack import PARAMETERS
 from infrastructure.local.template import REGION, Resource, TemplateFile
 from predue import book, instant
 from predue.aws import clients, desks, settings
+from predue.aws.files import BucketFiles
 from predue.book import InstallmentRow
+from predue.book_rows import INSTALLMENT_COLUMNS
+from predue.bulk import REPORT
 from predue.job import parts
 from predue.record import Record, ref_of
 from predue.stage import StageKey
@@ -42,6 +45,7 @@ _RECORDED_SLOT = "2026-12-10T15:00:00Z"
 _RECEIPTS = ("refrefrefrefrefrabcdefghijklmnop", "refrefrefrefrefrqrstuvwxyzabcdef")
 """The reminders that the recorded receipts are about."""
 _SLOT = wall(10)
+_FILE = "books/core/daily book.csv"
 _SIGNING_KEY = f"whsec_{base64.b64encode(b'signs the events of the scene...').decode()}"
 """Of the source that the recorded webhook comes from."""
 
@@ -85,6 +89,7 @@ class Scene:
     functions: list[Deployed]
     now: datetime
     token: str
+    etag: str = ""
 
     @property
     def zone(self) -> str:
@@ -108,6 +113,7 @@ class Scene:
             (_RECORDED_SLOT, instant.to_text(self.slot)),
             (_RECORDED_DAY, self.day.isoformat()),
             ("TOKEN", self.token),
+            ("ETAG", self.etag),
         ):
             text = text.replace(recorded, here)
         event = json.loads(text)
@@ -179,7 +185,8 @@ def scene(server: AwsServer, now: datetime) -> Scene:
     made = Scene(server, functions, now, "")
     with made.acting():
         _feed(made)
-        return replace(made, token=settings.keys().stop_token(settings.keys().borrower_ref(EMAIL), "email"))
+        etag = _put_file(made)
+        return replace(made, etag=etag, token=settings.keys().stop_token(settings.keys().borrower_ref(EMAIL), "email"))
 
 
 def _feed(made: Scene) -> None:
@@ -215,6 +222,16 @@ def _feed(made: Scene) -> None:
         key = StageKey(f"loan-{ref_of(reminder)}-{channel}", 1, made.day, "T0")
         sent = Record(reminder, SMS, made.slot, made.slot.isoformat(), (key,), "sent", "", channel, receipt="accepted")
         desks.table().write_record(sent)
+
+
+def _put_file(made: Scene) -> str:
+    """Put the file that the recorded event tells of; returns its entity tag."""
+    row = f"loan-9,1,{SMS},{made.day.isoformat()},75.00,USD,0,open"
+    bucket = settings.env("BOOKS_BUCKET")
+    put = clients.client("s3").put_object(
+        Bucket=bucket, Key=_FILE, Body=f"{','.join(INSTALLMENT_COLUMNS)}\n{row}\n".encode()
+    )
+    return str(put["ETag"]).strip('"')
 
 
 # What each function must have done, by its handler's file
@@ -276,6 +293,15 @@ def _is_paid(made: Scene, borrower: str, loan: str) -> str:
     return "counted a payment once"
 
 
+def _the_file_is_imported(made: Scene, _answer: Any) -> str:
+    due = desks.table().due(SMS, made.day, "loan-9", 1)
+    _must(due is not None and due.closed_by is None, "the installment of the file is not there")
+    report = json.loads(BucketFiles(settings.env("BOOKS_BUCKET")).get(_FILE + REPORT))
+    told = {name: report[name] for name in ("status", "applied", "rejected")}
+    _must(told == {"status": "done", "applied": 1, "rejected": 0}, f"the report says {told}")
+    return "imported a file once"
+
+
 Effect = Callable[[Scene, Any], str]
 """Says in a few words what was done, or raises Missed."""
 EFFECTS: dict[str, Effect] = {
@@ -286,6 +312,7 @@ EFFECTS: dict[str, Effect] = {
     "record_receipts": _receipts_are_noted,
     "ingest": _the_loan_is_paid,
     "ingest_events": _the_other_loan_is_paid,
+    "import_book": _the_file_is_imported,
     "unsubscribe": _email_is_stopped,
 }
 

@@ -14,6 +14,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -30,6 +31,7 @@ from infrastructure.local.clock import VirtualClock
 from infrastructure.local.http_api import Route
 from infrastructure.local.lambdas import Function, call, environment
 from infrastructure.local.meanwhile import Meanwhile, concerned
+from infrastructure.local.notices import Notice, notice_of, notices_of
 from infrastructure.local.pollers import Poller, Source
 from infrastructure.local.provider_events import ProviderEvents
 from infrastructure.local.resources import Resources
@@ -92,6 +94,7 @@ class Stack:
         self._wire.emitted = self._note_emitted
         self._wire.sent = self._note_sent
         self._wire.scheduled = self._note_schedule
+        self._wire.stored = self._note_stored
         self._resources = Resources(clients.client)
         given = PARAMETERS | dict(parameters or {})
         self.root = TemplateFile(ROOT / "template.yaml", given, self._resources.physical, application=application)
@@ -103,6 +106,7 @@ class Stack:
         self.routes: list[Route] = []
         self.schedules: dict[str, datetime] = {}
         self.queue_arns: dict[str, str] = {}
+        self._notices: list[Notice] = []
         try:
             self._deploy()
         except BaseException:
@@ -129,6 +133,8 @@ class Stack:
                 self.queue_arns[self._resources.physical(resource, "Arn")] = self._resources.physical(resource, "")
         queues = {self._resources.physical(one, "Arn"): one for one in everything if one.type == "AWS::SQS::Queue"}
         self._bus_rules = [Rule(one) for one in everything if one.type == "AWS::Events::Rule"]
+        buckets = [(one, self._resources.physical(one, "")) for one in everything if one.type == "AWS::S3::Bucket"]
+        self._notices = notices_of(buckets)
         self._provider_events = ProviderEvents(everything, self.meter.published)
         for resource in everything:
             if resource.type == "AWS::Serverless::Function":
@@ -347,6 +353,19 @@ class Stack:
 
         self.at(moment, SCHEDULE, fire)
 
+    def _note_stored(self, bucket: str, key: str, operation: str) -> None:
+        """Play what a bucket tells of an object that was put."""
+        for notice in self._notices:
+            if notice.bucket == bucket and key.startswith(notice.prefix):
+                with self._free():
+                    about = clients.client("s3").head_object(Bucket=bucket, Key=key)
+                body = notice_of(bucket, key, operation, self.clock(), about)
+                self.at(self.clock(), EVENT, partial(self._tell_freely, notice.queue_arn, body))
+
+    def _tell_freely(self, queue_arn: str, body: str) -> None:
+        with self._free():
+            self._put(queue_arn, body)
+
     def _put(self, queue_arn: str, body: str) -> None:
         clients.client("sqs").send_message(QueueUrl=self.queue_arns[queue_arn], MessageBody=body)
 
@@ -376,11 +395,11 @@ class Stack:
     @contextmanager
     def _free(self) -> Iterator[None]:
         """Within this, calls are a part of AWS that nobody pays for."""
-        self._wire.meter = Meter()
+        before, self._wire.meter = self._wire.meter, Meter()
         try:
             yield
         finally:
-            self._wire.meter = self.meter
+            self._wire.meter = before
 
     def redrive(self) -> int:
         """Move every dead letter of a fed queue back to it, as an operator would; returns how many."""

@@ -41,7 +41,7 @@ def sent_answer(_event_name: str, request: AWSPreparedRequest) -> AWSResponse | 
 
 class Wire:
     """The hooks of one stack on a session; `sent` hears of every message queued, `scheduled` of every one-off
-    schedule. With an `endpoint`, requests go to a server instead of moto.
+    schedule, `stored` of every object that is put. With an `endpoint`, requests go to a server instead of moto.
     """
 
     def __init__(
@@ -54,6 +54,7 @@ class Wire:
         self.sent: Callable[[str], None] = lambda _url: None
         self.scheduled: Callable[[dict[str, Any]], None] = lambda _schedule: None
         self.emitted: Callable[[dict[str, Any]], None] = lambda _event: None
+        self.stored: Callable[[str, str, str], None] = lambda _bucket, _key, _operation: None
         self._chaos = chaos
         self._plays: dict[str, Answer] = {}
         self._tokens: set[str] = set()
@@ -164,6 +165,8 @@ class Wire:
             self.sent(params["QueueUrl"])
         elif (service, model.name) == ("scheduler", "CreateSchedule"):
             self.scheduled(params)
+        elif (service, model.name) in (("s3", "PutObject"), ("s3", "CompleteMultipartUpload")):
+            self.stored(params["Bucket"], params["Key"], model.name)
         elif (service, model.name) == ("events", "PutEvents"):
             for entry, taken in zip(params["Entries"], parsed["Entries"], strict=True):
                 if "ErrorCode" not in taken:

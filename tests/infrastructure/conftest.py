@@ -11,6 +11,7 @@ KINDS = {
     "table": "AWS::DynamoDB::Table",
     "log_group": "AWS::Logs::LogGroup",
     "secret": "AWS::SecretsManager::Secret",
+    "bucket": "AWS::S3::Bucket",
     "bus": "AWS::Events::EventBus",
     "role": "AWS::IAM::Role",
     "api": "AWS::Serverless::HttpApi",

@@ -21,6 +21,8 @@ NEEDS = {
     "SMS_QUEUE_URL": "sqs:SendMessage",
     "EMAIL_QUEUE_URL": "sqs:SendMessage",
     "NEWS_DEAD_LETTERS_URL": "sqs:SendMessage",
+    "IMPORTS_QUEUE_URL": "sqs:SendMessage",
+    "BOOKS_BUCKET": "s3:GetObject",
     "BUS_NAME": "events:PutEvents",
     "DEFER_GROUP": "scheduler:CreateSchedule",
     "DEFER_ROLE_ARN": "iam:PassRole",
@@ -138,11 +140,14 @@ def test_no_function_deletes_records_scans_the_table_or_changes_settings_keys_or
     function: Resource,
 ) -> None:
     actions = {action for s in permissions(role_of(function)) for action in s.actions}
-    assert not actions & {"dynamodb:BatchWriteItem", "dynamodb:Scan", "dynamodb:DeleteTable"}
+    assert not actions & {"dynamodb:BatchWriteItem", "dynamodb:DeleteTable"}
+    scanned = [r for s in permissions(role_of(function)) if "dynamodb:Scan" in s.actions for r in s.resources]
+    # What a complete statement no longer holds is found by listing the keys of what is open, and nothing else.
+    assert scanned == ([f"{TABLE_ARN}/index/due_index"] if function.name == "ImportBook" else [])
     deletions = [s for s in permissions(role_of(function)) if "dynamodb:DeleteItem" in s.actions]
     # What was kept aside goes once it is applied; nothing else is ever deleted by a function.
     assert [s.body["Condition"]["ForAllValues:StringLike"] for s in deletions] == (
-        [{"dynamodb:LeadingKeys": ["W#*"]}] if function.name.startswith("Ingest") else []
+        [{"dynamodb:LeadingKeys": ["W#*"]}] if function.name in ("Ingest", "IngestEvents", "ImportBook") else []
     )
     assert all(s.body["Condition"]["Null"] == {"dynamodb:LeadingKeys": "false"} for s in deletions)
     assert not [a for a in actions if a.startswith("ssm:") and not a.startswith("ssm:Get")]
@@ -162,6 +167,7 @@ def test_no_function_deletes_records_scans_the_table_or_changes_settings_keys_or
         ("Unsubscribe", ["B#*"]),
         ("Ingest", ["B#*", "C#*", "E#*", "L#*", "O#*", "R#*", "U#*", "W#*"]),
         ("IngestEvents", ["B#*", "C#*", "E#*", "L#*", "O#*", "R#*", "U#*", "W#*"]),
+        ("ImportBook", ["B#*", "C#*", "E#*", "L#*", "O#*", "R#*", "U#*", "W#*"]),
     ],
 )
 def test_a_function_writes_only_to_its_part_of_the_table(
@@ -180,9 +186,9 @@ def test_a_function_writes_only_to_its_part_of_the_table(
 @pytest.mark.parametrize(
     ("policy", "own", "writers"),
     [
-        ("ProtectProfiles", "profile_item", {"Ingest", "IngestEvents"}),
-        ("ProtectDues", "due_item", {"CloseDay", "Ingest", "IngestEvents"}),
-        ("ProtectConsentEvents", "", {"RecordReceipts", "Unsubscribe", "Ingest", "IngestEvents"}),
+        ("ProtectProfiles", "profile_item", {"Ingest", "IngestEvents", "ImportBook"}),
+        ("ProtectDues", "due_item", {"CloseDay", "Ingest", "IngestEvents", "ImportBook"}),
+        ("ProtectConsentEvents", "", {"RecordReceipts", "Unsubscribe", "Ingest", "IngestEvents", "ImportBook"}),
     ],
 )
 def test_no_sender_can_edit_what_a_borrower_or_loan_system_said(
@@ -267,7 +273,9 @@ def test_functions_use_the_key_only_through_the_services_that_hold_what_it_encry
     for statement in permissions(role):
         if any(action.startswith("kms:") for action in statement.actions):
             via = parts(statement.body["Condition"]["StringEquals"]["kms:ViaService"])
-            assert set(via) <= {f"{s}.us-east-1.amazonaws.com" for s in ("dynamodb", "lambda", "secretsmanager", "sqs")}
+            assert set(via) <= {
+                f"{s}.us-east-1.amazonaws.com" for s in ("dynamodb", "lambda", "s3", "secretsmanager", "sqs")
+            }
 
 
 def test_nothing_is_granted_to_everyone(stack: Stack) -> None:
@@ -278,7 +286,38 @@ def test_nothing_is_granted_to_everyone(stack: Stack) -> None:
             assert "*" not in str(principals), statement
     assert not stack.of("AWS::Lambda::Permission")
     assert not stack.of("AWS::Lambda::Url")
-    assert not stack.of("AWS::S3::Bucket")
+
+
+def test_a_bucket_is_private_keeps_what_was_replaced_and_forgets_what_is_old(bucket: Resource) -> None:
+    assert set(bucket.get("PublicAccessBlockConfiguration").values()) == {True}
+    assert bucket.get("OwnershipControls", "Rules") == [{"ObjectOwnership": "BucketOwnerEnforced"}]
+    assert bucket.get("VersioningConfiguration", "Status") == "Enabled"
+    rules = bucket.get("LifecycleConfiguration", "Rules")
+    assert {rule["Prefix"] for rule in rules} == {"books/", "work/", "confirmed/"}
+    assert all(rule["Status"] == "Enabled" and rule["ExpirationInDays"] <= 365 for rule in rules)
+
+
+def test_a_bucket_refuses_what_does_not_come_over_tls(bucket: Resource, stack: Stack) -> None:
+    (policy,) = [one for one in stack.of("AWS::S3::BucketPolicy") if bucket.is_named_by(one.get("Bucket"))]
+    (denial,) = policy.statements()
+    assert (denial.allows, denial.actions, denial.body["Principal"]) == (False, ["s3:*"], "*")
+    assert denial.body["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+
+
+def test_a_bucket_tells_the_imports_of_files_and_confirmations_and_not_of_the_imports_own_work(
+    bucket: Resource, stack: Stack
+) -> None:
+    told = bucket.get("NotificationConfiguration", "QueueConfigurations")
+    assert {one["Event"] for one in told} == {"s3:ObjectCreated:*"}
+    assert sorted(one["Filter"]["S3Key"]["Rules"][0]["Value"] for one in told) == ["books/", "confirmed/"]
+    assert {queue.name for one in told if (queue := stack.named_by(one["Queue"]))} == {"ImportsQueue"}
+
+
+def test_the_import_writes_no_file_of_a_source_and_no_confirmation() -> None:
+    written = [r for s in ALLOWS if "s3:PutObject" in s.actions for r in s.resources]
+    endings = sorted(one.partition(">")[2] for one in written)
+    assert endings == ["/books/*.rejected.csv", "/books/*.report.json", "/work/*"]
+    assert {s.resource.name for s in ALLOWS if any(a.startswith("s3:") for a in s.actions)} == {"ImportBookRole"}
 
 
 def test_a_service_publishes_and_fills_queues_only_on_our_behalf(stack: Stack) -> None:

@@ -73,7 +73,7 @@ def test_a_queue_fed_function_that_fails_closed_raises_an_alarm(stack: Stack) ->
         if dimension["Name"] == "service"
     }
     reading = [f for f, _, _ in stack.events("SQS") if "POLICY_PARAMETER" in f.get("Environment", "Variables")]
-    assert [function.name for function in reading] == ["DeliverSms", "DeliverEmail", "IngestEvents"]
+    assert [function.name for function in reading] == ["DeliverSms", "DeliverEmail", "IngestEvents", "ImportBook"]
     for function in reading:
         variables = function.get("Environment", "Variables")
         namespace, service = variables["POWERTOOLS_METRICS_NAMESPACE"], variables["POWERTOOLS_SERVICE_NAME"]
@@ -90,6 +90,10 @@ def test_a_queue_fed_function_that_fails_closed_raises_an_alarm(stack: Stack) ->
         ("KeptAsideDropped", "ingest", "Sum", 0),
         ("SignatureRefused", "ingest", "Sum", 50),
         ("OldestKeptAsideHours", "close_day", "Maximum", 24),
+        ("ImportHeld", "import_book", "Sum", 0),
+        ("ImportRefused", "import_book", "Sum", 0),
+        ("ImportClosedNothing", "import_book", "Sum", 0),
+        ("KeptAsideDropped", "import_book", "Sum", 0),
     ],
 )
 def test_news_that_goes_wrong_raises_an_alarm_on_what_its_function_counts(

@@ -34,6 +34,12 @@ def test_a_bus_is_encrypted_with_our_own_key(bus: Resource, stack: Stack) -> Non
     assert stack.named_by(bus.get("KmsKeyIdentifier")) == key(stack)
 
 
+def test_a_bucket_is_encrypted_with_our_own_key(bucket: Resource, stack: Stack) -> None:
+    (rule,) = bucket.get("BucketEncryption", "ServerSideEncryptionConfiguration")
+    assert rule["ServerSideEncryptionByDefault"]["SSEAlgorithm"] == "aws:kms"
+    assert stack.named_by(rule["ServerSideEncryptionByDefault"]["KMSMasterKeyID"]) == key(stack)
+
+
 def test_a_functions_settings_are_encrypted_with_our_own_key(function: Resource, stack: Stack) -> None:
     assert stack.named_by(function.get("KmsKeyArn")) == key(stack)
 
@@ -59,6 +65,7 @@ def test_every_service_that_publishes_to_a_topic_or_fills_a_queue_may_use_the_ke
     assert publishers == {
         "cloudwatch.amazonaws.com",
         "events.amazonaws.com",
+        "s3.amazonaws.com",
         "ses.amazonaws.com",
         "sms-voice.amazonaws.com",
         "sns.amazonaws.com",
@@ -83,7 +90,7 @@ def test_the_table_cannot_be_deleted_in_production_and_can_in_a_sandbox(table: R
 def test_what_cannot_be_made_again_outlives_the_stack(stack: Stack) -> None:
     kept = {resource.name for resource in stack.resources if resource.body.get("DeletionPolicy") == "Retain"}
     replaced = {resource.name for resource in stack.resources if resource.body.get("UpdateReplacePolicy") == "Retain"}
-    assert kept == replaced == {"Key", "Table", "Keys"}
+    assert kept == replaced == {"Key", "Table", "Keys", "Books"}
 
 
 def test_the_indexes_hold_keys_and_an_instant_only(table: Resource) -> None:

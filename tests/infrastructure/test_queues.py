@@ -20,9 +20,9 @@ def source(event: dict[str, Any]) -> Resource:
     return queue
 
 
-def test_each_channel_the_receipts_and_news_have_a_queue_that_feeds_a_function() -> None:
+def test_each_channel_the_receipts_news_and_imports_have_a_queue_that_feeds_a_function() -> None:
     fed = {source(event).name for _, _, event in FED_BY_QUEUE}
-    assert fed == {"SmsQueue", "EmailQueue", "ReceiptsQueue", "NewsQueue"}
+    assert fed == {"SmsQueue", "EmailQueue", "ReceiptsQueue", "NewsQueue", "ImportsQueue"}
 
 
 @each_feed

@@ -114,6 +114,7 @@ NEEDED: dict[str, set[str]] = {
     "unsubscribe": set(),
     "ingest": set(),
     "ingest_events": set(),
+    "import_book": set(),
 }
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel
 
-from predue.policy import Cap, HoursSetting, LenderSetting, Pack, Policy, StageSetting, read_policy
+from predue.policy import Cap, HoursSetting, ImportsSetting, LenderSetting, Pack, Policy, StageSetting, read_policy
 
 DOCS = Path(__file__).parents[2] / "docs"
 EXAMPLE = (DOCS / "policy.example.toml").read_text(encoding="utf-8")
@@ -15,6 +15,7 @@ TABLES: dict[str, type[BaseModel]] = {
     "hours": HoursSetting,
     "stages": StageSetting,
     "caps": Cap,
+    "imports": ImportsSetting,
 }
 
 

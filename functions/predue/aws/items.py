@@ -238,6 +238,7 @@ def due_item(due: Due) -> Item:
         "disputed": due.disputed or None,
         "moved_to": due.moved_to and due.moved_to.isoformat(),
         "handed_over_at": _ms(due.handed_over_at),
+        "source": due.source,
         "version": due.version,
     }
 
@@ -259,6 +260,7 @@ def read_due(item: Item) -> Due:
         disputed=item.get("disputed", False),
         moved_to=date.fromisoformat(item["moved_to"]) if "moved_to" in item else None,
         handed_over_at=instant.from_ms(int(item["handed_over_at"])) if "handed_over_at" in item else None,
+        source=item.get("source", ""),
         version=int(item["version"]),
     )
 

@@ -20,6 +20,19 @@ UNRESOLVED_INDEX = "unresolved_index"
 """As infrastructure/storage.yaml names it."""
 
 
+def entry_of(item: dict[str, Any]) -> IndexEntry:
+    """The open due that an item of the index shows."""
+    _, wish, borrower_id, loan_id, installment_no, due_date = item["slot_key"]["S"].split("#")
+    return IndexEntry(
+        borrower_id,
+        loan_id,
+        int(installment_no),
+        date.fromisoformat(due_date),
+        wish,
+        instant.from_ms(int(item["written_at"]["N"])),
+    )
+
+
 class TablePlans:
     """Implements the port Plans over one table and its index."""
 
@@ -55,16 +68,7 @@ class TablePlans:
         while True:
             with translated("index"):
                 page = client("dynamodb").query(**request)
-            for item in page["Items"]:
-                _, wish, borrower_id, loan_id, installment_no, due_date = item["slot_key"]["S"].split("#")
-                yield IndexEntry(
-                    borrower_id,
-                    loan_id,
-                    int(installment_no),
-                    date.fromisoformat(due_date),
-                    wish,
-                    instant.from_ms(int(item["written_at"]["N"])),
-                )
+            yield from map(entry_of, page["Items"])
             if "LastEvaluatedKey" not in page:
                 return
             request["ExclusiveStartKey"] = page["LastEvaluatedKey"]

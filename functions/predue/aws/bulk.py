@@ -1,0 +1,132 @@
+"""Imports as the queue brings them: a file that was put, a confirmation, or an import that is to go on."""
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+from urllib.parse import unquote_plus
+
+from predue import bulk_apply, bulk_read, instant
+from predue.aws import clock, desks, settings
+from predue.aws.clients import client, translated
+from predue.aws.files import BucketFiles
+from predue.aws.open_dues import TableOpenDues
+from predue.aws.settings import env
+from predue.aws.telemetry import count, failures, logger
+from predue.aws.workers import each_of
+from predue.bulk import BOOKS, CONFIRMED, REJECTED, REPORT, BulkDesk, Import
+from predue.errors import ImportMoved
+from predue.source import Source
+from predue.unpacked import BadFile
+
+Known = tuple[Import, str]
+_NOBODYS = "source: no source of this name may put files; name it in the secret of sources, then put the file again"
+
+
+def take(body: str, time_left_ms: Callable[[], int]) -> None:
+    """Take one message, and go on with the imports that it is about."""
+    with failures("an import failed"):
+        files = BucketFiles(env("BOOKS_BUCKET"))
+        for name in _meant(json.loads(body), files):
+            known = files.load(name)
+            try:
+                if known is not None:
+                    _go_on(known, files, lambda: time_left_ms() / 1000)
+            except ImportMoved:
+                # A message came twice: what it asks for is being done.
+                logger.info("import goes on elsewhere", import_id=name)
+
+
+def _meant(message: dict[str, Any], files: BucketFiles) -> list[str]:
+    """The imports that a message is about: of what S3 says was put, or of an import's own name."""
+    names = [str(message["import"])] if "import" in message else []
+    for put in _put(message):
+        key = unquote_plus(put["key"])
+        if key.startswith(CONFIRMED):
+            names += _confirmed(key.removeprefix(CONFIRMED), files)
+        elif key.startswith(BOOKS) and not key.endswith((REJECTED, REPORT)):
+            names.append(_begun(key, put, files))
+    return names
+
+
+def _put(message: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """The objects that were put, by S3's own word (S3 user guide, "Event message structure"); none in its test."""
+    for record in message.get("Records", ()):
+        if str(record.get("eventName", "")).startswith("ObjectCreated:"):
+            yield {"at": record["eventTime"], **record["s3"]["object"]}
+
+
+def _begun(key: str, put: dict[str, Any], files: BucketFiles) -> str:
+    """Note a new import, unless this very file is known and was not refused, and tell its name."""
+    now = instant.to_text(clock.now())
+    state = Import(key, put["eTag"], int(put["size"]), put["at"], "", started_at=now, updated_at=now)
+    known, token = files.load(state.id) or (None, "")
+    # What was refused may be right now, as after its source was named; what is done stays done.
+    if known is not None and known.phase != "refused":
+        return state.id
+    try:
+        files.save(bulk_read.begun(state), token)
+        count("ImportBegun")
+    except BadFile as fault:
+        _tell(bulk_apply.ended(bulk_apply.refused(state, f"file: {fault}"), token, files))
+    return state.id
+
+
+def _confirmed(name: str, files: BucketFiles) -> list[str]:
+    """Let a held import go on; a confirmation of anything else changes nothing."""
+    known = files.load(name)
+    if known is not None and known[0].phase == "held":
+        files.save(bulk_apply.confirmed(known[0]), known[1])
+        count("ImportConfirmed")
+    return [name]
+
+
+def _go_on(known: Known, files: BucketFiles, time_left: Callable[[], float]) -> None:
+    """Go on with an import that is not over; what is left when the time is goes into a message of its own."""
+    state, token = known
+    if state.over:
+        return
+    source = settings.sources().get(state.source)
+    if source is None:
+        state = bulk_apply.ended(bulk_apply.refused(state, _NOBODYS), token, files)
+    elif not files.still_there(state.key, state.etag):
+        state = bulk_apply.ended(bulk_apply.refused(state, bulk_apply.REPLACED), token, files)
+    else:
+        state = bulk_apply.go_on(state, token, _desk(source, files, time_left))
+    _tell(state)
+    if not state.over:
+        with translated("queue"):
+            client("sqs").send_message(QueueUrl=env("IMPORTS_QUEUE_URL"), MessageBody=json.dumps({"import": state.id}))
+
+
+def _desk(source: Source, files: BucketFiles, time_left: Callable[[], float]) -> BulkDesk:
+    return BulkDesk(
+        files,
+        TableOpenDues(env("TABLE_NAME"), env("DUE_INDEX")),
+        desks.news,
+        source,
+        settings.controls().rulebook.policy.imports,
+        clock.now,
+        time_left,
+        _each,
+    )
+
+
+def _each(work: Callable[[Any], Any], items: Sequence[Any]) -> list[Any]:
+    return each_of(work, items) if items else []
+
+
+def _tell(state: Import) -> None:
+    """Count how an import ended, and log how far it came; neither its key nor a row's words."""
+    if state.over:
+        count({"held": "ImportHeld", "done": "ImportDone"}.get(state.phase, "ImportRefused"))
+    if state.phase == "done" and state.reasons:
+        count("ImportClosedNothing")
+    logger.info(
+        "import",
+        import_id=state.id,
+        status=state.phase,
+        reasons=[reason.partition(":")[0] for reason in state.reasons],
+        rows=state.rows,
+        applied=state.applied,
+        of=state.chunks + state.closings,
+    )

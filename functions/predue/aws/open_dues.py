@@ -1,0 +1,42 @@
+"""The open dues of all borrowers, as the index shows them; only an import of a complete statement asks."""
+
+from collections.abc import Iterator, Sequence
+from datetime import date
+from typing import Any
+
+from predue.aws import items
+from predue.aws.clients import client, translated
+from predue.aws.plans import TablePlans, entry_of
+from predue.due import Due
+from predue.ports import IndexEntry
+
+
+class TableOpenDues(TablePlans):
+    """Implements the port OpenDues over one table and its index."""
+
+    def all_open(self) -> Iterator[IndexEntry]:
+        """See OpenDues; the index is sparse and holds keys only, so that to read all of it costs little."""
+        request: dict[str, Any] = {"TableName": self._name, "IndexName": self._index}
+        while True:
+            with translated("index"):
+                page = client("dynamodb").scan(**request)
+            yield from map(entry_of, page["Items"])
+            if "LastEvaluatedKey" not in page:
+                return
+            request["ExclusiveStartKey"] = page["LastEvaluatedKey"]
+
+    def dues_of(self, entries: Sequence[IndexEntry]) -> list[Due]:
+        """See OpenDues."""
+        keys = [
+            (items.borrower_pk(one.borrower_id), items.due_sk(one.due_date, one.loan_id, one.installment_no))
+            for one in entries
+        ]
+        return [items.read_due(item) for item in self._batch(keys, consistent=True)]
+
+    def due_dates_of(self, installments: Sequence[tuple[str, int]]) -> dict[tuple[str, int], date]:
+        """See OpenDues."""
+        keys = [(f"L#{loan_id}", f"I#{number}") for loan_id, number in installments]
+        return {
+            (item["pk"][2:], int(item["sk"][2:])): date.fromisoformat(item["due_date"])
+            for item in self._batch(keys, consistent=True)
+        }

@@ -1,0 +1,200 @@
+"""Applying a file chunk by chunk, and its report."""
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from predue import instant, news
+from predue.bulk import REJECTED, REPORT, BulkDesk, Chunked, Files, Import
+from predue.bulk_check import checking
+from predue.bulk_read import Rejected, reading, rejected_lines
+from predue.errors import BadNews, Gone, LedgerMoved, Replaced
+from predue.message import groups
+from predue.money import Money
+from predue.news import NewsDesk
+from predue.unpacked import BadFile
+
+_ENOUGH_SECONDS = 45
+"""What a chunk may need: two hundred rows of ten calls each, eight at a time, with a table that is slow."""
+_TRIES = 5
+REPLACED = "replaced: another file came under its key, or it was taken away"
+_REPORT_EVERY = 5
+
+
+def go_on(state: Import, token: str, desk: BulkDesk) -> Import:
+    """Go on with an import until it is over or the time is; raises ImportMoved if another call goes on with it."""
+    try:
+        for known in _steps(state, desk):
+            state = replace(known, updated_at=instant.to_text(desk.now()))
+            token = desk.files.save(state, token)
+            desk.files.put(state.key + REPORT, report(state))
+    except Replaced:
+        return ended(refused(state, REPLACED), token, desk.files)
+    except (BadFile, Gone) as fault:
+        return ended(refused(state, f"file: {fault}"), token, desk.files)
+    return state
+
+
+def refused(state: Import, reason: str) -> Import:
+    """An import of which nothing more is applied."""
+    return replace(state, phase="refused", reasons=(*state.reasons, reason))
+
+
+def confirmed(state: Import) -> Import:
+    """A held import that may go on, since somebody says that the file is right."""
+    return replace(state, phase="applying", confirmed=True)
+
+
+def ended(state: Import, token: str, files: Files) -> Import:
+    """Store how an import ended, and tell it beside the file, unless another file stands there."""
+    files.save(state, token)
+    if REPLACED not in state.reasons:
+        files.put(state.key + REPORT, report(state))
+    return state
+
+
+def _steps(state: Import, desk: BulkDesk) -> Iterator[Import]:
+    """What is known after each step; each may be done again from what was known before it."""
+    while not state.over:
+        for known in _PHASES[state.phase](state, desk):
+            yield known
+            state = known
+        if desk.time_left() < _ENOUGH_SECONDS:
+            return
+
+
+def _checked(state: Import, desk: BulkDesk) -> Iterator[Import]:
+    yield checking(state, desk)
+
+
+def _finished(state: Import, desk: BulkDesk) -> Iterator[Import]:
+    _join_rejected(state, desk)
+    yield replace(state, phase="done")
+
+
+def _applying(state: Import, desk: BulkDesk) -> Iterator[Import]:
+    while state.applied < state.chunks + state.closings:
+        state = _applied(state, desk)
+        if state.applied % _REPORT_EVERY == 0 or desk.time_left() < _ENOUGH_SECONDS:
+            yield state
+        if desk.time_left() < _ENOUGH_SECONDS:
+            return
+    yield replace(state, phase="finishing")
+
+
+_PHASES: Mapping[str, Callable[[Import, BulkDesk], Iterator[Import]]] = {
+    "reading": reading,
+    "checking": _checked,
+    "applying": _applying,
+    "finishing": _finished,
+}
+
+
+def _applied(state: Import, desk: BulkDesk) -> Import:
+    """Apply the next chunk: events about one borrower or loan one after the other, the others side by side."""
+    closes = state.applied >= state.chunks
+    name = f"closing-{state.applied - state.chunks:06}" if closes else f"chunk-{state.applied:06}"
+    if closes and state.tally.get("rejected", 0):
+        return replace(state, applied=state.applied + 1)
+    rows = Chunked.read(desk.files.get(state.work(name)))
+    news_desk, at = desk.news(), desk.now()
+
+    def one_after_the_other(group: list[int]) -> list[tuple[str, Rejected | None]]:
+        return [_outcome(rows[index], at, news_desk) for index in group]
+
+    apart = groups({index: [row.body] for index, row in enumerate(rows)})
+    outcomes = [outcome for group in desk.each(one_after_the_other, apart) for outcome in group]
+    refused = sorted(fault for _, fault in outcomes if fault is not None)
+    if refused:
+        desk.files.put(state.work(f"rejected-{state.parts:06}"), rejected_lines(state.key, refused))
+    counted = Counter("closed" if closes and word == "applied" else word for word, _ in outcomes)
+    return replace(state.counting(**counted), applied=state.applied + 1, parts=state.parts + bool(refused))
+
+
+def _outcome(row: Chunked, at: datetime, desk: NewsDesk) -> tuple[str, Rejected | None]:
+    """What became of one row, and why if it was refused; what may pass by itself is tried again, then raised."""
+    for left in reversed(range(_TRIES)):
+        try:
+            return _told(row, at, desk).replace(" ", "_"), None
+        except BadNews as fault:
+            return "rejected", (row.line, str(fault))
+        except LedgerMoved:
+            if not left:
+                raise
+    raise AssertionError("the last try returns or raises")
+
+
+def _told(row: Chunked, at: datetime, desk: NewsDesk) -> str:
+    """Tell a row as news; of an installment that is paid or cancelled that first, so that it is never open between."""
+    if row.status == "open":
+        return news.apply(row.body, at, desk)
+    where = desk.dues.pointer(row.body["loan_id"], row.body["installment_no"])
+    if where is None:
+        news.apply(_ending(row, str(row.body["amount"])), at, desk)
+        return news.apply(row.body, at, desk)
+    told = news.apply(row.body, at, desk)
+    due = desk.dues.due(*where, row.body["loan_id"], row.body["installment_no"])
+    if due is None or due.closed_by is not None:
+        return told
+    return news.apply(_ending(row, str(Money(due.outstanding, due.currency).major())), at, desk)
+
+
+def _ending(row: Chunked, owed: str) -> dict[str, Any]:
+    """The event that a row's status stands for: a payment of what is owed, or a cancellation as old as the book."""
+    about = {name: row.body[name] for name in ("source", "loan_id", "installment_no")}
+    said = {"type": "installment.cancelled"} if row.status == "cancelled" else {"type": "installment.paid"}
+    said |= {"amount": owed} if row.status == "paid" else {}
+    digest = hashlib.sha256(json.dumps(about | said, sort_keys=True).encode()).hexdigest()[:32]
+    return {**said, **about, "event_id": f"book-{digest}", "sequence": 0}
+
+
+# The report
+
+
+def report(state: Import) -> bytes:
+    """How far an import came, for whoever put the file; it repeats nothing of its rows."""
+    told = {
+        "import": state.id,
+        "status": state.phase,
+        "reasons": state.reasons,
+        "confirmed": state.confirmed,
+        "complete": state.complete,
+        "source": state.source,
+        "bytes": state.size,
+        "bytes_read": state.done,
+        "rows": state.rows,
+        "rejected": state.tally.get("rejected", 0),
+        "applied": state.tally.get("applied", 0),
+        "known_already": state.tally.get("repeat", 0),
+        "kept_aside": state.tally.get("kept_aside", 0),
+        "closed": state.tally.get("closed", 0),
+        "due_soon": state.due_soon,
+        "share_done": round(share_done(state), 3),
+        "started_at": state.started_at,
+        "updated_at": state.updated_at,
+    }
+    return (json.dumps(told, indent=2) + "\n").encode()
+
+
+def share_done(state: Import) -> float:
+    """How far an import is, from 0 to 1: reading is a tenth of it."""
+    if state.over or state.phase == "finishing":
+        return 1.0
+    read = 0.1 * (state.done / state.size if state.size else 1)
+    steps = state.chunks + state.closings
+    return read + (0.9 * state.applied / steps if steps and state.phase == "applying" else 0)
+
+
+def _join_rejected(state: Import, desk: BulkDesk) -> None:
+    """Put the report of rejected rows beside the file, in one piece; its header stands there even without a row."""
+    parts = (desk.files.get(state.work(f"rejected-{number:06}")) for number in range(state.parts))
+
+    def pieces() -> Iterator[bytes]:
+        yield b"file,line,reason\n"
+        yield from parts
+
+    desk.files.join(state.key + REJECTED, pieces())

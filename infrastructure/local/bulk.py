@@ -1,0 +1,194 @@
+"""`predue import`: files through the deployed import, on this machine or in a deployed bucket."""
+
+import io
+import json
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import boto3
+from boto3.s3.transfer import TransferConfig
+from botocore.exceptions import BotoCoreError, ClientError
+from moto import mock_aws
+
+from infrastructure.local import engine
+from infrastructure.local.clock import machine_time
+from infrastructure.local.fast_moto import fast_queries
+from infrastructure.local.stack import Stack
+from predue.aws import clients
+from predue.bulk import BOOKS, CONFIRMED, REJECTED, REPORT, Import
+from predue.policy import Policy
+
+Progress = Callable[[float, str], None]
+_ENDINGS = (".csv", ".jsonl", ".csv.gz", ".jsonl.gz")
+_KEY = "whsec_" + "A" * 32
+"""Of the source on this machine, which signs nothing: whoever may put a file is believed."""
+_LONGEST = timedelta(days=4)
+_LOOK_AGAIN_SECONDS = 2.0
+_OVER = ("done", "held", "refused")
+
+
+class CannotImport(Exception):
+    """A file cannot be imported as it was asked for; the text says what to mend."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """What is asked for: files in the order in which they are imported, and whose they are.
+
+    `complete` says that the last file is all that is open; `confirm` goes on with what is held. With a `bucket` the
+    files go to a deployed stack, at AWS or at the `endpoint`; without, to a stack of their own.
+    """
+
+    files: tuple[Path, ...]
+    out: Path
+    source: str = "core"
+    tenant: str = ""
+    complete: bool = False
+    confirm: bool = False
+    policy: Policy = field(default_factory=Policy)
+    bucket: str = ""
+    endpoint: str = ""
+
+
+Report = dict[str, Any]
+
+
+def import_files(options: Options, progress: Progress) -> list[Report]:
+    """Import the files one after the other, up to the first that is held or refused; leave their reports in `out`."""
+    for file in options.files:
+        if not file.name.endswith(_ENDINGS):
+            raise CannotImport(f"{file.name}: the name of a file ends in one of {', '.join(_ENDINGS)}")
+        if not file.is_file():
+            raise CannotImport(f"{file}: cannot be read; check the path")
+    options.out.mkdir(parents=True, exist_ok=True)
+    reports = []
+    with _deployed(options) if options.bucket else _fresh(options) as bucket:
+        for number, file in enumerate(options.files):
+            share = _part_of(progress, number, len(options.files), file.name)
+            last = file is options.files[-1]
+            reports.append(_imported(file, bucket, options, share, complete=options.complete and last))
+            if reports[-1]["status"] != "done":
+                break
+    return reports
+
+
+def _part_of(progress: Progress, number: int, files: int, name: str) -> Callable[[float], None]:
+    return lambda share: progress((number + share) / files, name)
+
+
+@dataclass(frozen=True)
+class Bucket:
+    """A bucket with an import behind it; `wait` lets it work for a while."""
+
+    s3: Any
+    name: str
+    wait: Callable[[], None]
+
+    def read(self, key: str) -> bytes:
+        """An object's content; raises ClientError."""
+        return bytes(self.s3.get_object(Bucket=self.name, Key=key)["Body"].read())
+
+
+def _imported(
+    file: Path, bucket: Bucket, options: Options, share: Callable[[float], None], *, complete: bool
+) -> Report:
+    """Put one file, wait for its import, and fetch its report."""
+    key = f"{BOOKS}{options.source}/{_named(file.name, complete=complete)}"
+    bucket.s3.upload_file(str(file), bucket.name, key, Config=TransferConfig(use_threads=False))
+    etag = bucket.s3.head_object(Bucket=bucket.name, Key=key)["ETag"].strip('"')
+    name = Import(key, etag, 0, "", "").id
+    report = _awaited(name, key, bucket, share)
+    if report["status"] == "held" and options.confirm:
+        bucket.s3.put_object(Bucket=bucket.name, Key=CONFIRMED + name, Body=b"")
+        report = _awaited(name, key, bucket, share, confirmed=True)
+    (options.out / f"{file.name}{REPORT}").write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+    if report["status"] == "done":
+        (options.out / f"{file.name}{REJECTED}").write_bytes(bucket.read(key + REJECTED))
+    return {**report, "file": file.name}
+
+
+def _named(name: str, *, complete: bool) -> str:
+    ending = next(one for one in reversed(_ENDINGS) if name.endswith(one))
+    stem = name.removesuffix(ending)
+    return name if not complete or stem.endswith(".complete") else f"{stem}.complete{ending}"
+
+
+def _awaited(name: str, key: str, bucket: Bucket, share: Callable[[float], None], *, confirmed: bool = False) -> Report:
+    """The report of an import once it is over; one of another import of the same key is none."""
+    while True:
+        bucket.wait()
+        report = _report(key, bucket)
+        if report is None or report["import"] != name:
+            continue
+        share(report["share_done"])
+        if report["status"] in _OVER and (report["confirmed"] or not confirmed):
+            return report
+
+
+def _report(key: str, bucket: Bucket) -> Report | None:
+    try:
+        report: Report = json.loads(bucket.read(key + REPORT))
+    except ClientError as error:
+        if clients.code_of(error) not in ("NoSuchKey", "404"):
+            raise
+        return None
+    return report
+
+
+@contextmanager
+def _fresh(options: Options) -> Iterator[Bucket]:
+    """A stack of its own, in memory, which knows nothing yet and goes when the command ends."""
+    start = machine_time()
+    log = io.StringIO()
+    parameters = {"InitialPolicy": options.policy.model_dump_json(), "Workers": 1}
+    with engine.local_credentials(), mock_aws(), fast_queries():
+        stack = Stack(start, log=log, wire=io.StringIO(), parameters=parameters)
+        sources = {options.source: {"keys": [_KEY], "tenant": options.tenant, "form": "predue"}}
+        clients.client("secretsmanager").put_secret_value(
+            SecretId=stack.physical("Sources"), SecretString=json.dumps(sources)
+        )
+        deadline = start + _LONGEST
+
+        def wait() -> None:
+            stack.run_until(stack.clock() + timedelta(seconds=1))
+            if stack.clock() > deadline:
+                raise CannotImport(f"the import stands still; {options.out / 'logs.jsonl'} says why")
+
+        try:
+            yield Bucket(clients.client("s3"), stack.physical("Books"), wait)
+        finally:
+            (options.out / "logs.jsonl").write_text(log.getvalue(), encoding="utf-8")
+
+
+@contextmanager
+def _deployed(options: Options) -> Iterator[Bucket]:
+    """The bucket of a deployed stack, by the machine's own AWS set-up."""
+    try:
+        s3 = boto3.client("s3", endpoint_url=options.endpoint or None)
+
+        yield Bucket(s3, options.bucket, lambda: time.sleep(_LOOK_AGAIN_SECONDS))
+    except (BotoCoreError, ClientError) as error:
+        what = clients.code_of(error) if isinstance(error, ClientError) else str(error)
+        raise CannotImport(f"the bucket {options.bucket} cannot be used: {what}") from error
+
+
+def text(reports: Sequence[Report], out: Path) -> str:
+    """What a terminal is told."""
+    lines = []
+    for one in reports:
+        lines.append(
+            f"{one['file']}: {one['status']}; {one['rows']} rows: {one['applied']} applied, "
+            f"{one['known_already']} known already, {one['kept_aside']} kept aside, {one['rejected']} rejected; "
+            f"{one['closed']} closed"
+        )
+        lines += [f"  {reason}" for reason in one["reasons"]]
+        if one["status"] == "held":
+            lines.append(f"  nothing of it is applied; if it is right, say --confirm (import {one['import']})")
+        if one["rejected"]:
+            lines.append(f"  {out / (one['file'] + REJECTED)} says which rows, and why")
+    return "\n".join(lines)
