@@ -29,6 +29,11 @@ def _key(value: str) -> str:
     return value
 
 
+Key = Annotated[str, AfterValidator(_key)]
+Tenant = Annotated[str, Field(pattern=r"^[a-z0-9-]{0,32}$")]
+Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
+
+
 class _Setting(BaseModel):
     """A source as the secret states it; read strictly, since a key that was misspelled away would lock the source
     out.
@@ -36,12 +41,12 @@ class _Setting(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
-    keys: Annotated[list[Annotated[str, AfterValidator(_key)]], Field(min_length=1, max_length=MOST_KEYS)]
-    tenant: Annotated[str, Field(pattern=r"^[a-z0-9-]{0,32}$")] = ""
+    keys: Annotated[list[Key], Field(min_length=1, max_length=MOST_KEYS)]
+    tenant: Tenant = ""
     form: str = "predue"
 
 
-_SETTINGS = TypeAdapter(dict[Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")], _Setting])
+_SETTINGS = TypeAdapter(dict[Name, _Setting])
 
 
 @dataclass(frozen=True, slots=True)

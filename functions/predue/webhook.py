@@ -21,6 +21,7 @@ from predue.errors import BadNews
 from predue.event import read_event
 from predue.problem import NotTaken
 from predue.source import MOST_KEYS, Source
+from predue.tenant import PARTS
 
 MOST_BYTES = 1024 * 1024
 MOST_EVENTS = 500
@@ -32,8 +33,6 @@ _MOST_SIGNATURES = 8
 _JSON_TYPE = re.compile(r"application/(?:[a-z0-9.-]+\+)?json(?:\s*;\s*charset=\"?utf-8\"?)?", re.IGNORECASE | re.ASCII)
 _MESSAGE_ID = re.compile(r"[!-~]{1,256}", re.ASCII)
 _SECONDS = re.compile(r"(?:0|[1-9]\d{0,10})", re.ASCII)
-_PARTS_TENANTS = "~"
-"""Stands between a tenant and an id of its own, so no id that comes in may hold it."""
 _NOBODY = "whsec_" + "A" * 32
 """A key that nobody has: what is compared for a source that is unknown or has few keys, so that it takes as long."""
 
@@ -198,12 +197,12 @@ def _prepared(body: Any, source: Source) -> dict[str, Any]:
     filled: dict[str, Any] = {"source": source.name, **body}
     if filled["source"] != source.name:
         raise BadNews("source: not the source that this address and its keys are for")
-    parted = [name for name in ("borrower_id", "loan_id") if _PARTS_TENANTS in str(body.get(name, ""))]
+    parted = [name for name in ("borrower_id", "loan_id") if PARTS in str(body.get(name, ""))]
     if parted:
-        raise BadNews(*(f"{name}: an id holds no '{_PARTS_TENANTS}'" for name in parted))
+        raise BadNews(*(f"{name}: an id holds no '{PARTS}'" for name in parted))
     read_event(filled)
     if source.tenant:
-        prefix = f"{source.tenant}{_PARTS_TENANTS}"
+        prefix = f"{source.tenant}{PARTS}"
         filled |= {name: prefix + body[name] for name in ("borrower_id", "loan_id") if body.get(name) is not None}
     return filled
 
