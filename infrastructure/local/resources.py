@@ -15,6 +15,7 @@ from infrastructure.local.template import ACCOUNT, REGION, Resource, TemplateErr
 
 PLAYED = {
     "AWS::CloudFormation::Stack": "its file is read as part of the whole",
+    "AWS::Events::Rule": "what is put to its bus and fits its pattern goes to its queues",
     "AWS::SES::ConfigurationSet": "by the carrier simulator",
     "AWS::SES::ConfigurationSetEventDestination": "by the carrier simulator, which tells the subscribed queues",
     "AWS::SMSVOICE::ConfigurationSet": "by the carrier simulator",
@@ -41,14 +42,22 @@ Clients = Callable[[str], Any]
 
 def _table(resource: Resource, clients: Clients) -> dict[str, Any]:
     name = f"{resource.file.application}-{resource.name}"
-    clients("dynamodb").create_table(
+    made = clients("dynamodb").create_table(
         TableName=name,
         BillingMode=resource.get("BillingMode"),
         AttributeDefinitions=resource.get("AttributeDefinitions"),
         KeySchema=resource.get("KeySchema"),
         GlobalSecondaryIndexes=resource.get("GlobalSecondaryIndexes"),
-    )
-    return {"": name, "Arn": f"arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/{name}"}
+        **_stream(resource),
+    )["TableDescription"]
+    arn = f"arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/{name}"
+    return {"": name, "Arn": arn, "StreamArn": made.get("LatestStreamArn", "")}
+
+
+def _stream(resource: Resource) -> dict[str, Any]:
+    """What makes a table tell of its changes, where the template has it do so."""
+    kind = resource.get("StreamSpecification", "StreamViewType")
+    return {"StreamSpecification": {"StreamEnabled": True, "StreamViewType": kind}} if kind else {}
 
 
 def _queue(resource: Resource, clients: Clients) -> dict[str, Any]:

@@ -23,6 +23,7 @@ from botocore.exceptions import BotoCoreError
 from infrastructure.cost.meter import Meter, Stored
 from infrastructure.local import http_api
 from infrastructure.local.answers import answer, json_body
+from infrastructure.local.bus import Bus
 from infrastructure.local.carrier import Carrier
 from infrastructure.local.chaos import Chaos, Killed, Running
 from infrastructure.local.clock import VirtualClock
@@ -32,6 +33,7 @@ from infrastructure.local.meanwhile import Meanwhile, concerned
 from infrastructure.local.pollers import Poller, Source
 from infrastructure.local.resources import Resources
 from infrastructure.local.schedule import fires
+from infrastructure.local.streams import Stream, stream_source
 from infrastructure.local.template import ACCOUNT, REGION, Resource, TemplateError, TemplateFile
 from infrastructure.local.wire import Wire
 from predue.aws import clients, desks
@@ -46,6 +48,7 @@ PARAMETERS = {
     "Shards": 1,
     "Workers": 1,
     "LogLevel": "INFO",
+    "Publish": "no",
 }
 # Happenings of one instant in their order: news before the slot, receipts and schedules before the jobs they may
 # concern.
@@ -77,7 +80,7 @@ class Stack:
         self.log = log
         self._agenda: list[tuple[datetime, int, int, Callable[[], None]]] = []
         self._order = itertools.count()
-        self.handed_over: list[dict[str, Any]] = []
+        self.bus = Bus(self.clock, self._at_events_turn, self._put)
         clients.forget()
         desks.forget()
         self.chaos = chaos
@@ -86,7 +89,9 @@ class Stack:
         self._wire.play("pinpoint-sms-voice-v2", "SendTextMessage", self.carrier.send_text_message)
         self._wire.play("sesv2", "SendEmail", self.carrier.send_email)
         self._wire.play("lambda", "Invoke", self._invoke_later)
-        self._wire.emitted = self.handed_over.append
+        self._wire.play("sqs", "ChangeMessageVisibility", self._put_off)
+        self._wire.emitted = self.bus.take
+        self._wire.written = self._note_written
         self._wire.sent = self._note_sent
         self._wire.scheduled = self._note_schedule
         self._resources = Resources(clients.client)
@@ -97,6 +102,7 @@ class Stack:
             chaos.clock, chaos.pass_time = self.clock, lambda wait: self.run_until(self.clock() + wait)
         self._meanwhile = Meanwhile(chaos, self.functions, self.invoke, self.clock) if chaos else None
         self.pollers: dict[str, Poller] = {}
+        self._streams: list[Stream] = []
         self.routes: list[Route] = []
         self.schedules: dict[str, datetime] = {}
         self.queue_arns: dict[str, str] = {}
@@ -125,6 +131,8 @@ class Stack:
         for resource in everything:
             if resource.type == "AWS::SQS::Queue":
                 self.queue_arns[self._resources.physical(resource, "Arn")] = self._resources.physical(resource, "")
+            elif resource.type == "AWS::Events::Rule":
+                self.bus.add(resource)
             elif resource.type == "AWS::SNS::Subscription":
                 self.topics.setdefault(resource.get("TopicArn"), []).append(resource.get("Endpoint"))
         queues = {self._resources.physical(one, "Arn"): one for one in everything if one.type == "AWS::SQS::Queue"}
@@ -193,6 +201,10 @@ class Stack:
                 self.pollers[url] = Poller(
                     url, source, self.clock, self._at_queues_turn, self.invoke, self._log_failure, self.chaos
                 )
+            case "DynamoDB":
+                mapping = stream_source(function, properties)
+                hands = self._at_queues_turn, self.invoke, self._log_failure, self._put, self._free
+                self._streams.append(Stream(mapping, self.clock, *hands))
             case "HttpApi":
                 self.routes.append(Route(properties["Method"].upper(), properties["Path"], function))
             case _:
@@ -288,7 +300,7 @@ class Stack:
     def _under_chaos(self, function: Function, event: Any) -> AbstractContextManager[None]:
         if self.chaos is None or self._meanwhile is None:
             return nullcontext()
-        bodies = [record["body"] for record in event.get("Records", ())]
+        bodies = [record["body"] for record in event.get("Records", ()) if "body" in record]
         self._meanwhile.note(function, bodies)
         deadline = self.clock() + timedelta(seconds=function.timeout)
         return self.chaos.around(Running(deadline, about=concerned(bodies)))
@@ -335,6 +347,9 @@ class Stack:
     def _at_queues_turn(self, moment: datetime, happening: Callable[[], None]) -> None:
         self.at(moment, QUEUE, happening)
 
+    def _at_events_turn(self, moment: datetime, happening: Callable[[], None]) -> None:
+        self.at(moment, EVENT, happening)
+
     def dead_letters(self) -> dict[str, int]:
         """How many messages each dead-letter queue holds, by queue name; empty ones are left out."""
         found = {}
@@ -346,6 +361,24 @@ class Stack:
                 if count := int(attributes["Attributes"]["ApproximateNumberOfMessages"]):
                     found[url.rpartition("/")[2]] = count
         return found
+
+    def _put_off(self, request: AWSPreparedRequest) -> AWSResponse:
+        """Keep a message hidden for as long as its function asks, in virtual time."""
+        asked = json_body(request)
+        wait = timedelta(seconds=asked["VisibilityTimeout"])
+        self.pollers[asked["QueueUrl"]].put_off(asked["ReceiptHandle"], wait)
+        return answer(request, 200, {})
+
+    # The bus and the stream
+
+    @property
+    def handed_over(self) -> list[dict[str, Any]]:
+        """What was handed over to collections, as often as the bus took it."""
+        return self.bus.handed_over()
+
+    def _note_written(self) -> None:
+        for stream in self._streams:
+            stream.note_written()
 
     # Schedules, events, carriers
 
@@ -383,11 +416,11 @@ class Stack:
     @contextmanager
     def _free(self) -> Iterator[None]:
         """Within this, calls are a part of AWS that nobody pays for."""
-        self._wire.meter = Meter()
+        before, self._wire.meter = self._wire.meter, Meter()
         try:
             yield
         finally:
-            self._wire.meter = self.meter
+            self._wire.meter = before
 
     def redrive(self) -> int:
         """Move every dead letter of a fed queue back to it, as an operator would; returns how many."""

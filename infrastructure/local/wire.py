@@ -4,7 +4,6 @@ sent.
 It hangs on botocore's events of the one session that all adapters share, so the handlers run unchanged.
 """
 
-import json
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any, cast
@@ -26,6 +25,7 @@ _SERVER_ERRORS = 500
 Answer = Callable[[AWSPreparedRequest], AWSResponse | None]
 Hook = Callable[..., None]
 """What botocore's stubs say of a handler, though some of its events take an answer."""
+_WRITES = {f"before-send.dynamodb.{name}" for name in ("PutItem", "UpdateItem", "DeleteItem", "TransactWriteItems")}
 VISIBLE_AFTER = "visible_after"
 """The message attribute in which a delay travels, since the stack and not the queue keeps the time."""
 
@@ -41,8 +41,9 @@ def sent_answer(_event_name: str, request: AWSPreparedRequest) -> AWSResponse | 
 
 
 class Wire:
-    """The hooks of one stack on a session; `sent` hears of every message queued, `scheduled` of every one-off
-    schedule. With an `endpoint`, requests go to a server instead of moto.
+    """The hooks of one stack on a session; `sent` hears of every message queued, `scheduled` of every one-off schedule,
+    `emitted` of every event that the bus took, `written` of every try to write to a table. With an `endpoint`, requests
+    go to a server instead of moto.
     """
 
     def __init__(
@@ -54,7 +55,8 @@ class Wire:
         self.meter = meter
         self.sent: Callable[[str], None] = lambda _url: None
         self.scheduled: Callable[[dict[str, Any]], None] = lambda _schedule: None
-        self.emitted: Callable[[dict[str, Any]], None] = lambda _event: None
+        self.emitted: Callable[[dict[str, Any]], None] = lambda _entry: None
+        self.written: Callable[[], None] = lambda: None
         self._chaos = chaos
         self._plays: dict[str, Answer] = {}
         self._tokens: set[str] = set()
@@ -76,6 +78,13 @@ class Wire:
 
     def _before_send(self, request: AWSPreparedRequest, event_name: str, **_: Any) -> AWSResponse | None:
         """What is answered here: by chaos, or by a play; None is left to moto or the server."""
+        try:
+            return self._answered(request, event_name)
+        finally:
+            if event_name in _WRITES:
+                self.written()
+
+    def _answered(self, request: AWSPreparedRequest, event_name: str) -> AWSResponse | None:
         if self._chaos:
             answered = self._chaos.before(request, event_name, lambda asked: self._act(asked, event_name))
             answered = answered or self._act(request, event_name)
@@ -168,7 +177,7 @@ class Wire:
         elif (service, model.name) == ("events", "PutEvents"):
             for entry, taken in zip(params["Entries"], parsed["Entries"], strict=True):
                 if "ErrorCode" not in taken:
-                    self.emitted(json.loads(entry["Detail"]))
+                    self.emitted(entry)
 
 
 def delay_of(message: dict[str, Any]) -> timedelta:
