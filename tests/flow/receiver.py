@@ -1,9 +1,9 @@
-"""A lender's system on loopback that takes webhooks: it checks each signature by its own arithmetic, and fails on demand."""
+"""A lender's system on loopback that takes webhooks: checks signatures by its own arithmetic, and fails on demand."""
 
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 from typing import Any, NamedTuple
@@ -26,7 +26,7 @@ class Receiver:
     """`answers` gives the status of the next calls, and the headers with it; `calls` is everything that came."""
 
     def __init__(self) -> None:
-        self.clock: Callable[[], datetime] = lambda: datetime.max
+        self.clock: Callable[[], datetime] = lambda: datetime.max.replace(tzinfo=UTC)
         self.keys = [OURS]
         self.status = 204
         self.headers: dict[str, str] = {}

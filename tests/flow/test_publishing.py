@@ -2,7 +2,6 @@
 
 import json
 from collections import Counter
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -10,14 +9,14 @@ import pytest
 from jsonschema import Draft202012Validator
 from jsonschema.validators import validator_for
 
-from infrastructure.local import outputs
-from infrastructure.local.chaos import Chaos
+from infrastructure.local.chaos import Chaos, Rates, no_waiting
 from infrastructure.local.schemas import FOLDER
 from predue import news
-from predue.aws import clients, desks
+from predue.aws import desks
 from tests.flow.small import Book, Standing, standing, utc
 
 LATER = utc(13)
+NONE = dict.fromkeys(Rates.__slots__, 0.0)
 
 
 def schemas() -> dict[str, Draft202012Validator]:
@@ -118,3 +117,58 @@ def test_what_expired_is_told_as_suppressed_with_its_reason(tmp_path: Path) -> N
         (detail,) = [one["detail"] for one in emitted(stand) if one["detail-type"] == "ReminderSuppressed"]
         assert (detail["outcome"], detail["reason"]) == ("expired", "stopped")
         schemas()["ReminderSuppressed"].validate(detail)
+
+
+def test_what_was_unknown_and_is_known_later_is_told_twice_in_that_order(tmp_path: Path) -> None:
+    chaos = Chaos(1, Rates(**NONE | {"provider_unheard": 1.0}))
+    made = Book().borrower().installment()
+    with no_waiting(), standing(tmp_path, made, utc(10, 14), chaos=chaos, Publish="bus") as stand:
+        stand.until(utc(10, 23))
+        found = [(one["detail-type"], one["detail"]["outcome"]) for one in emitted(stand)]
+        assert found == [("ReminderUnknown", "unknown"), ("ReminderSent", "sent")]
+        checked = schemas()
+        for one in emitted(stand):
+            checked[one["detail-type"]].validate(one["detail"])
+        assert len({one["detail"]["reminder_id"] for one in emitted(stand)}) == 1
+        assert len({one["detail"]["event_id"] for one in emitted(stand)}) == 2
+
+
+def test_a_receipt_starts_no_publishing_and_tells_nothing(tmp_path: Path) -> None:
+    with standing(tmp_path, Book().borrower().installment(), utc(10, 14), Publish="bus") as stand:
+        stand.until(utc(10, 15, 1))
+        before = stand.stack.meter.invocations["predue-publish-events"]
+        stand.until(utc(10, 23))
+        assert [line["receipt"] for line in stand.contacts] == ["delivered"]
+        assert (before, stand.stack.meter.invocations["predue-publish-events"]) == (1, 1)
+
+
+def test_where_nothing_is_published_the_same_calls_are_made_as_if_it_did_not_exist(tmp_path: Path) -> None:
+    calls = []
+    for publish in ("no", "bus"):
+        with standing(tmp_path, book(), utc(10, 14), Publish=publish) as stand:
+            stand.until(utc(10, 23))
+            calls.append(dict(stand.stack.meter.calls))
+    without, with_bus = ({name: count for name, count in one.items() if name != "sqs.CreateQueue"} for one in calls)
+    assert with_bus.pop("events.PutEvents") > 0
+    assert with_bus == without
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_whatever_goes_wrong_every_outcome_and_stop_is_told_in_the_end(seed: int, tmp_path: Path) -> None:
+    chaos = Chaos(seed)
+    with no_waiting(), standing(tmp_path, book(), utc(10, 3), chaos=chaos, Publish="bus") as stand:
+        stand.until(utc(11, 12))
+        chaos.stop()
+        while stand.stack.redrive():
+            stand.settle()
+        stand.until(utc(15))
+        checked = schemas()
+        for one in emitted(stand):
+            checked[one["detail-type"]].validate(one["detail"])
+        by_reminder = outcomes(stand)
+        assert by_reminder.keys() == {line["reminder_id"] for line in stand.contacts}
+        for line in stand.contacts:
+            assert by_reminder[line["reminder_id"]] - {line["outcome"]} <= {"unknown"}
+            assert line["outcome"] in by_reminder[line["reminder_id"]]
+        assert told(stand)["BorrowerOptedOut"] == 1
+        assert chaos.counted["killed"] > 0
