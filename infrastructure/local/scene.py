@@ -46,6 +46,10 @@ _SIGNING_KEY = f"whsec_{base64.b64encode(b'signs the events of the scene...').de
 """Of the source that the recorded webhook comes from."""
 
 
+EVERYTHING = {"Publish": "webhooks", "WebhookAddresses": "any"}
+"""Parameters under which every function of the template is there, and a subscriber may be on loopback."""
+
+
 class Missed(Exception):
     """A function answered, but what it is there for has not happened."""
 
@@ -74,7 +78,7 @@ def _function(resource: Resource, shared: Mapping[str, Any]) -> Deployed:
 def template(physical: Callable[[Resource, str], Any]) -> TemplateFile:
     """The application's template with the values of the stack on one machine, and as many workers as are deployed."""
     workers = TemplateFile(ROOT / "template.yaml", {}, physical).raw["Parameters"]["Workers"]["Default"]
-    return TemplateFile(ROOT / "template.yaml", PARAMETERS | {"Workers": workers}, physical)
+    return TemplateFile(ROOT / "template.yaml", PARAMETERS | EVERYTHING | {"Workers": workers}, physical)
 
 
 @dataclass(frozen=True)
@@ -85,6 +89,7 @@ class Scene:
     functions: list[Deployed]
     now: datetime
     token: str
+    root: TemplateFile
 
     @property
     def zone(self) -> str:
@@ -111,7 +116,7 @@ class Scene:
         ):
             text = text.replace(recorded, here)
         event = json.loads(text)
-        for record in event.get("Records", ()):
+        for record in (one for one in event.get("Records", ()) if "body" in one):
             record["md5OfBody"] = hashlib.md5(record["body"].encode(), usedforsecurity=False).hexdigest()
         if "webhook-id" in event.get("headers", {}):
             event["headers"] |= _signed(event["headers"]["webhook-id"], event["body"])
@@ -176,7 +181,7 @@ def scene(server: AwsServer, now: datetime) -> Scene:
         for resource in root.resources():
             resources.physical(resource, "")
         functions = deployed(root)
-    made = Scene(server, functions, now, "")
+    made = Scene(server, functions, now, "", root)
     with made.acting():
         _feed(made)
         return replace(made, token=settings.keys().stop_token(settings.keys().borrower_ref(EMAIL), "email"))
@@ -187,6 +192,7 @@ def _feed(made: Scene) -> None:
     clients.client("secretsmanager").put_secret_value(
         SecretId=settings.env("SOURCES_SECRET"), SecretString=json.dumps(sources)
     )
+    _listen(made)
     desk = desks.news()
     midnight = made.slot - timedelta(hours=_SLOT.hour)
     for number, (borrower, channel, day, known) in enumerate(
@@ -215,6 +221,20 @@ def _feed(made: Scene) -> None:
         key = StageKey(f"loan-{ref_of(reminder)}-{channel}", 1, made.day, "T0")
         sent = Record(reminder, SMS, made.slot, made.slot.isoformat(), (key,), "sent", "", channel, receipt="accepted")
         desks.table().write_record(sent)
+
+
+def _listen(made: Scene) -> None:
+    """A subscriber at the server's own address, and the template's rules, which bring events from the bus to a queue."""
+    subscribers = {"core": {"url": f"{made.server.endpoint}/hooks/core", "keys": [_SIGNING_KEY]}}
+    clients.client("secretsmanager").put_secret_value(
+        SecretId=settings.env("WEBHOOKS_SECRET"), SecretString=json.dumps(subscribers)
+    )
+    events = clients.client("events")
+    for rule in (one for one in made.root.resources() if one.type == "AWS::Events::Rule"):
+        named = {"Name": rule.get("Name"), "EventBusName": rule.get("EventBusName")}
+        events.put_rule(**named, EventPattern=json.dumps(rule.get("EventPattern")))
+        targets = [{"Id": target["Id"], "Arn": target["Arn"]} for target in rule.get("Targets")]
+        events.put_targets(Rule=named["Name"], EventBusName=named["EventBusName"], Targets=targets)
 
 
 # What each function must have done, by its handler's file
@@ -268,6 +288,28 @@ def _the_loan_is_paid(made: Scene, answer: Any) -> str:
     return "counted a payment once"
 
 
+def _events_are_told(_made: Scene, _answer: Any) -> str:
+    told = set()
+    url = settings.env("WEBHOOKS_QUEUE_URL")
+    while found := clients.client("sqs").receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages"):
+        told |= {(event["detail-type"], event["detail"]["borrower_id"]) for event in map(_event, found)}
+    _must(told == {("ReminderSent", SMS), ("BorrowerOptedOut", EMAIL)}, f"the bus has {sorted(told)}")
+    return "told two outcomes and a stop"
+
+
+def _event(message: Mapping[str, Any]) -> Any:
+    return json.loads(message["Body"])
+
+
+def _the_subscriber_has_it(made: Scene, _answer: Any) -> str:
+    ids = {headers["webhook-id"] for headers, _ in made.server.hooked}
+    _must(len(ids) == 1, f"the subscriber was told of {len(ids)} events")
+    for headers, body in made.server.hooked:
+        told = Webhook(_SIGNING_KEY).verify(body, headers)
+        _must(told["type"] == "ReminderSent", f"the subscriber was told {told['type']}")
+    return "called the subscriber, signed"
+
+
 Effect = Callable[[Scene, Any], str]
 """Says in a few words what was done, or raises Missed."""
 EFFECTS: dict[str, Effect] = {
@@ -277,6 +319,8 @@ EFFECTS: dict[str, Effect] = {
     "deliver_email": _sent_once("email", EMAIL),
     "record_receipts": _receipts_are_noted,
     "ingest": _the_loan_is_paid,
+    "publish_events": _events_are_told,
+    "call_webhooks": _the_subscriber_has_it,
     "unsubscribe": _email_is_stopped,
 }
 

@@ -92,9 +92,7 @@ class Stream:
         self._iterators = [self._iterator(shard["ShardId"]) for shard in found]
 
     def _iterator(self, shard: str) -> str:
-        got = self._api.get_shard_iterator(
-            StreamArn=self._source.arn, ShardId=shard, ShardIteratorType="TRIM_HORIZON"
-        )
+        got = self._api.get_shard_iterator(StreamArn=self._source.arn, ShardId=shard, ShardIteratorType="TRIM_HORIZON")
         return str(got["ShardIterator"])
 
     def note_written(self) -> None:

@@ -26,7 +26,7 @@ def connected(folder: Path, *receivers: Receiver, borrowers: int = 3, **more: An
     made = Book()
     for number in range(borrowers):
         made.borrower(f"b-{number}").installment(f"b-{number}", loan_id=f"loan-{number}")
-    parameters = {"Publish": "webhooks", "WebhookAddresses": "any"}
+    parameters: dict[str, Any] = {"Publish": "webhooks", "WebhookAddresses": "any"}
     with standing(folder, made, utc(10, 14, 30), **parameters) as stand:
         for one in receivers:
             one.clock = stand.stack.clock
@@ -113,7 +113,7 @@ def test_a_subscriber_hears_what_it_asked_for_and_of_its_own_tenant_only(tmp_pat
 
 def test_a_tenants_system_hears_its_own_ids(tmp_path: Path) -> None:
     made = Book().borrower("acme~b-1").installment("acme~b-1", loan_id="acme~l-1")
-    parameters = {"Publish": "webhooks", "WebhookAddresses": "any"}
+    parameters: dict[str, Any] = {"Publish": "webhooks", "WebhookAddresses": "any"}
     with receiving() as receiver, standing(tmp_path, made, utc(10, 14, 30), **parameters) as stand:
         receiver.clock = stand.stack.clock
         subscribe(stand, acme=subscriber(receiver, tenant="acme"))
