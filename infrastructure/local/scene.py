@@ -224,7 +224,7 @@ def _feed(made: Scene) -> None:
 
 
 def _listen(made: Scene) -> None:
-    """A subscriber at the server's own address, and the template's rules, which bring events from the bus to a queue."""
+    """A subscriber at the server's own address, and the template's rules, by which events reach its queue."""
     subscribers = {"core": {"url": f"{made.server.endpoint}/hooks/core", "keys": [_SIGNING_KEY]}}
     clients.client("secretsmanager").put_secret_value(
         SecretId=settings.env("WEBHOOKS_SECRET"), SecretString=json.dumps(subscribers)
