@@ -180,10 +180,10 @@ def test_the_next_address_of_a_name_is_tried_where_nobody_answers(
 )
 def test_only_a_trusted_certificate_of_the_very_name_is_talked_to(
     certified: str,
-    trusted: bool,
+    trusted: bool,  # noqa: FBT001 - a table
     status: int,
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,  # noqa: FBT001 - a table
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     with server(tmp_path, tls_for=certified) as (port, heard):
         original = socket.getaddrinfo
