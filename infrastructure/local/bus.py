@@ -7,8 +7,8 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
-from infrastructure.local.patterns import matches
-from infrastructure.local.template import ACCOUNT, REGION, Resource
+from infrastructure.local.bus_rules import Rule
+from infrastructure.local.template import ACCOUNT, REGION
 
 
 class Bus:
@@ -25,10 +25,10 @@ class Bus:
         self._clock = clock
         self._at = at
         self._put = put
-        self._rules: list[Resource] = []
+        self._rules: list[Rule] = []
         self.emitted: list[dict[str, Any]] = []
 
-    def add(self, rule: Resource) -> None:
+    def add(self, rule: Rule) -> None:
         """Obey a rule of the template from now on."""
         self._rules.append(rule)
 
@@ -47,9 +47,9 @@ class Bus:
         }
         self.emitted.append(event)
         for rule in self._rules:
-            if rule.get("EventBusName") == entry["EventBusName"] and matches(rule.get("EventPattern"), event):
-                for target in rule.get("Targets"):
-                    self._at(self._clock(), partial(self._put, target["Arn"], json.dumps(event)))
+            if rule.bus == entry["EventBusName"]:
+                for told in rule.told(event):
+                    self._at(self._clock(), partial(self._put, told.target_arn, told.body))
 
     def handed_over(self) -> list[dict[str, Any]]:
         """What was handed over to collections, as often as the bus took it."""

@@ -230,7 +230,7 @@ def _listen(made: Scene) -> None:
         SecretId=settings.env("WEBHOOKS_SECRET"), SecretString=json.dumps(subscribers)
     )
     events = clients.client("events")
-    for rule in (one for one in made.root.resources() if one.type == "AWS::Events::Rule"):
+    for rule in (one for one in made.root.resources() if one.type == "AWS::Events::Rule" and one.get("EventBusName")):
         named = {"Name": rule.get("Name"), "EventBusName": rule.get("EventBusName")}
         events.put_rule(**named, EventPattern=json.dumps(rule.get("EventPattern")))
         targets = [{"Id": target["Id"], "Arn": target["Arn"]} for target in rule.get("Targets")]

@@ -6,18 +6,18 @@ The changes themselves are read by the API of streams from whatever keeps the ta
 
 import json
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from botocore.config import Config
+from moto.events.models import EventPattern
 
 from infrastructure.local.chaos import Killed
 from infrastructure.local.clock import VirtualClock
 from infrastructure.local.lambdas import Function
-from infrastructure.local.patterns import matches
 from infrastructure.local.template import REGION
 from predue.aws import clients
 
@@ -34,11 +34,22 @@ class StreamSource:
 
     function: Function
     arn: str
-    filters: tuple[Mapping[str, Any], ...]
+    filters: tuple[EventPattern, ...]
     batch_size: int
     window: timedelta
     oldest: timedelta
     dead_letters_arn: str
+
+
+def filters(properties: Mapping[str, Any]) -> tuple[EventPattern, ...]:
+    """The patterns of an event source mapping, any of which lets a change through."""
+    patterns = [json.loads(one["Pattern"]) for one in properties["FilterCriteria"]["Filters"]]
+    return tuple(EventPattern(None, pattern) for pattern in patterns)
+
+
+def lets_through(filters: Sequence[EventPattern], change: dict[str, Any]) -> bool:
+    """Whether any of the filters lets a change through."""
+    return any(one.matches_event(change) for one in filters)  # type: ignore[arg-type]  # moto's own form
 
 
 def stream_source(function: Function, properties: Mapping[str, Any]) -> StreamSource:
@@ -46,7 +57,7 @@ def stream_source(function: Function, properties: Mapping[str, Any]) -> StreamSo
     return StreamSource(
         function,
         properties["Stream"],
-        tuple(json.loads(one["Pattern"]) for one in properties["FilterCriteria"]["Filters"]),
+        filters(properties),
         properties.get("BatchSize", 100),
         timedelta(seconds=properties.get("MaximumBatchingWindowInSeconds", 0)),
         timedelta(seconds=properties["MaximumRecordAgeInSeconds"]),
@@ -106,16 +117,14 @@ class Stream:
         with self._free():
             for place in range(len(self._iterators)):
                 while records := self._read(place):
-                    self._waiting += [_Change(self._clock(), _as_lambda(one)) for one in records if self._asks(one)]
+                    changes = [_Change(self._clock(), _as_lambda(one)) for one in records]
+                    self._waiting += [one for one in changes if lets_through(self._source.filters, one.record)]
         self._gather(self._source.window)
 
     def _read(self, shard: int) -> list[Any]:
         got = self._api.get_records(ShardIterator=self._iterators[shard])
         self._iterators[shard] = got["NextShardIterator"]
         return list(got["Records"])
-
-    def _asks(self, record: Mapping[str, Any]) -> bool:
-        return any(matches(one, record) for one in self._source.filters)
 
     def _gather(self, wait: timedelta) -> None:
         if self._waiting and not self._gathering and not self._busy:

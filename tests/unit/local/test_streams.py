@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from moto.events.models import EventPattern
 
 from infrastructure.local import run
 from infrastructure.local.clock import VirtualClock
@@ -14,7 +15,7 @@ from infrastructure.local.streams import Stream, StreamSource
 from predue.aws import clients
 
 START = datetime(2026, 12, 10, tzinfo=UTC)
-FILTERS = ({"eventName": ["INSERT"]},)
+FILTERS = (EventPattern(None, {"eventName": ["INSERT"]}),)
 Answer = Callable[[list[str]], Any]
 
 
