@@ -99,8 +99,9 @@ class Stream:
         # moto does not know the addresses that have an account's id in them.
         plain = Config(account_id_endpoint_mode="disabled")
         self._api = clients.session().client("dynamodbstreams", config=plain)
-        found = self._api.describe_stream(StreamArn=source.arn)["StreamDescription"]["Shards"]
-        self._iterators = [self._iterator(shard["ShardId"]) for shard in found]
+        with free():
+            found = self._api.describe_stream(StreamArn=source.arn)["StreamDescription"]["Shards"]
+            self._iterators = [self._iterator(shard["ShardId"]) for shard in found]
 
     def _iterator(self, shard: str) -> str:
         got = self._api.get_shard_iterator(StreamArn=self._source.arn, ShardId=shard, ShardIteratorType="TRIM_HORIZON")
