@@ -14,6 +14,7 @@ from predue.bulk import BulkDesk, Chunked, Import
 from predue.bulk_read import falls_due_soon
 from predue.due import Due
 from predue.ports import IndexEntry
+from predue.tenant import parted
 
 _IN_A_PASS = 200_000
 """Installments of a file that are held in memory at a time: some 30 MB."""
@@ -81,7 +82,7 @@ def _swept(state: Import, desk: BulkDesk) -> Import:
     closable = 0
     for entry in desk.open_dues.all_open():
         name = (entry.loan_id, entry.installment_no)
-        if not _mine(name, state) or not _of_tenant(entry.loan_id, desk.source.tenant):
+        if not _mine(name, state) or parted(entry.loan_id)[0] != desk.source.tenant:
             continue
         if name in held:
             kept += 1
@@ -104,11 +105,6 @@ def _mine(name: Named, state: Import) -> bool:
     """Whether an installment belongs to the pass at hand; not by `hash`, which differs from process to process."""
     digest = hashlib.sha256(f"{name[0]}#{name[1]}".encode()).digest()
     return int.from_bytes(digest[:4]) % _passes(state) == state.passes
-
-
-def _of_tenant(loan_id: str, tenant: str) -> bool:
-    owner, parted, _ = loan_id.partition("~")
-    return (owner if parted else "") == tenant
 
 
 def _closing(missing: list[IndexEntry], state: Import, desk: BulkDesk, closings: int, closable: int) -> tuple[int, int]:

@@ -16,6 +16,7 @@ from predue.due import Due
 from predue.errors import BadNews
 from predue.event import read_event
 from predue.source import Source
+from predue.tenant import PARTS
 
 MOST_EVENT_BYTES = 16 * 1024
 """An event that is kept aside is an item of the table, which holds 400 KB; none that means something comes near."""
@@ -23,8 +24,6 @@ LOOKS_AT_LOANS = frozenset({"fineract", "mambu"})
 """The forms whose messages are understood by what is known of their loan: each is read once those before it are
 applied."""
 _OWN = "predue"
-_PARTS_TENANTS = "~"
-"""Stands between a tenant and an id of its own, so no id that comes in may hold it."""
 _NAMED_BY = {_OWN: "event_id", "cloudevents": "id", "fineract": "idempotencyKey", "mambu": "event_id"}
 """The field by which a form's message is told apart from others, as its sender knows it."""
 
@@ -63,8 +62,8 @@ def events_of(
         return [prepared(message, source)]
 
     def known(loan_id: str) -> Mapping[int, tuple[date, Due | None]]:
-        if _PARTS_TENANTS in loan_id:
-            raise BadNews(f"loan_id: an id holds no '{_PARTS_TENANTS}'")
+        if PARTS in loan_id:
+            raise BadNews(f"loan_id: an id holds no '{PARTS}'")
         return installments(_stored(loan_id, source))
 
     if not isinstance(message, dict | bytes):
@@ -77,7 +76,7 @@ def _stored(one: str, source: Source) -> str:
     """An id as it is stored: another tenant's loan is an unknown loan of one's own, and nobody learns whether there is
     one.
     """
-    return f"{source.tenant}{_PARTS_TENANTS}{one}" if source.tenant else one
+    return f"{source.tenant}{PARTS}{one}" if source.tenant else one
 
 
 def prepared(body: Any, source: Source) -> Event:
@@ -93,9 +92,9 @@ def prepared(body: Any, source: Source) -> Event:
     filled: Event = {"source": source.name, **body}
     if filled["source"] != source.name:
         raise BadNews("source: not the source that this address and its keys are for")
-    parted = [name for name in ("borrower_id", "loan_id") if _PARTS_TENANTS in str(body.get(name, ""))]
+    parted = [name for name in ("borrower_id", "loan_id") if PARTS in str(body.get(name, ""))]
     if parted:
-        raise BadNews(*(f"{name}: an id holds no '{_PARTS_TENANTS}'" for name in parted))
+        raise BadNews(*(f"{name}: an id holds no '{PARTS}'" for name in parted))
     read_event(filled)
     return filled | {
         name: _stored(body[name], source) for name in ("borrower_id", "loan_id") if body.get(name) is not None

@@ -132,7 +132,7 @@ def stop(borrower_id: str, channel: str, event_id: str, source: str, at: datetim
             borrower_id,
             at,
             f"{source}#{event_id}",
-            {"type": "borrower.opted_out", "channel": channel, "source": source},
+            {"type": "borrower.opted_out", "channel": channel, "source": source, "sequence": sequence},
         )
         changed = ledger.with_opt_out(channel, Mark(sequence, on=True))
         try:

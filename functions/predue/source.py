@@ -45,6 +45,9 @@ def _bus_name(value: str) -> str:
 
 BusName = Annotated[str, Field(pattern=r"^[A-Za-z0-9._/-]{1,256}$"), AfterValidator(_bus_name)]
 Secret = Annotated[str, Field(pattern=r"^[!-~]{32,256}$")]
+Key = Annotated[str, AfterValidator(_key)]
+Tenant = Annotated[str, Field(pattern=r"^[a-z0-9-]{0,32}$")]
+Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
 
 
 class _Setting(BaseModel):
@@ -54,10 +57,10 @@ class _Setting(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
-    keys: Annotated[list[Annotated[str, AfterValidator(_key)]], Field(max_length=MOST_KEYS)] = []
+    keys: Annotated[list[Key], Field(max_length=MOST_KEYS)] = []
     secrets: Annotated[list[Secret], Field(max_length=MOST_KEYS)] = []
     bus: BusName | None = None
-    tenant: Annotated[str, Field(pattern=r"^[a-z0-9-]{0,32}$")] = ""
+    tenant: Tenant = ""
     form: str = "predue"
     settings: Settings = DEFAULT
 
@@ -74,7 +77,7 @@ class _Setting(BaseModel):
         return self
 
 
-_SETTINGS = TypeAdapter(dict[Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")], _Setting])
+_SETTINGS = TypeAdapter(dict[Name, _Setting])
 
 
 @dataclass(frozen=True, slots=True)

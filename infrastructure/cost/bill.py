@@ -53,7 +53,7 @@ def bill(meter: Meter, log_bytes: int) -> dict[str, float]:
         "one-off schedules": meter.calls["scheduler.CreateSchedule"]
         * price["scheduler"]["million_invocations"]
         / _MILLION,
-        "events": meter.calls["events.PutEvents"] * price["events"]["million_events"] / _MILLION,
+        "events": meter.units["events.PutEvents"] * price["events"]["million_events"] / _MILLION,
     }
 
 

@@ -95,8 +95,8 @@ def _index_units(before: Any, after: Any) -> int:
 
 
 class Meter:
-    """`calls` and `units` by `service.Operation`; units are DynamoDB's read and write units and SQS's requests of 64
-    KB.
+    """`calls` and `units` by `service.Operation`; units are DynamoDB's read and write units, SQS's requests of 64
+    KB, and events.
 
     `at_work` is the function that calls, empty for AWS's own part; `work` counts the calls of each.
     """
@@ -124,6 +124,9 @@ class Meter:
         if self.at_work:
             self.work[self.at_work][name] += 1
         units = self._units(operation, params, parsed) if service in ("dynamodb", "sqs") else 0
+        if operation == "PutEvents":
+            # Each of ours is far below the 64 KB that count as one event (EventBridge pricing).
+            units = len(params["Entries"])
         if units:
             self.units[name] += units  # type: ignore[assignment]  # half units make the sum a float
 
@@ -157,7 +160,7 @@ class Meter:
                 return max(
                     1, math.ceil(sum(len(entry["MessageBody"].encode()) for entry in params["Entries"]) / _SQS_CHUNK)
                 )
-            case "SendMessage" | "ReceiveMessage" | "DeleteMessageBatch" | "DeleteMessage":
+            case "SendMessage" | "ReceiveMessage" | "DeleteMessageBatch" | "DeleteMessage" | "ChangeMessageVisibility":
                 return 1
         return 0
 

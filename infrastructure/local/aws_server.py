@@ -31,7 +31,9 @@ class _Quiet(MotoRequestHandler):
 
 
 class AwsServer:
-    """The endpoint while it runs; `wire` holds a line for each message that the carriers took."""
+    """The endpoint while it runs; `wire` holds a line for each message that the carriers took, `hooked` the headers and
+    body of each webhook that came.
+    """
 
     def __init__(self, host: str = "127.0.0.1", port: int = 0) -> None:
         self._moto = DomainDispatcherApplication(create_backend_app)
@@ -45,6 +47,7 @@ class AwsServer:
         self._wire = io.StringIO()
         sure = Odds(0, 0, 0, 0, 0)
         self._carrier = Carrier(1, lambda: datetime.now(UTC), self._wire, lambda *_: None, sure)
+        self.hooked: list[tuple[dict[str, str], bytes]] = []
 
     @property
     def wire(self) -> list[dict[str, Any]]:
@@ -52,6 +55,8 @@ class AwsServer:
         return [json.loads(line) for line in self._wire.getvalue().splitlines()]
 
     def _answer(self, environ: Environ, start: Start) -> Iterable[bytes]:
+        if environ["PATH_INFO"].startswith("/hooks/"):
+            return self._hook(environ, start)
         play = self._play(environ)
         if play is None:
             return self._moto(environ, start)  # type: ignore[no-any-return]  # moto ships no types
@@ -59,6 +64,13 @@ class AwsServer:
         answer = play(AWSPreparedRequest(environ["REQUEST_METHOD"], self.endpoint, HTTPHeaders(), body, False))
         start(f"{answer.status_code} -", list(answer.headers.items()))
         return [answer.content]
+
+    def _hook(self, environ: Environ, start: Start) -> Iterable[bytes]:
+        """Take a webhook, as a lender's system does."""
+        headers = {name[5:].replace("_", "-").lower(): environ[name] for name in environ if name.startswith("HTTP_")}
+        self.hooked.append((headers, environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))))
+        start("204 -", [])
+        return []
 
     def _play(self, environ: Environ) -> Callable[[AWSPreparedRequest], AWSResponse] | None:
         """What answers in moto's place, if anything does."""

@@ -7,6 +7,7 @@ import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -80,6 +81,7 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument("--seed", type=int, default=1, help="what the carriers' fates are drawn from (default 1)")
     one.add_argument("--policy", type=Path, help="policy.toml; see docs/policy.md")
     one.add_argument("--chaos", action="store_true", help="faults at every turn, drawn from the seed")
+    one.add_argument("--publish", action="store_true", help="tell every outcome on the bus, too: published.jsonl")
     one.add_argument(
         "--endpoint",
         type=_endpoint,
@@ -232,6 +234,7 @@ def _run(given: argparse.Namespace) -> int:
     options = Options(
         given.first_day, given.last_day, given.out, given.seed, policy, title, given.chaos, given.endpoint or ""
     )
+    options = replace(options, publish=given.publish)
     with _bar() as progress:
         result = run(portfolio, options, progress)
     return _finish(result, given.out)

@@ -66,6 +66,7 @@ class Poller:
     failed: Callable[[Function, BaseException], None]
     chaos: Chaos | None = None
     _inbox: list[Message] = field(default_factory=list)
+    _put_off: dict[str, timedelta] = field(default_factory=dict)
     _waiting: bool = False
     _gathering: bool = False
     _order: Iterator[int] = field(default_factory=itertools.count)
@@ -80,6 +81,10 @@ class Poller:
         if not self._waiting:
             self._waiting = True
             self.at(self.clock(), self._poll)
+
+    def put_off(self, receipt_handle: str, wait: timedelta) -> None:
+        """A function has changed how long a message that it has in hand stays hidden."""
+        self._put_off[receipt_handle] = wait
 
     def _poll(self) -> None:
         """Receive what has come, then let the function have what is visible."""
@@ -173,7 +178,7 @@ class Poller:
             clients.client("sqs").send_message(QueueUrl=self.source.dead_letters_url, MessageBody=message.body)
             self._delete([message])
             return
-        message.visible_at = self.clock() + self.source.visibility
+        message.visible_at = self.clock() + self._put_off.pop(message.receipt_handle, self.source.visibility)
         self._keep(message)
 
 

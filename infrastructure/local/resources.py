@@ -43,14 +43,22 @@ Clients = Callable[[str], Any]
 
 def _table(resource: Resource, clients: Clients) -> dict[str, Any]:
     name = f"{resource.file.application}-{resource.name}"
-    clients("dynamodb").create_table(
+    made = clients("dynamodb").create_table(
         TableName=name,
         BillingMode=resource.get("BillingMode"),
         AttributeDefinitions=resource.get("AttributeDefinitions"),
         KeySchema=resource.get("KeySchema"),
         GlobalSecondaryIndexes=resource.get("GlobalSecondaryIndexes"),
-    )
-    return {"": name, "Arn": f"arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/{name}"}
+        **_stream(resource),
+    )["TableDescription"]
+    arn = f"arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/{name}"
+    return {"": name, "Arn": arn, "StreamArn": made.get("LatestStreamArn", "")}
+
+
+def _stream(resource: Resource) -> dict[str, Any]:
+    """What makes a table tell of its changes, where the template has it do so."""
+    kind = resource.get("StreamSpecification", "StreamViewType")
+    return {"StreamSpecification": {"StreamEnabled": True, "StreamViewType": kind}} if kind else {}
 
 
 def _queue(resource: Resource, clients: Clients) -> dict[str, Any]:

@@ -48,6 +48,8 @@ class Options:
     title: str = "Run"
     chaos: bool = False
     endpoint: str = ""
+    publish: bool = False
+    """Whether predue tells on its bus what became of reminders, beside what it hands over."""
     moving_news: bool = False
     """Under chaos: whether news may come at other instants than the file's, which only this run's own audit knows."""
 
@@ -66,7 +68,7 @@ def run(portfolio: Portfolio, options: Options, progress: Progress = lambda _sha
         no_waiting() if options.chaos else nullcontext(),
     ):
         chaos = Chaos(options.seed, moving_news=options.moving_news) if options.chaos else None
-        parameters = {"InitialPolicy": policy.model_dump_json()}
+        parameters = {"InitialPolicy": policy.model_dump_json(), "Publish": "bus" if options.publish else "no"}
         # A server may hold what other runs made, so each has a name of its own there.
         application: dict[str, Any] = (
             {"application": engine.own_name(), "endpoint": options.endpoint} if options.endpoint else {}
@@ -90,6 +92,8 @@ def run(portfolio: Portfolio, options: Options, progress: Progress = lambda _sha
         [line | {"inputs": dict(record.inputs)} for line, record in zip(contacts, found, strict=True)],
     )
     outputs.write_lines(options.out / "overdue.jsonl", stack.handed_over)
+    if options.publish:
+        outputs.write_lines(options.out / "published.jsonl", stack.bus.emitted)
     verdict = audit(
         replace(portfolio, events=feed.told()),
         Run(options.first_day, options.last_day, start),

@@ -50,6 +50,10 @@ _SIGNING_KEY = f"whsec_{base64.b64encode(b'signs the events of the scene...').de
 """Of the source that the recorded webhook comes from."""
 
 
+EVERYTHING = {"Publish": "webhooks", "WebhookAddresses": "any"}
+"""Parameters under which every function of the template is there, and a subscriber may be on loopback."""
+
+
 class Missed(Exception):
     """A function answered, but what it is there for has not happened."""
 
@@ -78,7 +82,7 @@ def _function(resource: Resource, shared: Mapping[str, Any]) -> Deployed:
 def template(physical: Callable[[Resource, str], Any]) -> TemplateFile:
     """The application's template with the values of the stack on one machine, and as many workers as are deployed."""
     workers = TemplateFile(ROOT / "template.yaml", {}, physical).raw["Parameters"]["Workers"]["Default"]
-    return TemplateFile(ROOT / "template.yaml", PARAMETERS | {"Workers": workers}, physical)
+    return TemplateFile(ROOT / "template.yaml", PARAMETERS | EVERYTHING | {"Workers": workers}, physical)
 
 
 @dataclass(frozen=True)
@@ -89,6 +93,7 @@ class Scene:
     functions: list[Deployed]
     now: datetime
     token: str
+    root: TemplateFile
     etag: str = ""
 
     @property
@@ -117,7 +122,7 @@ class Scene:
         ):
             text = text.replace(recorded, here)
         event = json.loads(text)
-        for record in event.get("Records", ()):
+        for record in (one for one in event.get("Records", ()) if "body" in one):
             record["md5OfBody"] = hashlib.md5(record["body"].encode(), usedforsecurity=False).hexdigest()
         if "webhook-id" in event.get("headers", {}):
             event["headers"] |= _signed(event["headers"]["webhook-id"], event["body"])
@@ -182,7 +187,7 @@ def scene(server: AwsServer, now: datetime) -> Scene:
         for resource in root.resources():
             resources.physical(resource, "")
         functions = deployed(root)
-    made = Scene(server, functions, now, "")
+    made = Scene(server, functions, now, "", root)
     with made.acting():
         _feed(made)
         etag = _put_file(made)
@@ -194,6 +199,7 @@ def _feed(made: Scene) -> None:
     clients.client("secretsmanager").put_secret_value(
         SecretId=settings.env("SOURCES_SECRET"), SecretString=json.dumps(sources)
     )
+    _listen(made)
     desk = desks.news()
     midnight = made.slot - timedelta(hours=_SLOT.hour)
     for number, (borrower, channel, day, known) in enumerate(
@@ -232,6 +238,20 @@ def _put_file(made: Scene) -> str:
         Bucket=bucket, Key=_FILE, Body=f"{','.join(INSTALLMENT_COLUMNS)}\n{row}\n".encode()
     )
     return str(put["ETag"]).strip('"')
+
+
+def _listen(made: Scene) -> None:
+    """A subscriber at the server's own address, and the template's rules, by which events reach its queue."""
+    subscribers = {"core": {"url": f"{made.server.endpoint}/hooks/core", "keys": [_SIGNING_KEY]}}
+    clients.client("secretsmanager").put_secret_value(
+        SecretId=settings.env("WEBHOOKS_SECRET"), SecretString=json.dumps(subscribers)
+    )
+    events = clients.client("events")
+    for rule in (one for one in made.root.resources() if one.type == "AWS::Events::Rule" and one.get("EventBusName")):
+        named = {"Name": rule.get("Name"), "EventBusName": rule.get("EventBusName")}
+        events.put_rule(**named, EventPattern=json.dumps(rule.get("EventPattern")))
+        targets = [{"Id": target["Id"], "Arn": target["Arn"]} for target in rule.get("Targets")]
+        events.put_targets(Rule=named["Name"], EventBusName=named["EventBusName"], Targets=targets)
 
 
 # What each function must have done, by its handler's file
@@ -302,6 +322,28 @@ def _the_file_is_imported(made: Scene, _answer: Any) -> str:
     return "imported a file once"
 
 
+def _events_are_told(_made: Scene, _answer: Any) -> str:
+    told = set()
+    url = settings.env("WEBHOOKS_QUEUE_URL")
+    while found := clients.client("sqs").receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages"):
+        told |= {(event["detail-type"], event["detail"]["borrower_id"]) for event in map(_event, found)}
+    _must(told == {("ReminderSent", SMS), ("BorrowerOptedOut", EMAIL)}, f"the bus has {sorted(told)}")
+    return "told two outcomes and a stop"
+
+
+def _event(message: Mapping[str, Any]) -> Any:
+    return json.loads(message["Body"])
+
+
+def _the_subscriber_has_it(made: Scene, _answer: Any) -> str:
+    ids = {headers["webhook-id"] for headers, _ in made.server.hooked}
+    _must(len(ids) == 1, f"the subscriber was told of {len(ids)} events")
+    for headers, body in made.server.hooked:
+        told = Webhook(_SIGNING_KEY).verify(body, headers)
+        _must(told["type"] == "ReminderSent", f"the subscriber was told {told['type']}")
+    return "called the subscriber, signed"
+
+
 Effect = Callable[[Scene, Any], str]
 """Says in a few words what was done, or raises Missed."""
 EFFECTS: dict[str, Effect] = {
@@ -313,6 +355,8 @@ EFFECTS: dict[str, Effect] = {
     "ingest": _the_loan_is_paid,
     "ingest_events": _the_other_loan_is_paid,
     "import_book": _the_file_is_imported,
+    "publish_events": _events_are_told,
+    "call_webhooks": _the_subscriber_has_it,
     "unsubscribe": _email_is_stopped,
 }
 

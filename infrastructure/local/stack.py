@@ -24,7 +24,8 @@ from botocore.exceptions import BotoCoreError
 from infrastructure.cost.meter import Meter, Stored
 from infrastructure.local import http_api
 from infrastructure.local.answers import answer, json_body
-from infrastructure.local.bus_rules import Rule, bus_event
+from infrastructure.local.bus import Bus
+from infrastructure.local.bus_rules import Rule
 from infrastructure.local.carrier import Carrier
 from infrastructure.local.chaos import Chaos, Killed, Running
 from infrastructure.local.clock import VirtualClock
@@ -36,6 +37,7 @@ from infrastructure.local.pollers import Poller, Source
 from infrastructure.local.provider_events import ProviderEvents
 from infrastructure.local.resources import Resources
 from infrastructure.local.schedule import fires
+from infrastructure.local.streams import Stream, stream_source
 from infrastructure.local.template import ACCOUNT, REGION, Resource, TemplateError, TemplateFile
 from infrastructure.local.wire import Wire
 from predue import instant
@@ -51,6 +53,7 @@ PARAMETERS = {
     "Shards": 1,
     "Workers": 1,
     "LogLevel": "INFO",
+    "Publish": "no",
 }
 # Happenings of one instant in their order: news before the slot, receipts and schedules before the jobs they may
 # concern.
@@ -82,7 +85,7 @@ class Stack:
         self.log = log
         self._agenda: list[tuple[datetime, int, int, Callable[[], None]]] = []
         self._order = itertools.count()
-        self.handed_over: list[dict[str, Any]] = []
+        self.bus = Bus(self.clock, self._at_events_turn, self._tell_freely)
         clients.forget()
         desks.forget()
         self.chaos = chaos
@@ -91,7 +94,9 @@ class Stack:
         self._wire.play("pinpoint-sms-voice-v2", "SendTextMessage", self.carrier.send_text_message)
         self._wire.play("sesv2", "SendEmail", self.carrier.send_email)
         self._wire.play("lambda", "Invoke", self._invoke_later)
-        self._wire.emitted = self._note_emitted
+        self._wire.play("sqs", "ChangeMessageVisibility", self._put_off)
+        self._wire.emitted = self.bus.take
+        self._wire.written = self._note_written
         self._wire.sent = self._note_sent
         self._wire.scheduled = self._note_schedule
         self._wire.stored = self._note_stored
@@ -103,6 +108,7 @@ class Stack:
             chaos.clock, chaos.pass_time = self.clock, lambda wait: self.run_until(self.clock() + wait)
         self._meanwhile = Meanwhile(chaos, self.functions, self.invoke, self.clock) if chaos else None
         self.pollers: dict[str, Poller] = {}
+        self._streams: list[Stream] = []
         self.routes: list[Route] = []
         self.schedules: dict[str, datetime] = {}
         self.queue_arns: dict[str, str] = {}
@@ -131,8 +137,9 @@ class Stack:
         for resource in everything:
             if resource.type == "AWS::SQS::Queue":
                 self.queue_arns[self._resources.physical(resource, "Arn")] = self._resources.physical(resource, "")
+            elif resource.type == "AWS::Events::Rule":
+                self.bus.add(Rule(resource))
         queues = {self._resources.physical(one, "Arn"): one for one in everything if one.type == "AWS::SQS::Queue"}
-        self._bus_rules = [Rule(one) for one in everything if one.type == "AWS::Events::Rule"]
         buckets = [(one, self._resources.physical(one, "")) for one in everything if one.type == "AWS::S3::Bucket"]
         self._notices = notices_of(buckets)
         self._provider_events = ProviderEvents(everything, self.meter.published)
@@ -186,6 +193,10 @@ class Stack:
                 self.pollers[url] = Poller(
                     url, source, self.clock, self._at_queues_turn, self.invoke, self._log_failure, self.chaos
                 )
+            case "DynamoDB":
+                mapping = stream_source(function, properties)
+                hands = self._at_queues_turn, self.invoke, self._log_failure, self._put, self._free
+                self._streams.append(Stream(mapping, self.clock, *hands))
             case "HttpApi":
                 self.routes.append(Route(properties["Method"].upper(), properties["Path"], function))
             case _:
@@ -281,7 +292,7 @@ class Stack:
     def _under_chaos(self, function: Function, event: Any) -> AbstractContextManager[None]:
         if self.chaos is None or self._meanwhile is None:
             return nullcontext()
-        bodies = [record["body"] for record in event.get("Records", ())]
+        bodies = [record["body"] for record in event.get("Records", ()) if "body" in record]
         self._meanwhile.note(function, bodies)
         deadline = self.clock() + timedelta(seconds=function.timeout)
         return self.chaos.around(Running(deadline, about=concerned(bodies)))
@@ -328,6 +339,9 @@ class Stack:
     def _at_queues_turn(self, moment: datetime, happening: Callable[[], None]) -> None:
         self.at(moment, QUEUE, happening)
 
+    def _at_events_turn(self, moment: datetime, happening: Callable[[], None]) -> None:
+        self.at(moment, EVENT, happening)
+
     def dead_letters(self) -> dict[str, int]:
         """How many messages each dead-letter queue holds, by queue name; empty ones are left out."""
         found = {}
@@ -339,6 +353,24 @@ class Stack:
                 if count := int(attributes["Attributes"]["ApproximateNumberOfMessages"]):
                     found[url.rpartition("/")[2]] = count
         return found
+
+    def _put_off(self, request: AWSPreparedRequest) -> AWSResponse:
+        """Keep a message hidden for as long as its function asks, in virtual time."""
+        asked = json_body(request)
+        wait = timedelta(seconds=asked["VisibilityTimeout"])
+        self.pollers[asked["QueueUrl"]].put_off(asked["ReceiptHandle"], wait)
+        return answer(request, 200, {})
+
+    # The bus and the stream
+
+    @property
+    def handed_over(self) -> list[dict[str, Any]]:
+        """What was handed over to collections, as often as the bus took it."""
+        return self.bus.handed_over()
+
+    def _note_written(self) -> None:
+        for stream in self._streams:
+            stream.note_written()
 
     # Schedules, events, carriers
 
@@ -368,16 +400,6 @@ class Stack:
 
     def _put(self, queue_arn: str, body: str) -> None:
         clients.client("sqs").send_message(QueueUrl=self.queue_arns[queue_arn], MessageBody=body)
-
-    def _note_emitted(self, entry: dict[str, Any]) -> None:
-        """Play the rules of the bus, and note what is handed over."""
-        event = bus_event(entry, entry["EventId"], self.clock())
-        if (entry["Source"], entry["DetailType"]) == ("predue", "InstallmentOverdue"):
-            self.handed_over.append(event["detail"])
-        bus = entry["EventBusName"].rpartition("/")[2]
-        with self._free():
-            for told in [one for rule in self._bus_rules if rule.bus == bus for one in rule.told(event)]:
-                self._put(*told)
 
     def _publish_later(self, wait: timedelta, channel: str, event: dict[str, Any]) -> None:
         """Publish a provider's event, if it is asked for; it goes into the queues that listen."""

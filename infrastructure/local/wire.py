@@ -25,6 +25,7 @@ _SERVER_ERRORS = 500
 Answer = Callable[[AWSPreparedRequest], AWSResponse | None]
 Hook = Callable[..., None]
 """What botocore's stubs say of a handler, though some of its events take an answer."""
+_WRITES = {f"before-send.dynamodb.{name}" for name in ("PutItem", "UpdateItem", "DeleteItem", "TransactWriteItems")}
 VISIBLE_AFTER = "visible_after"
 """The message attribute in which a delay travels, since the stack and not the queue keeps the time."""
 
@@ -40,8 +41,9 @@ def sent_answer(_event_name: str, request: AWSPreparedRequest) -> AWSResponse | 
 
 
 class Wire:
-    """The hooks of one stack on a session; `sent` hears of every message queued, `scheduled` of every one-off
-    schedule, `stored` of every object that is put. With an `endpoint`, requests go to a server instead of moto.
+    """The hooks of one stack on a session; `sent` hears of every message queued, `scheduled` of every one-off schedule,
+    `emitted` of every event that the bus took, `written` of every try to write to a table, `stored` of every object
+    that is put. With an `endpoint`, requests go to a server instead of moto.
     """
 
     def __init__(
@@ -53,7 +55,8 @@ class Wire:
         self.meter = meter
         self.sent: Callable[[str], None] = lambda _url: None
         self.scheduled: Callable[[dict[str, Any]], None] = lambda _schedule: None
-        self.emitted: Callable[[dict[str, Any]], None] = lambda _event: None
+        self.emitted: Callable[[dict[str, Any]], None] = lambda _entry: None
+        self.written: Callable[[], None] = lambda: None
         self.stored: Callable[[str, str, str], None] = lambda _bucket, _key, _operation: None
         self._chaos = chaos
         self._plays: dict[str, Answer] = {}
@@ -76,6 +79,13 @@ class Wire:
 
     def _before_send(self, request: AWSPreparedRequest, event_name: str, **_: Any) -> AWSResponse | None:
         """What is answered here: by chaos, or by a play; None is left to moto or the server."""
+        try:
+            return self._answered(request, event_name)
+        finally:
+            if event_name in _WRITES:
+                self.written()
+
+    def _answered(self, request: AWSPreparedRequest, event_name: str) -> AWSResponse | None:
         if self._chaos:
             answered = self._chaos.before(request, event_name, lambda asked: self._act(asked, event_name))
             answered = answered or self._act(request, event_name)
@@ -170,7 +180,7 @@ class Wire:
         elif (service, model.name) == ("events", "PutEvents"):
             for entry, taken in zip(params["Entries"], parsed["Entries"], strict=True):
                 if "ErrorCode" not in taken:
-                    self.emitted({**entry, "EventId": taken.get("EventId", "")})
+                    self.emitted(entry)
 
 
 def delay_of(message: dict[str, Any]) -> timedelta:

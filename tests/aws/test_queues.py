@@ -184,6 +184,8 @@ def test_a_schedule_group_that_is_missing_is_an_error_that_time_does_not_heal(
 
 # The bus
 
+EVENT_ID = 32 * "e"
+
 
 def overdue() -> Due:
     changes = (Change(NOW, open=True),)
@@ -192,14 +194,14 @@ def overdue() -> Due:
 
 def test_a_hand_over_tells_ids_and_figures_and_nothing_personal(line: Line) -> None:
     clients.client("events").create_event_bus(Name="predue")
-    EventBus("predue").overdue(overdue(), "event-1", NOW)
+    EventBus("predue").overdue(overdue(), EVENT_ID, NOW)
     (request,) = line.of("eventbridge.PutEvents")
     (entry,) = request["Entries"]
     assert (entry["Source"], entry["DetailType"], entry["EventBusName"]) == ("predue", "InstallmentOverdue", "predue")
     detail = json.loads(entry["Detail"])
     assert detail.pop("at") == "2026-12-02T15:00:00Z"
     assert detail.pop("version") == 1
-    assert detail.pop("event_id") == "event-1"
+    assert detail.pop("event_id") == EVENT_ID
     assert detail == {
         "borrower_id": "b-1",
         "loan_id": "loan-1",
@@ -216,4 +218,4 @@ def test_a_hand_over_that_the_bus_did_not_take_is_not_taken_for_done(line: Line)
     refused = {"FailedEntryCount": 1, "Entries": [{"ErrorCode": "InternalFailure"}]}
     line.reply("eventbridge.PutEvents", refused)
     with pytest.raises(Unreachable, match="InternalFailure"):
-        EventBus("predue").overdue(overdue(), "event-1", NOW)
+        EventBus("predue").overdue(overdue(), EVENT_ID, NOW)

@@ -5,10 +5,16 @@ import json
 from typing import Any
 
 import pytest
-from aws_lambda_powertools.utilities.parser.models import APIGatewayProxyEventV2Model, EventBridgeModel, SqsModel
+from aws_lambda_powertools.utilities.parser.models import (
+    APIGatewayProxyEventV2Model,
+    DynamoDBStreamModel,
+    EventBridgeModel,
+    SqsModel,
+)
 
 from infrastructure.local.emulator import Deployed
 from infrastructure.local.scene import deployed, template
+from infrastructure.local.streams import filters, lets_through
 from infrastructure.local.template import ACCOUNT, REGION, Resource
 from tests.functions.recorded import EVENTS, recorded
 
@@ -85,7 +91,21 @@ def requested(event: Any, properties: Any) -> None:
     assert event["rawPath"] == event["requestContext"]["http"]["path"] == path
 
 
-SHAPES = {"ScheduleV2": scheduled, "SQS": queued, "HttpApi": requested}
+def streamed(event: Any, properties: Any) -> None:
+    """Lambda developer guide, "Using AWS Lambda with Amazon DynamoDB", example event."""
+    DynamoDBStreamModel.model_validate(event)
+    assert 0 < len(event["Records"]) <= properties["BatchSize"]
+    for record in event["Records"]:
+        assert set(record) == STREAMED
+        assert set(record["dynamodb"]) - {"OldImage"} == CHANGED
+        assert ("OldImage" in record["dynamodb"]) is (record["eventName"] == "MODIFY")
+        # Nothing that the filter keeps away.
+        assert lets_through(filters(properties), record)
+
+
+STREAMED = {"eventID", "eventName", "eventVersion", "eventSource", "awsRegion", "dynamodb", "eventSourceARN"}
+CHANGED = {"ApproximateCreationDateTime", "Keys", "NewImage", "SequenceNumber", "SizeBytes", "StreamViewType"}
+SHAPES = {"ScheduleV2": scheduled, "SQS": queued, "HttpApi": requested, "DynamoDB": streamed}
 
 
 @functions

@@ -294,7 +294,7 @@ def _merged(common: Any, own: Any) -> Any:
     return own
 
 
-def load(environment: str = "production") -> Stack:
+def load(environment: str = "production", **more: str) -> Stack:
     """The application in an environment, with everything that parameters may switch on."""
     body = parse((ROOT / "template.yaml").read_text())
     given = {
@@ -305,10 +305,11 @@ def load(environment: str = "production") -> Stack:
         "DomainName": "remind.example.com",
         "CertificateArn": "arn:aws:acm:us-east-1:123456789012:certificate/0",
         "AlarmEmail": "on-call@example.com",
+        "Publish": "webhooks",
     }
     defaults = {name: parameter.get("Default") for name, parameter in body["Parameters"].items()}
     assert given.keys() <= defaults.keys()
-    template = Template("predue", body, {**defaults, **given})
+    template = Template("predue", body, {**defaults, **given, **more})
     template.load_children()
     return Stack(template)
 

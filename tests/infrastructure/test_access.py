@@ -4,7 +4,7 @@ from itertools import chain
 
 import pytest
 
-from tests.infrastructure.stack import NESTED, ROOT, STACK, Resource, Stack, Statement, parts
+from tests.infrastructure.stack import NESTED, ROOT, STACK, Resource, Stack, Statement, load, parts
 
 ALLOWS = [statement for statement in STACK.statements() if statement.allows]
 WRITES = ["dynamodb:PutItem", "dynamodb:UpdateItem"]
@@ -16,6 +16,8 @@ NEEDS = {
     "TABLE_NAME": "dynamodb:GetItem",
     "KEYS_SECRET": "secretsmanager:GetSecretValue",
     "SOURCES_SECRET": "secretsmanager:GetSecretValue",
+    "WEBHOOKS_SECRET": "secretsmanager:GetSecretValue",
+    "WEBHOOKS_QUEUE_URL": "sqs:SendMessage",
     "POLICY_PARAMETER": "ssm:GetParameters",
     "SWITCH_PARAMETER": "ssm:GetParameters",
     "SMS_QUEUE_URL": "sqs:SendMessage",
@@ -29,6 +31,10 @@ NEEDS = {
     "SMS_CONFIGURATION_SET": "sms-voice:SendTextMessage",
     "EMAIL_CONFIGURATION_SET": "ses:SendEmail",
 }
+
+
+# They have the variable as every function has it, and no use for it.
+WITHOUT_TABLE = {"PublishEvents", "CallWebhooks"}
 
 
 def permissions(role: Resource) -> list[Statement]:
@@ -101,6 +107,8 @@ def test_every_role_is_in_use_and_assumed_by_one_service(role: Resource, stack: 
 def test_a_function_may_use_what_its_settings_name_and_nothing_else_of_its_kind(setting: str, stack: Stack) -> None:
     for function in stack.of("AWS::Serverless::Function"):
         value = function.get("Environment", "Variables", setting)
+        if setting == "TABLE_NAME" and function.name in WITHOUT_TABLE:
+            value = None
         allowed = {
             resource
             for statement in permissions(role_of(function))
@@ -109,7 +117,7 @@ def test_a_function_may_use_what_its_settings_name_and_nothing_else_of_its_kind(
         }
         if value is None:
             dead_letters = {arn for arn in allowed if "DeadLetters" in arn}
-            variables = function.get("Environment", "Variables")
+            variables = {k: v for k, v in function.get("Environment", "Variables").items() if k != setting}
             others = [variables[other] for other in NEEDS if NEEDS[other] == NEEDS[setting] and other in variables]
             own = {arn for arn in allowed if any(named(other) & named(arn) for other in others)}
             assert not allowed - dead_letters - own, f"{function} has no {setting} but may {NEEDS[setting]}"
@@ -168,6 +176,8 @@ def test_no_function_deletes_records_scans_the_table_or_changes_settings_keys_or
         ("Ingest", ["B#*", "C#*", "E#*", "L#*", "O#*", "R#*", "U#*", "W#*"]),
         ("IngestEvents", ["B#*", "C#*", "E#*", "L#*", "O#*", "R#*", "U#*", "W#*"]),
         ("ImportBook", ["B#*", "C#*", "E#*", "L#*", "O#*", "R#*", "U#*", "W#*"]),
+        ("PublishEvents", []),
+        ("CallWebhooks", []),
     ],
 )
 def test_a_function_writes_only_to_its_part_of_the_table(
@@ -175,12 +185,11 @@ def test_a_function_writes_only_to_its_part_of_the_table(
 ) -> None:
     (function,) = [f for f in stack.of("AWS::Serverless::Function") if f.name == function_name]
     writing = [s for s in permissions(role_of(function)) if set(WRITES) & set(s.actions)]
-    assert [s.body.get("Condition") for s in writing] == [
-        {
-            "ForAllValues:StringLike": {"dynamodb:LeadingKeys": partitions},
-            "Null": {"dynamodb:LeadingKeys": "false"},
-        }
-    ]
+    condition = {
+        "ForAllValues:StringLike": {"dynamodb:LeadingKeys": partitions},
+        "Null": {"dynamodb:LeadingKeys": "false"},
+    }
+    assert [s.body.get("Condition") for s in writing] == ([condition] if partitions else [])
 
 
 @pytest.mark.parametrize(
@@ -202,7 +211,8 @@ def test_no_sender_can_edit_what_a_borrower_or_loan_system_said(
     free = {
         function.name
         for function in stack.of("AWS::Serverless::Function")
-        if denial.resource not in [stack.named_by(arn) for arn in role_of(function).get("ManagedPolicyArns")]
+        if function.name not in WITHOUT_TABLE
+        and denial.resource not in [stack.named_by(arn) for arn in role_of(function).get("ManagedPolicyArns")]
     }
     assert free == writers
     kinds = {kind: item_names(kind) for kind in ("profile_item", "ledger_item", "due_item", "record_item")}
@@ -232,6 +242,34 @@ def test_only_the_channels_own_function_may_send_on_it(channel: str, stack: Stac
     assert [sender for sender, statements in senders.items() if statements] == [name]
     (send,) = senders[name]
     assert all(":Send" in action for action in send.actions)
+
+
+def test_who_publishes_reads_the_stream_and_no_item_and_who_calls_webhooks_neither(stack: Stack) -> None:
+    by_name = {f.name: permissions(role_of(f)) for f in stack.of("AWS::Serverless::Function")}
+    actions = {name: {a for s in by_name[name] for a in s.actions if "dynamodb" in a} for name in WITHOUT_TABLE}
+    reading = {"DescribeStream", "GetRecords", "GetShardIterator", "ListStreams"}
+    assert actions == {"PublishEvents": {f"dynamodb:{name}" for name in reading}, "CallWebhooks": set()}
+    on = {r for s in by_name["PublishEvents"] for r in s.resources if "dynamodb" in str(s.actions)}
+    assert on == {"<Storage/Table.StreamArn>", f"{TABLE_ARN}/stream/*"}
+    others = {a for name, some in by_name.items() if name != "PublishEvents" for s in some for a in s.actions}
+    assert not {a for a in others if "Stream" in a and a.startswith("dynamodb:")}
+
+
+def test_whom_to_call_and_who_may_tell_news_stand_in_secrets_that_no_function_reads_both_of(stack: Stack) -> None:
+    for function in stack.of("AWS::Serverless::Function"):
+        variables = set(function.get("Environment", "Variables"))
+        assert ("WEBHOOKS_SECRET" in variables) is (function.name == "CallWebhooks")
+        assert not {"WEBHOOKS_SECRET", "SOURCES_SECRET"} <= variables
+
+
+def test_webhooks_go_to_public_addresses_unless_a_sandbox_says_otherwise(stack: Stack) -> None:
+    (rule,) = [r for name, r in stack.template.body["Rules"].items() if name == "ProductionCallsPublicAddresses"]
+    assert stack.template.holds(rule["RuleCondition"])
+    assert all(stack.template.holds(one["Assert"]) for one in rule["Assertions"])
+    (function,) = [f for f in stack.of("AWS::Serverless::Function") if f.name == "CallWebhooks"]
+    assert function.get("Environment", "Variables", "WEBHOOK_ADDRESSES") == "public"
+    careless = load("production", WebhookAddresses="any").template
+    assert not all(careless.holds(one["Assert"]) for one in rule["Assertions"])
 
 
 def test_email_goes_out_under_the_configured_address_identity_and_configuration_set_only(stack: Stack) -> None:

@@ -94,9 +94,13 @@ def test_a_queue_fed_function_that_fails_closed_raises_an_alarm(stack: Stack) ->
         ("ImportRefused", "import_book", "Sum", 0),
         ("ImportClosedNothing", "import_book", "Sum", 0),
         ("KeptAsideDropped", "import_book", "Sum", 0),
+        ("Unusable", "publish_events", "Sum", 0),
+        ("WebhookFailed", "call_webhooks", "Sum", 0),
+        ("WebhookGone", "call_webhooks", "Sum", 0),
+        ("FailedClosed", "call_webhooks", "Sum", 0),
     ],
 )
-def test_news_that_goes_wrong_raises_an_alarm_on_what_its_function_counts(
+def test_what_goes_wrong_with_news_or_events_raises_an_alarm_on_what_its_function_counts(
     metric: str, service: str, statistic: str, threshold: int, stack: Stack
 ) -> None:
     dimension = [{"Name": "service", "Value": service}]
@@ -115,6 +119,17 @@ def test_news_that_goes_wrong_raises_an_alarm_on_what_its_function_counts(
     assert service in services
     source = "".join(path.read_text() for path in (ROOT / "functions").rglob("*.py"))
     assert f'"{metric}"' in source
+
+
+def test_events_that_are_told_late_raise_an_alarm(stack: Stack) -> None:
+    for function, _, _ in stack.events("DynamoDB"):
+        (alarm,) = alarms(stack, "IteratorAge", function)
+        assert settings(alarm, "Namespace", "Statistic", "Threshold", "ComparisonOperator") == (
+            "AWS/Lambda",
+            "Maximum",
+            15 * 60 * 1000,
+            "GreaterThanThreshold",
+        )
 
 
 def test_a_public_page_that_fails_raises_an_alarm(api: Resource, stack: Stack) -> None:

@@ -1,7 +1,10 @@
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
+from infrastructure.local.streams import filters, lets_through
+from predue import hooks
 from tests.infrastructure.stack import STACK, Resource, Stack
 
 FED_BY_QUEUE = STACK.events("SQS")
@@ -20,9 +23,9 @@ def source(event: dict[str, Any]) -> Resource:
     return queue
 
 
-def test_each_channel_the_receipts_news_and_imports_have_a_queue_that_feeds_a_function() -> None:
+def test_each_channel_the_receipts_news_imports_and_webhooks_have_a_queue_that_feeds_a_function() -> None:
     fed = {source(event).name for _, _, event in FED_BY_QUEUE}
-    assert fed == {"SmsQueue", "EmailQueue", "ReceiptsQueue", "NewsQueue", "ImportsQueue"}
+    assert fed == {"SmsQueue", "EmailQueue", "ReceiptsQueue", "NewsQueue", "ImportsQueue", "WebhooksQueue"}
 
 
 @each_feed
@@ -85,6 +88,57 @@ def test_dead_letters_of_a_queue_come_from_that_queue_only(source_queue: Resourc
     allowed = dead_letters.get("RedriveAllowPolicy")
     assert allowed["redrivePermission"] == "byQueue"
     assert [arn.rpartition(":")[2] for arn in allowed["sourceQueueArns"]] == [source_queue.get("QueueName")]
+
+
+def test_an_event_is_kept_for_longer_than_a_subscriber_is_called_and_a_subscriber_longer_than_a_day(
+    stack: Stack,
+) -> None:
+    (queue,) = [one for one in stack.of("AWS::SQS::Queue") if one.name == "WebhooksQueue"]
+    tries = queue.get("RedrivePolicy", "maxReceiveCount")
+    shortest = sum((hooks.wait(number, 0, "x") / (1 + hooks.JITTER) for number in range(1, tries)), timedelta())
+    longest = sum((hooks.wait(number, 0, "x") * (1 + hooks.JITTER) for number in range(1, tries)), timedelta())
+    assert shortest > timedelta(hours=24)
+    assert longest.total_seconds() + queue.get("VisibilityTimeout") * tries < queue.get("MessageRetentionPeriod")
+
+
+def test_what_predue_tells_goes_to_the_webhooks_and_nothing_else_of_the_bus_does(stack: Stack) -> None:
+    rules = [one for one in stack.of("AWS::Events::Rule") if one.get("EventBusName")]
+    (rule,) = [one for one in rules if one.get("EventPattern") == {"source": ["predue"]}]
+    assert {one.name for one in rules} == {"NewsRule", rule.name}
+    assert stack.named_by(rule.get("EventBusName")) == stack.of("AWS::Events::EventBus")[0]
+    (target,) = rule.get("Targets")
+    found = [stack.named_by(arn) for arn in (target["Arn"], target["DeadLetterConfig"]["Arn"])]
+    assert [one.name for one in found if one] == ["WebhooksQueue", "WebhooksDeadLetters"]
+    assert target["RetryPolicy"]["MaximumEventAgeInSeconds"] == DAY
+
+
+def test_the_stream_brings_outcomes_and_stops_only_and_keeps_what_could_not_be_told(stack: Stack) -> None:
+    ((function, _, event),) = stack.events("DynamoDB")
+    assert function.name == "PublishEvents"
+    brought = [
+        (name, sk, outcome)
+        for name in ("INSERT", "MODIFY", "REMOVE")
+        for sk in ("A#ledger", "A#profile", "D#x", "R#x", "S#x", "I#1")
+        for outcome in ("unknown", "sent")
+        if lets_through(filters(event), change(name, sk, outcome))
+    ]
+    assert {(name, sk) for name, sk, _ in brought if name == "INSERT"} == {("INSERT", "R#x"), ("INSERT", "S#x")}
+    assert {outcome for name, _, outcome in brought if name == "MODIFY"} == {"unknown"}
+    assert not [one for one in brought if one[0] == "REMOVE"]
+    assert event["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+    assert event["BisectBatchOnFunctionError"] is True
+    # Before the stream forgets what it holds, after 24 hours.
+    assert 12 * 3600 < event["MaximumRecordAgeInSeconds"] < DAY
+    kept = stack.named_by(event["DestinationConfig"]["OnFailure"]["Destination"])
+    assert kept is not None
+    assert kept.name == "PublishDeadLetters"
+
+
+def change(name: str, sk: str, outcome: str) -> dict[str, Any]:
+    """A change of an item as the stream tells it; of a new one there is no image from before."""
+    image = {"outcome": {"S": outcome}} if sk.startswith("R#") else {}
+    images = {"OldImage": image} if name != "INSERT" else {}
+    return {"eventName": name, "dynamodb": {"Keys": {"pk": {"S": "x"}, "sk": {"S": sk}}, **images}}
 
 
 def test_a_notification_that_cannot_reach_its_queue_is_kept(subscription: Resource) -> None:

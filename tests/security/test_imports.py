@@ -115,6 +115,8 @@ NEEDED: dict[str, set[str]] = {
     "ingest": set(),
     "ingest_events": set(),
     "import_book": set(),
+    "publish_events": set(),
+    "call_webhooks": set(),
 }
 
 
@@ -134,5 +136,6 @@ def test_a_handler_loads_no_provider_resolver_or_news_that_it_does_not_use(path:
     delivers = path.stem.startswith("deliver_")
     assert ("predue.aws.providers" in loaded) is delivers
     assert ("aws_lambda_powertools.event_handler" in loaded) is (path.stem == "unsubscribe")
-    assert ("predue.news" in loaded) is not delivers
+    publishes = path.stem in ("publish_events", "call_webhooks")
+    assert ("predue.news" in loaded) is not (delivers or publishes)
     assert "aws_lambda_powertools.utilities.batch" not in loaded

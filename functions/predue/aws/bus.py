@@ -1,12 +1,17 @@
 """The application's event bus."""
 
 import json
+from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
-from predue import instant
 from predue.aws.clients import client, translated
 from predue.due import Due
 from predue.errors import Unreachable
+from predue.published import SOURCE, Published, overdue
+
+MOST_ENTRIES = 10
+"""PutEvents takes at most ten entries a call (API reference)."""
 
 
 class EventBus:
@@ -17,27 +22,25 @@ class EventBus:
 
     def overdue(self, due: Due, event_id: str, at: datetime) -> None:
         """See Bus; the detail holds ids and figures, no personal data."""
-        detail = {
-            "version": 1,
-            "event_id": event_id,
-            "borrower_id": due.borrower_id,
-            "loan_id": due.loan_id,
-            "installment_no": due.installment_no,
-            "due_date": due.due_date.isoformat(),
-            "outstanding": str(due.owed.major()),
-            "currency": due.currency,
-            "grace_days": due.grace_days,
-            "disputed": due.disputed,
-            "at": instant.to_text(at),
-        }
-        entry = {
-            "Source": "predue",
-            "DetailType": "InstallmentOverdue",
-            "Detail": json.dumps(detail),
-            "EventBusName": self._name,
-            "Time": at,
-        }
+        if failed := self.publish([overdue(due, event_id, at)]):
+            raise Unreachable(f"event bus: {failed[0]}")
+
+    def publish(self, events: Sequence[Published]) -> dict[int, str]:
+        """Put at most ten events; returns the code of each that was not taken, by its place.
+
+        Raises Unreachable if the call was not answered, when some may have been taken.
+        """
         with translated("event bus"):
-            answer = client("events").put_events(Entries=[entry])
-        if answer.get("FailedEntryCount"):
-            raise Unreachable(f"event bus: {answer['Entries'][0].get('ErrorCode')}")
+            answer = client("events").put_events(Entries=[self._entry(event) for event in events])
+        return {
+            place: str(entry["ErrorCode"]) for place, entry in enumerate(answer["Entries"]) if entry.get("ErrorCode")
+        }
+
+    def _entry(self, event: Published) -> dict[str, Any]:
+        return {
+            "Source": SOURCE,
+            "DetailType": event.type,
+            "Detail": json.dumps(event.detail()),
+            "EventBusName": self._name,
+            "Time": event.at,
+        }

@@ -23,6 +23,7 @@ from predue.profile import CHANNELS
 
 if TYPE_CHECKING:
     from predue.source import Source
+    from predue.subscriber import Subscriber
 
 _T = TypeVar("_T")
 
@@ -125,9 +126,19 @@ def _read_sources() -> "Mapping[str, Source]":
     return read_sources(secret)
 
 
+def _read_subscribers() -> "Mapping[str, Subscriber]":
+    # Only the function that calls webhooks pays for what reads whom to call.
+    from predue.subscriber import read_subscribers  # noqa: PLC0415
+
+    with translated("subscribers"):
+        secret = client("secretsmanager").get_secret_value(SecretId=env("WEBHOOKS_SECRET"))["SecretString"]
+    return read_subscribers(secret, public=env("WEBHOOK_ADDRESSES") == "public")
+
+
 _controls = _Kept(_read_controls, _FRESH)
 _keys = _Kept(_read_keys, _KEYS_FRESH)
 _sources = _Kept(_read_sources, _SOURCES_FRESH)
+_subscribers = _Kept(_read_subscribers, _SOURCES_FRESH)
 
 
 def controls() -> Controls:
@@ -145,6 +156,11 @@ def sources() -> "Mapping[str, Source]":
     return _sources.get()
 
 
+def subscribers() -> "Mapping[str, Subscriber]":
+    """Whom to call with events, by name; raises BadPolicy or Unreachable if they cannot be read."""
+    return _subscribers.get()
+
+
 def forget() -> None:
     """Drop what is kept, for a stack that starts anew in the same process."""
-    _controls.value = _keys.value = _sources.value = None
+    _controls.value = _keys.value = _sources.value = _subscribers.value = None

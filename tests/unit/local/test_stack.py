@@ -10,13 +10,16 @@ import pytest
 from infrastructure.local import resources, run, stack
 from infrastructure.local.stack import PARAMETERS, ROOT, Stack
 from infrastructure.local.template import TemplateError, TemplateFile
+from predue.aws import clients
 
 START = datetime(2026, 12, 10, tzinfo=UTC)
+EVERYTHING = {"DomainName": "remind.example", "CertificateArn": "arn:aws:acm:us-east-1:1:x", "Publish": "webhooks"}
+"""What parameters may switch on."""
 
 
 def types(root: Path = ROOT) -> set[str]:
     """Every resource type of the templates, whatever its condition."""
-    parameters = PARAMETERS | {"DomainName": "remind.example", "CertificateArn": "arn:aws:acm:us-east-1:1:x"}
+    parameters = PARAMETERS | EVERYTHING
     file = TemplateFile(root / "template.yaml", parameters, lambda _resource, _attribute: "")
     return {resource.type for resource in file.resources()}
 
@@ -33,8 +36,8 @@ def copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         yield tmp_path
 
 
-def start(**parameters: Any) -> Stack:
-    return Stack(START, log=io.StringIO(), wire=io.StringIO(), parameters=parameters)
+def start(application: str = "predue", **parameters: Any) -> Stack:
+    return Stack(START, log=io.StringIO(), wire=io.StringIO(), parameters=parameters, application=application)
 
 
 def test_every_resource_type_is_made_played_or_knowingly_left_out_and_only_one_of_them() -> None:
@@ -57,7 +60,7 @@ def test_what_is_played_or_left_out_says_how_or_why() -> None:
 
 @pytest.mark.usefixtures("copied")
 def test_every_handler_file_is_a_function_of_the_template_and_the_other_way_round() -> None:
-    deployed = {name.removeprefix("predue-").replace("-", "_") for name in start().functions}
+    deployed = {name.removeprefix("predue-").replace("-", "_") for name in start(Publish="webhooks").functions}
     assert deployed == {path.stem for path in (ROOT / "functions").glob("*.py")}
 
 
@@ -92,6 +95,17 @@ def test_a_function_sees_its_own_variables_and_no_other() -> None:
     assert "BUS_NAME" in made.functions["predue-close-day"].environment
     assert "BUS_NAME" not in made.functions["predue-plan-reminders"].environment
     assert made.functions["predue-unsubscribe"].environment.keys() >= {"TABLE_NAME", "KEYS_SECRET"}
+
+
+@pytest.mark.usefixtures("copied")
+def test_where_nothing_is_published_there_is_no_stream_no_rule_and_no_function_for_it() -> None:
+    without, bus_only = start(), start(Publish="bus", application="other")
+    assert not {"predue-publish-events", "predue-call-webhooks"} & set(without.functions)
+    assert "predue-webhooks" not in {arn.rpartition(":")[2] for arn in without.queue_arns}
+    tables = [clients.client("dynamodb").describe_table(TableName=f"{name}-Table") for name in ("predue", "other")]
+    assert ["StreamSpecification" in found["Table"] for found in tables] == [False, True]
+    assert "other-publish-events" in bus_only.functions
+    assert "other-call-webhooks" not in bus_only.functions
 
 
 CHANGES = [

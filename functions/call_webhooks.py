@@ -1,0 +1,13 @@
+"""Calls the lender's systems with what predue tells, by signed webhook."""
+
+from typing import Any
+
+from predue.aws.calling import call_each
+from predue.aws.telemetry import logger, metrics
+
+
+@logger.inject_lambda_context(clear_state=True)
+@metrics.log_metrics
+def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
+    """Take a batch of events; answer with those to be brought again."""
+    return call_each(event, context)
