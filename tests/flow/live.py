@@ -16,7 +16,6 @@ from infrastructure.local.console import Console
 from infrastructure.local.serve import Live
 from infrastructure.local.server import App, Server, Work
 from infrastructure.local.stack import Stack
-from predue.aws import clients
 from predue.policy import Policy
 from tests.flow.small import Book, Line, read_lines
 
@@ -83,8 +82,8 @@ class Served:
 
 
 @contextmanager
-def served(out: Path, book: Book, start: datetime, sources: Any = None) -> Iterator[Served]:
-    """A book's stack, served on a free port from `start` on, with sources of news by name."""
+def served(out: Path, book: Book, start: datetime) -> Iterator[Served]:
+    """A book's stack, served on a free port from `start` on."""
     portfolio = book.read(out)
     assert portfolio.rejected == []
     log, work = io.StringIO(), Work()
@@ -99,10 +98,6 @@ def served(out: Path, book: Book, start: datetime, sources: Any = None) -> Itera
         )
         with stack.feeding():
             run._load(portfolio, start, lambda _share, _what: None)
-        if sources:
-            clients.client("secretsmanager").put_secret_value(
-                SecretId=stack.physical("Sources"), SecretString=json.dumps(sources)
-            )
         live = Live(stack, work, out, log, Console(stack, server.address, bundled=False), [])
         stand = Served(live, stack, server, out, log, start)
         live.begin()

@@ -20,6 +20,7 @@ from schemathesis.checks import CheckContext
 from schemathesis.core.parameters import ParameterLocation
 from schemathesis.specs.openapi.checks import ignored_auth
 
+from infrastructure.local.serve import _name_source
 from infrastructure.openapi.document import SHIPPED
 from predue.keys import Keys
 from tests.flow.live import Served, served
@@ -45,9 +46,8 @@ UNSAYABLE = {
 
 @pytest.fixture(scope="module")
 def door(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    with served(
-        tmp_path_factory.mktemp("fuzz"), Book().borrower().installment(), START, {"demo": {"keys": [OURS]}}
-    ) as made:
+    with served(tmp_path_factory.mktemp("fuzz"), Book().borrower().installment(), START) as made:
+        _name_source(made.stack, OURS)
         yield made
 
 
