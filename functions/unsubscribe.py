@@ -8,7 +8,7 @@ from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 
 from predue import news
 from predue.aws import clock, desks, settings
-from predue.aws.telemetry import count, logger, metrics
+from predue.aws.telemetry import count, failures, logger, metrics
 
 app = APIGatewayHttpResolver()
 
@@ -77,4 +77,5 @@ def garbled(_error: Exception) -> Response[str]:
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Answer one request of the HTTP API."""
-    return app.resolve(event, context)
+    with failures("a borrower's link failed"):
+        return app.resolve(event, context)
