@@ -7,6 +7,7 @@ from typing import Any
 from predue.aws import clock, desks
 from predue.aws.batches import check_time, each
 from predue.aws.telemetry import count, failures, logger, metrics
+from predue.aws.workers import each_of
 from predue.errors import Unusable
 from predue.receipt import note, read_receipt
 
@@ -32,14 +33,16 @@ def _one(body: str) -> str:
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: Any) -> Any:
     """Take a batch of events; answer with those to be brought again."""
-    tally: Counter[str] = Counter()
+    taken: list[str] = []
 
     def one(body: str) -> None:
         with failures("a receipt failed"):
             check_time(context)
-            tally[_one(body)] += 1
+            taken.append(_one(body))
 
-    answer = each(event, one)
+    # Side by side: the statuses of one record only rise, in whatever order they come.
+    answer = each(event, one, each_of)
+    tally = Counter(taken)
     for status, number in tally.items():
         count(f"Receipt{status.title().replace('_', '')}", number)
     logger.info("receipts", done=dict(tally))

@@ -205,7 +205,7 @@ class Store:
         self._step("all_dues")
         return tuple(due for _, due in self._dues(borrower_id))
 
-    def write_due(self, due: Due, place: str, wish: str, *, indexed: bool, overdue: bool = False) -> None:
+    def write_due(self, due: Due, place: str, wish: str, at: datetime, *, indexed: bool, overdue: bool = False) -> None:
         self._step("write_due")
         key = DueKey(due.due_date, due.loan_id, due.installment_no)
         stored = self.dues.get(due.borrower_id, {}).get(key)
@@ -216,7 +216,7 @@ class Store:
         if indexed:
             day = due.due_date.isoformat()
             slot_key = f"{place}#{wish}#{due.borrower_id}#{due.loan_id}#{due.installment_no}#{day}"
-            entry = IndexEntry(due.borrower_id, due.loan_id, due.installment_no, due.due_date, wish)
+            entry = IndexEntry(due.borrower_id, due.loan_id, due.installment_no, due.due_date, wish, at)
             self.index[due.borrower_id, key] = ("late" if overdue else day, slot_key, entry)
 
     def use(self, place: str, wish: str, grace_days: int) -> None:

@@ -74,7 +74,7 @@ def store_due(due: Due, profile: Profile, at: datetime, desk: NewsDesk) -> None:
         desk.used.add((place, wish, due.grace_days))
     rules = desk.rulebook.rules(profile.jurisdiction, at.date())
     over = day_over(due.last_day, rules.hours, zone.zones_of(place, rules.pack.zones))
-    desk.dues.write_due(due, place, wish, indexed=indexed, overdue=indexed and at >= over)
+    desk.dues.write_due(due, place, wish, at, indexed=indexed, overdue=indexed and at >= over)
 
 
 def keyed(profile: Profile) -> tuple[str, str]:

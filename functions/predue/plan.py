@@ -6,7 +6,7 @@ their outcome at once.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime, timedelta
 
 from predue import settle
 from predue.errors import LedgerMoved
@@ -25,6 +25,10 @@ from predue.view import View, look
 from predue.volume import Volume
 
 RUN = "plan"
+LONGEST_LAG = timedelta(hours=1)
+"""Far longer than an index lags behind its table: a fraction of a second, as a rule (DynamoDB developer guide, "Data
+synchronization between tables and global secondary indexes").
+"""
 
 
 @dataclass(frozen=True)
@@ -59,7 +63,7 @@ def plan(shard: int, now: datetime, desk: PlanDesk) -> tuple[Tally, bool]:
     sweep = Sweep(RUN, shard, now, reference_slot, desk.plans, desk.rulebook, desk.time_left, volume=volume)
 
     def page(task: Task, borrowers: dict[str, list[IndexEntry]], again: bool) -> None:  # noqa: FBT001 - the sweep's form
-        keys = _keys(task.day, borrowers, desk, again=again)
+        keys = _keys(task, borrowers, desk, again=again)
         tally.dropped += len(borrowers) - len(keys)
         before = tally.queued
         _page(task, keys, now, desk, tally)
@@ -71,25 +75,32 @@ def plan(shard: int, now: datetime, desk: PlanDesk) -> tuple[Tally, bool]:
 
 
 def _keys(
-    day: date, borrowers: dict[str, list[IndexEntry]], desk: PlanDesk, *, again: bool
+    task: Task, borrowers: dict[str, list[IndexEntry]], desk: PlanDesk, *, again: bool
 ) -> dict[str, tuple[StageKey, ...]]:
-    """By borrower the stages that fall on the day. Of a slot that is looked at again, only those without an outcome
-    yet: almost all have theirs by then, so that one read of the ledgers ends it.
+    """By borrower the stages that fall on the day. Of a slot that is looked at again, only those of borrowers about
+    whom something was written shortly before, which the index may have shown too late, and that have no outcome yet.
     """
     by_offset = {setting.stage().offset: setting.name for setting in desk.rulebook.policy.stages}
-    ledgers = desk.plans.ledgers_of(sorted(borrowers)) if again else {}
+    if again:
+        borrowers = {name: entries for name, entries in borrowers.items() if _lagged(task, entries)}
+    ledgers = desk.plans.ledgers_of(sorted(borrowers)) if again and borrowers else {}
     found = {}
     for borrower_id, entries in borrowers.items():
         keys = [
             StageKey(entry.loan_id, entry.installment_no, entry.due_date, by_offset[offset])
             for entry in entries
-            if (offset := (day - entry.due_date).days) in by_offset
+            if (offset := (task.day - entry.due_date).days) in by_offset
         ]
         if ledger := ledgers.get(borrower_id):
             keys = [key for key in keys if not ledger.answered(key)]
         if keys:
             found[borrower_id] = tuple(sorted(keys))
     return found
+
+
+def _lagged(task: Task, entries: Sequence[IndexEntry]) -> bool:
+    """Whether the run of the slot itself may have missed an entry."""
+    return any(task.at - entry.written_at < LONGEST_LAG for entry in entries)
 
 
 def _page(task: Task, keys: dict[str, tuple[StageKey, ...]], now: datetime, desk: PlanDesk, tally: Tally) -> None:

@@ -133,13 +133,14 @@ class Addresses(Protocol):
 
 
 class IndexEntry(NamedTuple):
-    """One open due as the index shows it."""
+    """One open due as the index shows it; it was written at `written_at`."""
 
     borrower_id: str
     loan_id: str
     installment_no: int
     due_date: date
-    wish: str = ""
+    wish: str
+    written_at: datetime
 
 
 class Plans(Protocol):
@@ -230,8 +231,8 @@ class Dues(Protocol):
         after it has gone; strongly consistent.
         """
 
-    def write_due(self, due: Due, place: str, wish: str, *, indexed: bool, overdue: bool = False) -> None:
-        """Store a due whose `version` is the one that was read, with its index keys if it is `indexed`."""
+    def write_due(self, due: Due, place: str, wish: str, at: datetime, *, indexed: bool, overdue: bool = False) -> None:
+        """Store at `at` a due whose `version` is the one that was read, with its index keys if it is `indexed`."""
 
     def all_dues(self, borrower_id: str) -> tuple[Due, ...]:
         """Every due of a borrower, strongly consistent."""

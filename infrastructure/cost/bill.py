@@ -10,6 +10,8 @@ from infrastructure.cost.meter import Meter
 
 _MILLION = 1_000_000
 _WRITES = ("PutItem", "UpdateItem", "DeleteItem", "TransactWriteItems")
+_WITH_WORKERS = ("deliver", "deliver-sms", "deliver-email", "receipts")
+"""How the names end of functions that take batches of messages with WORKERS (template.yaml), in other designs, too."""
 _PROVIDERS = ("sesv2.SendEmail", "pinpoint-sms-voice-v2.SendTextMessage")
 
 
@@ -31,7 +33,13 @@ def bill(meter: Meter, log_bytes: int) -> dict[str, float]:
     queue = sum(units for name, units in meter.units.items() if name.startswith("sqs."))
     invocations = sum(meter.invocations.values())
     function = price["lambda"]
-    seconds = sum(_milliseconds(meter.work[name], count) for name, count in meter.invocations.items()) / 1000
+    seconds = (
+        sum(
+            _milliseconds(meter.work[name], count, function["workers"] if name.endswith(_WITH_WORKERS) else 1)
+            for name, count in meter.invocations.items()
+        )
+        / 1000
+    )
     return {
         "dynamodb writes": writes * price["dynamodb"]["million_write_units"] / _MILLION,
         "dynamodb reads": reads * price["dynamodb"]["million_read_units"] / _MILLION,
@@ -49,10 +57,12 @@ def bill(meter: Meter, log_bytes: int) -> dict[str, float]:
     }
 
 
-def _milliseconds(calls: Counter[str], invocations: int) -> float:
+def _milliseconds(calls: Counter[str], invocations: int, workers: int) -> float:
     """The time of one function: its processor's, which a small memory stretches, and what it waits for.
 
-    Functions that call providers wait for several deliveries side by side.
+    A function with workers waits for some while its processor is at others, so whichever of the two takes longer is its
+    time: the bound of a closed system with so many customers (Denning and Buzen, "The Operational Analysis of Queueing
+    Network Models", 1978).
     """
     function = prices()["lambda"]
     providers = sum(calls[name] for name in _PROVIDERS)
@@ -60,7 +70,9 @@ def _milliseconds(calls: Counter[str], invocations: int) -> float:
     waits = (calls.total() - providers) * function["milliseconds_per_call"]
     waits += providers * function["milliseconds_per_provider"]
     share = function["memory_gb"] / function["memory_gb_of_a_processor"]
-    return float(cpu / share + waits / (function["workers"] if providers else 1))
+    if workers == 1:
+        return float(cpu / share + waits)
+    return float(max(cpu / share, (cpu / share + waits) / workers))
 
 
 def per_million(costs: dict[str, float], reminders: int) -> dict[str, Any]:

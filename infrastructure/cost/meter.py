@@ -13,7 +13,8 @@ from typing import Any, NamedTuple
 _READ_UNIT = 4096
 _WRITE_UNIT = 1024
 _SQS_CHUNK = 65536
-_INDEX_KEYS = (("due_key", "slot_key"), ("unresolved", "unresolved_at"))
+_INDEXES = (("due_key", "slot_key", "written_at"), ("unresolved", "unresolved_at", ""))
+"""Partition key, sort key and projected attribute of each (infrastructure/storage.yaml)."""
 
 
 def item_size(item: dict[str, Any]) -> int:
@@ -44,13 +45,15 @@ def _reads(sizes: int, *, consistent: bool) -> float:
 
 
 class _Stored(NamedTuple):
-    """What the bill needs to know of an item that stands in a table: its bytes, and its keys in each index."""
+    """What the bill needs to know of an item that stands in a table: its bytes, and its keys in each index with what is
+    projected.
+    """
 
     size: int
     index_keys: tuple[Any, ...]
 
 
-_NOTHING = _Stored(0, (None,) * len(_INDEX_KEYS))
+_NOTHING = _Stored(0, (None,) * len(_INDEXES))
 
 
 class Stored:
@@ -65,7 +68,7 @@ class Stored:
         """The units of one write of `item`, which is empty for a deletion; a failed condition costs them, too."""
         name = (table, str(key.get("pk")), str(key.get("sk")))
         before = self._items.get(name, _NOTHING)
-        after = _Stored(item_size(item), tuple(_index_key(item, keys) for keys in _INDEX_KEYS)) if item else _NOTHING
+        after = _Stored(item_size(item), tuple(_entry(item, names) for names in _INDEXES)) if item else _NOTHING
         units = max(1, math.ceil(max(before.size, after.size) / _WRITE_UNIT))
         if failed:
             return units
@@ -73,15 +76,22 @@ class Stored:
         return units + sum(map(_index_units, before.index_keys, after.index_keys))
 
 
-def _index_key(item: dict[str, Any], keys: tuple[str, str]) -> Any:
-    return tuple(str(item[key]) for key in keys) if all(key in item for key in keys) else None
+def _entry(item: dict[str, Any], names: tuple[str, str, str]) -> Any:
+    partition, sort, projected = names
+    if partition not in item or sort not in item:
+        return None
+    return str(item[partition]), str(item[sort]), str(item.get(projected))
 
 
 def _index_units(before: Any, after: Any) -> int:
-    """An entry that comes or goes is a write, one that moves is two, one that stays is none: the indexes hold keys
-    only (developer guide, "Using global secondary indexes", write capacity).
+    """An entry that comes or goes is a write, one that moves is two, one whose projected attribute changes is one, and
+    one that stays is none (developer guide, "Using global secondary indexes", write capacity).
     """
-    return 0 if before == after else (before is not None) + (after is not None)
+    if before == after:
+        return 0
+    if before is not None and after is not None and before[:2] == after[:2]:
+        return 1
+    return (before is not None) + (after is not None)
 
 
 class Meter:

@@ -90,15 +90,16 @@ class Carrier:
             content["Subject"]["Data"],
             parts["Html"]["Data"],
         )
-        self._email_events(reminder, to, message_id)
+        tags = {"reminder_id": [reminder], "ses:configuration-set": [body["ConfigurationSetName"]]}
+        self._email_events(reminder, {"messageId": message_id, "destination": [to], "tags": tags})
         return answer(request, 200, {"MessageId": message_id})
 
-    def _email_events(self, reminder: str, to: str, message_id: str) -> None:
+    def _email_events(self, reminder: str, mailed: dict[str, Any]) -> None:
         rng = self._rng("email", reminder)
-        mail = {"mail": {"messageId": message_id, "tags": {"reminder_id": [reminder]}}}
+        mail = {"mail": mailed}
         self.later(timedelta(seconds=rng.randint(1, 3)), "email", mail | {"eventType": "Send", "send": {}})
         wait = timedelta(seconds=rng.randint(4, 120))
-        if self._draw("mailbox", to) < self.odds.email_bounced:
+        if self._draw("mailbox", mailed["destination"][0]) < self.odds.email_bounced:
             self.later(
                 wait,
                 "email",

@@ -15,8 +15,9 @@ from infrastructure.local.template import ACCOUNT, REGION, Resource, TemplateErr
 
 PLAYED = {
     "AWS::CloudFormation::Stack": "its file is read as part of the whole",
+    "AWS::Events::Rule": "its targets are told of the events that its pattern takes",
     "AWS::SES::ConfigurationSet": "by the carrier simulator",
-    "AWS::SES::ConfigurationSetEventDestination": "by the carrier simulator, which tells the subscribed queues",
+    "AWS::SES::ConfigurationSetEventDestination": "by the carrier simulator, which tells the queues that listen",
     "AWS::SMSVOICE::ConfigurationSet": "by the carrier simulator",
     "AWS::SNS::Subscription": "by the carrier simulator",
     "AWS::SNS::Topic": "by the carrier simulator",

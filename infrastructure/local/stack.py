@@ -30,10 +30,12 @@ from infrastructure.local.http_api import Route
 from infrastructure.local.lambdas import Function, call, environment
 from infrastructure.local.meanwhile import Meanwhile, concerned
 from infrastructure.local.pollers import Poller, Source
+from infrastructure.local.provider_events import ProviderEvents
 from infrastructure.local.resources import Resources
 from infrastructure.local.schedule import fires
 from infrastructure.local.template import ACCOUNT, REGION, Resource, TemplateError, TemplateFile
 from infrastructure.local.wire import Wire
+from predue import instant
 from predue.aws import clients, desks
 from predue.aws import clock as predue_clock
 
@@ -100,7 +102,6 @@ class Stack:
         self.routes: list[Route] = []
         self.schedules: dict[str, datetime] = {}
         self.queue_arns: dict[str, str] = {}
-        self.topics: dict[str, list[str]] = {}
         try:
             self._deploy()
         except BaseException:
@@ -125,27 +126,11 @@ class Stack:
         for resource in everything:
             if resource.type == "AWS::SQS::Queue":
                 self.queue_arns[self._resources.physical(resource, "Arn")] = self._resources.physical(resource, "")
-            elif resource.type == "AWS::SNS::Subscription":
-                self.topics.setdefault(resource.get("TopicArn"), []).append(resource.get("Endpoint"))
         queues = {self._resources.physical(one, "Arn"): one for one in everything if one.type == "AWS::SQS::Queue"}
-        self._destinations = {channel: self._destination(everything, channel) for channel in ("sms", "email")}
+        self._provider_events = ProviderEvents(everything, self.meter.published)
         for resource in everything:
             if resource.type == "AWS::Serverless::Function":
                 self._deploy_function(resource, queues)
-
-    @staticmethod
-    def _destination(everything: list[Resource], channel: str) -> tuple[str, set[str]]:
-        """The topic to which a channel's provider publishes, and the types of events that it asks for, in lower
-        case.
-        """
-        for resource in everything:
-            if channel == "sms" and resource.type == "AWS::SMSVOICE::ConfigurationSet":
-                wanted = resource.get("EventDestinations")[0]
-                return wanted["SnsDestination"]["TopicArn"], {kind.lower() for kind in wanted["MatchingEventTypes"]}
-            if channel == "email" and resource.type == "AWS::SES::ConfigurationSetEventDestination":
-                wanted = resource.get("EventDestination")
-                return wanted["SnsDestination"]["TopicARN"], {kind.lower() for kind in wanted["MatchingEventTypes"]}
-        raise TemplateError(f"no configuration set says where the events of {channel} go")
 
     def _deploy_function(self, resource: Resource, queues: Mapping[str, Resource]) -> None:
         shared = self.root.resolve(self.root.raw["Globals"]["Function"], deep=True)
@@ -364,18 +349,14 @@ class Stack:
         clients.client("sqs").send_message(QueueUrl=self.queue_arns[queue_arn], MessageBody=body)
 
     def _publish_later(self, wait: timedelta, channel: str, event: dict[str, Any]) -> None:
-        """Publish a provider's event on its topic, which puts it into the queues subscribed to it, if its type is asked
-        for.
-        """
-        topic, types = self._destinations[channel]
-        if event["eventType"].replace(" ", "").lower() not in types:
+        """Publish a provider's event, if it is asked for; it goes into the queues that listen."""
+        if not self._provider_events.wanted(channel, event):
             return
-        body = json.dumps(event)
 
         def publish() -> None:
-            self.meter.published()
+            told = self._provider_events.publish(channel, event, instant.to_text(self.clock()))
             with self._free():
-                for queue_arn in self.topics[topic]:
+                for queue_arn, body in told:
                     self._put(queue_arn, body)
 
         self.at(self.clock() + wait, EVENT, publish)

@@ -36,17 +36,17 @@ def reached(plans: TablePlans, run: str = "plan", shard: int = 0) -> Checkpoint 
 
 def add(table: Table, *borrowers: str, place: str = PLACE, wish: str = WISH, on: date = DAY) -> None:
     for borrower in borrowers:
-        table.write_due(due(borrower, f"loan-of-{borrower}", on), place, wish, indexed=True)
+        table.write_due(due(borrower, f"loan-of-{borrower}", on), place, wish, NOW, indexed=True)
 
 
 def test_the_index_shows_open_dues_only(table: Table, plans: TablePlans) -> None:
     add(table, "b-1", "b-2")
     read = table.due("b-1", DAY, "loan-of-b-1", 1)
     assert read is not None
-    table.write_due(read, PLACE, WISH, indexed=False)
+    table.write_due(read, PLACE, WISH, NOW, indexed=False)
     assert entries(plans) == ["b-2"]
     (entry,) = plans.entries(DAY, 0, PLACE, WISH)
-    assert entry == ("b-2", "loan-of-b-2", 1, DAY, WISH)
+    assert entry == ("b-2", "loan-of-b-2", 1, DAY, WISH, NOW)
 
 
 def test_the_index_parts_dates_places_times_and_shards(table: Table, plans: TablePlans) -> None:
@@ -84,7 +84,7 @@ def test_a_due_stands_in_the_shard_of_its_borrower(storage: Storage) -> None:
 
 def test_borrowers_come_sorted_and_a_run_resumes_after_one(table: Table, plans: TablePlans) -> None:
     add(table, "b-3", "b-1", "b-10", "b-2")
-    table.write_due(due("b-1", "another-loan"), PLACE, WISH, indexed=True)
+    table.write_due(due("b-1", "another-loan"), PLACE, WISH, NOW, indexed=True)
     assert entries(plans) == ["b-1", "b-1", "b-10", "b-2", "b-3"]
     assert entries(plans, after=f"{WISH}#b-1") == ["b-10", "b-2", "b-3"]
     assert entries(plans, after=f"{WISH}#b-2") == ["b-3"]
@@ -117,7 +117,7 @@ def test_an_index_of_several_pages_is_walked_to_the_end(table: Table, plans: Tab
 
 
 def test_dues_already_past_their_window_are_found_apart(table: Table, plans: TablePlans) -> None:
-    table.write_due(due("b-late"), PLACE, WISH, indexed=True, overdue=True)
+    table.write_due(due("b-late"), PLACE, WISH, NOW, indexed=True, overdue=True)
     add(table, "b-1")
     assert [entry.borrower_id for entry in plans.overdue(0)] == ["b-late"]
     assert entries(plans) == ["b-1"]
@@ -209,6 +209,6 @@ def test_a_profile_that_moves_takes_its_open_dues_to_the_new_place(table: Table,
     add(table, "b-1")
     read = table.due("b-1", DAY, "loan-of-b-1", 1)
     assert read is not None
-    table.write_due(replace(read, amount=200), "Asia/Tokyo", "08:00", indexed=True)
+    table.write_due(replace(read, amount=200), "Asia/Tokyo", "08:00", NOW, indexed=True)
     assert entries(plans) == []
     assert entries(plans, place="Asia/Tokyo", wish="08:00") == ["b-1"]

@@ -37,7 +37,7 @@ def due(loan: str = "loan-1", number: int = 1, on: date = DAY, borrower: str = "
 
 def write(table: Table, *dues: Due, indexed: bool = True, place: str = "America/New_York", wish: str = "--:--") -> None:
     for one in dues:
-        table.write_due(one, place, wish, indexed=indexed)
+        table.write_due(one, place, wish, NOW, indexed=indexed)
 
 
 def raw(storage: Storage, pk: str, sk: str) -> dict[str, Any]:

@@ -20,8 +20,11 @@ def _measured(module: str, argument: str) -> dict[str, Any]:
 
 
 def _bill(found: dict[str, Any]) -> list[str]:
-    """The bill of a million delivered reminders by cause, and what a month costs before the first of them."""
-    designs = ("predue", "floor", "naive")
+    """The bill of a million delivered reminders by cause, and what a month costs before the first of them.
+
+    predue is 71 emails to 29 text messages, as in `make demo`.
+    """
+    designs = ("email", "sms", "predue", "floor", "naive")
     lines = [f"{'a million delivered reminders':<30}" + "".join(f"{name:>10}" for name in designs)]
     lines += [
         f"  {cause:<28}" + "".join(f"{found[name][cause]:>10.2f}" for name in designs) for cause in found["predue"]

@@ -82,6 +82,7 @@ def answers(channel: str, dues_in_index: int = 0) -> dict[str, Any]:
         "sk": f"D#{DUE}#{LOAN}#2",
         "due_key": f"{DUE}#0",
         "slot_key": f"{PLACE}#--:--#b-{{n}}#{LOAN}#2#{DUE}",
+        "written_at": instant.to_ms(NOW - timedelta(days=60)),
     }
     in_use = {"pk": "U#in_use", "sk": "U", "pairs": {f"{PLACE}#--:--"}, "graces": {5}}
     covered = {"pk": "P#plan", "sk": "P#0", "covered": instant.to_ms(NOW - timedelta(minutes=10))}

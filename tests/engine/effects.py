@@ -33,7 +33,7 @@ def _table(stack: Stack, client: Clients) -> Found:
     return {
         f"{kind} BillingMode": table["BillingModeSummary"]["BillingMode"] == "PAY_PER_REQUEST",
         f"{kind} DeletionProtectionEnabled": table["DeletionProtectionEnabled"],
-        f"{kind} GlobalSecondaryIndexes": indexes == {("due_index", "KEYS_ONLY"), ("unresolved_index", "KEYS_ONLY")},
+        f"{kind} GlobalSecondaryIndexes": indexes == {("due_index", "INCLUDE"), ("unresolved_index", "KEYS_ONLY")},
         f"{kind} KeySchema": [key["AttributeName"] for key in table["KeySchema"]] == ["pk", "sk"],
         f"{kind} PointInTimeRecoverySpecification": recovery.get("PointInTimeRecoveryStatus") == "ENABLED",
         f"{kind} SSESpecification": "SSEDescription" in table,

@@ -1,9 +1,14 @@
 import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
+from moto.core.botocore_stubber import BotocoreStubber
 
 from predue.aws import clients
 from tests.flow.small import Book, Standing, standing, told, utc
@@ -180,6 +185,52 @@ def test_receipts_that_come_within_the_batching_window_are_taken_in_together(tmp
         stand.until(utc(10, 23))
         assert [line["receipt"] for line in stand.contacts] == ["delivered"] * 12
         assert 0 < stand.stack.meter.invocations["predue-record-receipts"] < 12
+
+
+@contextmanager
+def atomic() -> Iterator[None]:
+    """Within this, moto answers one request at a time, as DynamoDB does for an item: by itself it checks a condition
+    and writes in two steps, between which another thread may come.
+    """
+    lock, answer = threading.RLock(), BotocoreStubber.__call__
+
+    def one_at_a_time(stubber: BotocoreStubber, *given: Any, **named: Any) -> Any:
+        with lock:
+            return answer(stubber, *given, **named)
+
+    with mock.patch.object(BotocoreStubber, "__call__", one_at_a_time):
+        yield
+
+
+def test_workers_side_by_side_take_in_each_receipt(tmp_path: Path) -> None:
+    with standing(tmp_path, book(10), START, known=utc(10, 14)) as stand, atomic():
+        call(stand.stack, "deliver_sms", batch("deliver_sms", [pack(*map(job, range(10)))]))
+        events = [
+            json.dumps({"eventType": kind, "messageId": "m", "context": {"reminder_id": line["reminder_id"]}})
+            for line in stand.contacts
+            for kind in ("TEXT_SENT", "TEXT_DELIVERED", "TEXT_SENT")
+        ]
+        record = stand.stack.functions["predue-record-receipts"]
+        several = replace(record, environment={**record.environment, "WORKERS": "8"})
+        assert failed(stand.stack.invoke(several, batch("record_receipts", ["x", *events]))) == ["m-0"]
+        assert [line["receipt"] for line in stand.contacts] == ["delivered"] * 10
+
+
+def test_a_delivered_email_comes_to_the_queue_without_its_address_and_is_noted(tmp_path: Path) -> None:
+    with standing(tmp_path, book(channels="email"), START, known=utc(10, 14)) as stand:
+        sent(stand, "email")
+        bodies: list[str] = []
+        put = stand.stack._put
+
+        def note(queue_arn: str, body: str) -> None:
+            bodies.append(body)
+            put(queue_arn, body)
+
+        with mock.patch.object(stand.stack, "_put", note):
+            stand.until(utc(10, 16))
+        assert [json.loads(body)["eventType"] for body in bodies] == ["Delivery"]
+        assert "@" not in bodies[0]
+        assert [line["receipt"] for line in stand.contacts] == ["delivered"]
 
 
 @pytest.mark.parametrize("channel", ["sms", "email"])

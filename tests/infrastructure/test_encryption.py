@@ -86,10 +86,11 @@ def test_what_cannot_be_made_again_outlives_the_stack(stack: Stack) -> None:
     assert kept == replaced == {"Key", "Table", "Keys"}
 
 
-def test_the_indexes_hold_keys_only(table: Resource) -> None:
+def test_the_indexes_hold_keys_and_an_instant_only(table: Resource) -> None:
     indexes = {index["IndexName"]: index for index in table.get("GlobalSecondaryIndexes")}
     assert indexes.keys() == {"due_index", "unresolved_index"}
-    assert {index["Projection"]["ProjectionType"] for index in indexes.values()} == {"KEYS_ONLY"}
+    assert indexes["due_index"]["Projection"] == {"ProjectionType": "INCLUDE", "NonKeyAttributes": ["written_at"]}
+    assert indexes["unresolved_index"]["Projection"] == {"ProjectionType": "KEYS_ONLY"}
 
 
 def test_email_travels_encrypted_or_not_at_all(stack: Stack) -> None:

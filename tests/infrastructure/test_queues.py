@@ -104,12 +104,33 @@ def test_provider_events_of_each_channel_reach_the_receipts_queue(stack: Stack) 
         for subscription in stack.of("AWS::SNS::Subscription")
         if (queue := stack.named_by(subscription.get("Endpoint"))) is not None and queue.name == "ReceiptsQueue"
     }
-    (email,) = stack.of("AWS::SES::ConfigurationSetEventDestination")
+    emails = [one.get("EventDestination") for one in stack.of("AWS::SES::ConfigurationSetEventDestination")]
     (sms,) = stack.of("AWS::SMSVOICE::ConfigurationSet")
-    assert email.get("EventDestination", "Enabled") is True
-    assert {"bounce", "complaint", "delivery", "reject"} <= set(email.get("EventDestination", "MatchingEventTypes"))
-    assert {event["Enabled"] for event in sms.get("EventDestinations")} == {True}
+    texts = sms.get("EventDestinations")
+    assert all(one["Enabled"] for one in (*emails, *texts))
+    by_topic = [one for one in emails if "SnsDestination" in one]
     assert topics == {
-        stack.named_by(email.get("EventDestination", "SnsDestination", "TopicARN")),
-        *(stack.named_by(event["SnsDestination"]["TopicArn"]) for event in sms.get("EventDestinations")),
+        *(stack.named_by(one["SnsDestination"]["TopicARN"]) for one in by_topic),
+        *(stack.named_by(one["SnsDestination"]["TopicArn"]) for one in texts),
     }
+    # What calls for an act must not be lost: the default bus takes events by best effort.
+    assert {"bounce", "complaint", "reject"} <= {kind for one in by_topic for kind in one["MatchingEventTypes"]}
+    by_bus = [one for one in emails if one not in by_topic]
+    assert {kind for one in by_bus for kind in one["MatchingEventTypes"]} == {"delivery", "deliveryDelay"}
+
+
+def test_deliveries_come_from_the_default_bus_by_a_rule_of_our_own_emails_without_their_address(stack: Stack) -> None:
+    (rule,) = [one for one in stack.of("AWS::Events::Rule") if one.name == "EmailDeliveries"]
+    assert rule.get("EventBusName") is None
+    pattern = rule.get("EventPattern")
+    assert pattern["source"] == ["aws.ses"]
+    configuration = stack.named_by(pattern["detail"]["mail"]["tags"]["ses:configuration-set"][0])
+    assert configuration is not None
+    assert configuration.name == "EmailConfiguration"
+    (target,) = rule.get("Targets")
+    queue, dead_letters = (stack.named_by(arn) for arn in (target["Arn"], target["DeadLetterConfig"]["Arn"]))
+    assert queue is not None
+    assert dead_letters is not None
+    assert (queue.name, dead_letters.name) == ("ReceiptsQueue", "ReceiptsDeadLetters")
+    paths = target["InputTransformer"]["InputPathsMap"]
+    assert set(paths.values()) == {"$.detail.eventType", "$.detail.mail.messageId", "$.detail.mail.tags.reminder_id[0]"}

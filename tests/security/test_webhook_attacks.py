@@ -45,7 +45,8 @@ def hostile() -> dict[str, tuple[bytes, dict[str, str], int]]:
         "bytes for a signature": (GOOD, good | {"webhook-signature": "\xff\xfe"}, 401),
         "garbled time": (GOOD, good | {"webhook-timestamp": "NaN"}, 401),
         "body changed on the way": (GOOD.replace(b"20.00", b"99.00"), good, 401),
-        "no UTF-8": both(b'{"note": "' + mark + b'\xc3\x28"}', 400),
+        # API Gateway hands text on with the bytes replaced that are none, and then no signature fits.
+        "no UTF-8": both(b'{"note": "' + mark + b'\xc3\x28"}', 401),
         "huge": both(b'"' + mark * 120_000 + b'"', 413),
         "no JSON": both(b"<note>" + mark + b"</note>", 400),
         "nothing": both(b"", 400),
@@ -109,6 +110,12 @@ def test_what_the_path_says_is_not_logged_until_it_is_signed(door: Standing) -> 
 
 # Anything at all
 
+
+def is_text(body: bytes) -> bool:
+    """Whether API Gateway hands a body on as it came, as it does with text."""
+    return body.decode(errors="replace").encode() == body
+
+
 _HEADERS = st.dictionaries(
     st.sampled_from(["content-type", "content-encoding", "webhook-id", "webhook-timestamp", "webhook-signature"])
     | st.text(max_size=8),
@@ -152,7 +159,8 @@ def test_any_bytes_under_any_headers_are_answered_with_a_4xx(
 ) -> None:
     heard = raw(door, body, headers, source)
     assert 400 <= heard.status < 500
-    assert heard.body["status"] == heard.status
+    # Where the path is no route, API Gateway answers by itself.
+    assert heard.body.get("status", 404) == heard.status
 
 
 @_fuzz
@@ -160,6 +168,6 @@ def test_any_bytes_under_any_headers_are_answered_with_a_4xx(
 def test_anything_that_is_signed_is_taken_or_refused_and_never_a_server_error(body: bytes, door: Standing) -> None:
     logged = len(door.log)
     heard = post(door, body)
-    assert heard.status in {200, 207, 400, 409, 413, 422}
+    assert heard.status in {200, 207, 400, 409, 413, 422} if is_text(body) else heard.status == 401
     assert not [line for line in door.log[logged:] if line.get("level") in {"ERROR", "WARNING"}]
     assert MARK not in json.dumps(door.log[logged:])

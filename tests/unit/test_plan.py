@@ -108,8 +108,16 @@ def test_runs_that_were_missed_for_days_leave_no_stage_out() -> None:
     assert world.outcomes() == {"L-1 T-3": ("expired", "no_run")}
 
 
+def lately(world: World) -> None:
+    """Have the usual loan written again, moments before its slot."""
+    world.now = SLOT - timedelta(seconds=30)
+    world.tell("installment.paid", amount="1.00")
+    world.now = SLOT
+
+
 def test_a_run_covers_the_quarter_hour_before_again_because_the_index_lags() -> None:
     world = ready()
+    lately(world)
     lagging = dict(world.store.index)
     world.store.index.clear()
     world.plan()
@@ -122,6 +130,7 @@ def test_a_run_covers_the_quarter_hour_before_again_because_the_index_lags() -> 
 
 def test_a_run_that_is_repeated_does_no_harm() -> None:
     world = ready()
+    lately(world)
     world.plan()
     world.plan()
     assert len(world.queues.sent) == 2
@@ -237,7 +246,7 @@ def test_a_lagging_index_entry_of_a_paid_installment_ends_in_nothing_sent() -> N
 def test_an_entry_of_an_unknown_borrower_is_dropped() -> None:
     world = ready()
     at, (day, slot_key, entry) = next(iter(world.store.index.items()))
-    other = IndexEntry("b-9", entry.loan_id, 1, entry.due_date, entry.wish)
+    other = IndexEntry("b-9", entry.loan_id, 1, entry.due_date, entry.wish, entry.written_at)
     world.store.index["b-9", at[1]] = (day, slot_key.replace("b-1", "b-9"), other)
     assert world.plan().dropped == 1
     assert len(jobs(world)) == 1
@@ -245,10 +254,22 @@ def test_an_entry_of_an_unknown_borrower_is_dropped() -> None:
 
 def test_what_has_its_outcome_is_not_queued_again() -> None:
     world = ready()
+    lately(world)
     world.plan()
     world.deliver(world.queues.sent[0].job)
     world.now += QUARTER - timedelta(seconds=1)
     world.plan()
+    assert len(jobs(world)) == 1
+
+
+def test_what_was_written_long_before_its_slot_is_not_even_read_again() -> None:
+    world = ready()
+    world.plan()
+    world.now += QUARTER - timedelta(seconds=1)
+    world.store.calls.clear()
+    world.plan()
+    assert "ledgers_of" not in world.store.calls
+    assert "profiles_of" not in world.store.calls
     assert len(jobs(world)) == 1
 
 

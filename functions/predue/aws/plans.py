@@ -57,7 +57,14 @@ class TablePlans:
                 page = client("dynamodb").query(**request)
             for item in page["Items"]:
                 _, wish, borrower_id, loan_id, installment_no, due_date = item["slot_key"]["S"].split("#")
-                yield IndexEntry(borrower_id, loan_id, int(installment_no), date.fromisoformat(due_date), wish)
+                yield IndexEntry(
+                    borrower_id,
+                    loan_id,
+                    int(installment_no),
+                    date.fromisoformat(due_date),
+                    wish,
+                    instant.from_ms(int(item["written_at"]["N"])),
+                )
             if "LastEvaluatedKey" not in page:
                 return
             request["ExclusiveStartKey"] = page["LastEvaluatedKey"]

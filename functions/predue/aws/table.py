@@ -205,7 +205,7 @@ class Table(Heard):
         """See Dues."""
         self._put_versioned(items.profile_item(profile))
 
-    def write_due(self, due: Due, place: str, wish: str, *, indexed: bool, overdue: bool = False) -> None:
+    def write_due(self, due: Due, place: str, wish: str, at: datetime, *, indexed: bool, overdue: bool = False) -> None:
         """See Dues."""
         item = items.due_item(due)
         item["expires_at"] = instant.to_epoch(instant.from_text(f"{due.last_day.isoformat()}T00:00:00Z") + KEEP)
@@ -215,6 +215,7 @@ class Table(Heard):
             item["slot_key"] = (
                 f"{place}#{wish}#{due.borrower_id}#{due.loan_id}#{due.installment_no}#{due.due_date.isoformat()}"
             )
+            item["written_at"] = instant.to_ms(at)
         self._put_versioned(item)
 
     # Pointers, events, places in use

@@ -114,6 +114,9 @@ def test_an_entry_of_an_index_costs_when_it_comes_moves_or_goes_and_nothing_whil
     assert cost_of(meter, "PutItem", {"Item": here}) == 2
     assert cost_of(meter, "PutItem", {"Item": here}) == 1
     assert cost_of(meter, "PutItem", {"Item": there}) == 3
+    later = there | {"written_at": {"N": "1"}}
+    assert cost_of(meter, "PutItem", {"Item": later}) == 2
+    assert cost_of(meter, "PutItem", {"Item": later}) == 1
     assert cost_of(meter, "PutItem", {"Item": KEY | item(50)}) == 2
     assert cost_of(meter, "DeleteItem", {"Key": KEY}) == 1
 
@@ -124,18 +127,26 @@ def test_meters_of_one_stack_share_what_stands_in_its_tables() -> None:
     assert cost_of(Meter(stored), "DeleteItem", {"Key": KEY}) == 3
 
 
-def test_a_function_that_calls_providers_pays_for_a_share_of_its_waiting_and_others_for_all_of_it() -> None:
-    waits = []
-    for provider in ("sesv2.SendEmail", "ssm.GetParameters"):
-        meter = Meter()
-        meter.at_work = "f"
-        meter.invoked("f")
-        meter.count(provider.partition(".")[0], provider.partition(".")[2], {}, {})
-        waits.append(bill(meter, 0)["lambda time"])
-    function = prices()["lambda"]
-    second = function["memory_gb"] * function["gb_second"]
-    here, there = function["milliseconds_per_provider"] / function["workers"], function["milliseconds_per_call"]
-    assert waits[0] - waits[1] == pytest.approx((here - there) / 1000 * second)
+def seconds_of(function: str, *calls: str) -> float:
+    meter = Meter()
+    meter.at_work = function
+    meter.invoked(function)
+    for name in calls:
+        meter.count(name.partition(".")[0], name.partition(".")[2], {}, {})
+    price = prices()["lambda"]
+    return bill(meter, 0)["lambda time"] / float(price["memory_gb"] * price["gb_second"])
+
+
+def test_a_function_with_workers_pays_for_its_processor_or_its_share_of_the_waiting_and_others_for_both() -> None:
+    price = prices()["lambda"]
+    share = price["memory_gb"] / price["memory_gb_of_a_processor"]
+    busy = (price["milliseconds_cpu_per_start"] + price["milliseconds_cpu_per_call"]) / share
+    slow = price["milliseconds_per_provider"]
+    assert seconds_of("plan", "ssm.GetParameters") == pytest.approx((busy + price["milliseconds_per_call"]) / 1000)
+    assert seconds_of("deliver", "ssm.GetParameters") == pytest.approx(busy / 1000)
+    busy += 39 * price["milliseconds_cpu_per_call"] / share
+    many = max(busy, (busy + 40 * slow) / price["workers"])
+    assert seconds_of("deliver", *["sesv2.SendEmail"] * 40) == pytest.approx(many / 1000)
 
 
 def test_a_queue_call_costs_a_request_for_each_64_kilobytes() -> None:

@@ -38,6 +38,7 @@ class Office:
             "EmailTags": [{"Name": "reminder_id", "Value": reminder}],
             "Destination": {"ToAddresses": [to]},
             "FromEmailAddress": "lender@example.com",
+            "ConfigurationSetName": "lender",
             "Content": {"Simple": parts},
         }
         return read(self.carrier.send_email(request(body)))
