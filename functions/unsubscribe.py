@@ -34,11 +34,8 @@ def _page(status: HTTPStatus, title: str, body: str) -> Response[str]:
 
 def _unknown() -> Response[str]:
     count("LinkUnknown")
-    return _page(
-        HTTPStatus.NOT_FOUND,
-        "This link does not work",
-        "<p>Please use the link in your newest message, or call your lender.</p>",
-    )
+    help_there = "<p>Please use the link in your newest message, or call your lender.</p>"
+    return _page(HTTPStatus.NOT_FOUND, "This link does not work", help_there)
 
 
 @app.get("/unsubscribe/<token>")
