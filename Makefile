@@ -16,7 +16,7 @@ MINISTACK := .venv-ministack/bin/ministack
 RUNTIME := .venv-runtime/.ready
 EXAMPLES ?= 3000
 
-.PHONY: help setup demo serve chaos test mutants machine engine bench lint runtime sam-local build clean
+.PHONY: help setup demo serve chaos test mutants machine engine bench lint runtime sam-local openapi build clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -78,6 +78,9 @@ runtime: $(VENV) $(SAM) $(RUNTIME) ## every function in the real Lambda runtime,
 
 sam-local: $(VENV) ## an endpoint for `sam local` in docker, with what its events name; HOST=127.0.0.1
 	@.venv/bin/python -m infrastructure.local.sam_local --host $(or $(HOST),127.0.0.1)
+
+openapi: $(VENV) ## docs/openapi.json anew, after a change of routes, events or answers
+	@.venv/bin/python -m infrastructure.openapi
 
 build: $(SAM) ## sam build (needs the runtime's Python, 3.13, on this machine)
 	@scripts/sam-build

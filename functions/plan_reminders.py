@@ -14,8 +14,16 @@ def _run(shard: int, target: datetime, time_left: Callable[[], float]) -> bool:
     with failures("the planner failed"):
         tally, finished = plan(shard, target, desks.planning(time_left))
     count("JobsQueued", tally.queued)
+    if tally.held:
+        count("VolumeHeld")
     logger.info(
-        "planned", shard=shard, queued=tally.queued, settled=tally.settled, dropped=tally.dropped, finished=finished
+        "planned",
+        shard=shard,
+        queued=tally.queued,
+        settled=tally.settled,
+        dropped=tally.dropped,
+        held=tally.held,
+        finished=finished,
     )
     return finished
 

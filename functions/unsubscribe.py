@@ -8,7 +8,7 @@ from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 
 from predue import news
 from predue.aws import clock, desks, settings
-from predue.aws.telemetry import count, logger, metrics
+from predue.aws.telemetry import count, failures, logger, metrics
 
 app = APIGatewayHttpResolver()
 
@@ -34,11 +34,8 @@ def _page(status: HTTPStatus, title: str, body: str) -> Response[str]:
 
 def _unknown() -> Response[str]:
     count("LinkUnknown")
-    return _page(
-        HTTPStatus.NOT_FOUND,
-        "This link does not work",
-        "<p>Please use the link in your newest message, or call your lender.</p>",
-    )
+    help_there = "<p>Please use the link in your newest message, or call your lender.</p>"
+    return _page(HTTPStatus.NOT_FOUND, "This link does not work", help_there)
 
 
 @app.get("/unsubscribe/<token>")
@@ -77,4 +74,5 @@ def garbled(_error: Exception) -> Response[str]:
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Answer one request of the HTTP API."""
-    return app.resolve(event, context)
+    with failures("a borrower's link failed"):
+        return app.resolve(event, context)

@@ -9,6 +9,9 @@ from predue.errors import BadNews
 from predue.event import InstallmentNews
 from predue.money import minor_units
 
+MOST_PAYMENTS = 200
+"""Of one installment, reversals among them: each stands in the due, and an item of the table holds 400 KB."""
+
 
 def scheduled(event: ev.Scheduled) -> Due:
     """The due that an event states, not open yet."""
@@ -51,6 +54,8 @@ def _with_payment(due: Due, event: ev.Paid | ev.PaymentReversed, sign: int) -> D
     """With one payment counted, by its event, so that a repeat counts nothing."""
     if event.currency not in (None, due.currency):
         raise BadNews(f"currency: the installment is in {due.currency}")
+    if len(due.payments) >= MOST_PAYMENTS and event.identity not in due.payments:
+        raise BadNews(f"event_id: the installment has {MOST_PAYMENTS} payments already")
     amount = sign * _minor_units(event.amount, due.currency)
     return replace(due, payments={**due.payments, event.identity: amount})
 

@@ -21,12 +21,14 @@ from pydantic import (
 from predue.errors import BadNews
 from predue.money import minor_units
 from predue.policy import Channel
+from predue.profile import CHANNELS
 
 _HH_MM = re.compile(r"(?:[01]\d|2[0-3]):[0-5]\d", re.ASCII)
 _ISO_DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 
 
 _WHOLE = re.compile(r"\d{1,18}", re.ASCII)
+_PLAIN = re.compile(r"\d{1,15}(?:\.\d{1,9})?", re.ASCII)
 _LONGEST_ID = 128
 """In bytes: several ids stand in one key, and DynamoDB takes sort keys of 1,024."""
 
@@ -41,13 +43,19 @@ def _id(value: str) -> str:
 
 
 def _decimal(value: object) -> object:
-    """A JSON number through its shortest text, so that 0.1 stays 0.1."""
+    """A JSON number through its shortest text, so that 0.1 stays 0.1; a text holds digits and a point, since of `1_000`
+    or `1e3` nobody can say that it was meant.
+    """
+    if isinstance(value, str) and not _PLAIN.fullmatch(value):
+        raise ValueError("an amount is a number with a decimal point")
     return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
 
 
 def _whole(value: object) -> object:
-    """A whole number, also one that was written as a text; `true` and `1.0` are none."""
+    """A whole number, also one written as a text or, as JSON lets one, as `7.0`; `true` is none."""
     if isinstance(value, str) and _WHOLE.fullmatch(value):
+        return int(value)
+    if isinstance(value, float) and value.is_integer():
         return int(value)
     if not isinstance(value, int) or isinstance(value, bool):
         raise ValueError("it is a whole number")  # noqa: TRY004 - pydantic reports ValueError only
@@ -87,11 +95,48 @@ def _currency(value: str) -> str:
     return value
 
 
-Id = Annotated[str, Field(min_length=1, max_length=_LONGEST_ID), AfterValidator(_id)]
-Amount = Annotated[Decimal, BeforeValidator(_decimal), Field(gt=0)]
+# A `json_schema` says of a field, for the API's document (infrastructure/openapi), how it may be written.
+
+
+def _text(pattern: str, **more: str) -> Any:
+    return Annotated[str, Field(json_schema_extra={"pattern": pattern, **more})]
+
+
+_ANY_CHANNEL = "|".join(CHANNELS)
+_ID_PATTERN = r"^(?!\s)[^#\u0000-\u001f\u007f]+(?<!\s)$"
+_SEQUENCE, _NUMBER, _GRACE = Field(ge=0, lt=2**53), Field(ge=1, lt=10**9), Field(ge=0, le=365)
+_AMOUNT = Field(gt=0, le=10**15)
+_AMOUNT_TEXT = _text(r"^(?=.*[1-9])[0-9]{1,15}(\.[0-9]{1,9})?$")
+_DAY_TEXT = _text(r"^(19[7-9]|2[0-9]{2})[0-9]-[0-9]{2}-[0-9]{2}$", format="date")
+_CHANNELS_TEXT = _text(rf"^({_ANY_CHANNEL})?(\|({_ANY_CHANNEL})?)*$")
+_WALL_TEXT = _text("^(([01][0-9]|2[0-3]):[0-5][0-9])?$")
+_SEQUENCE_TEXT = _text("^[0-9]{1,15}$")
+_NUMBER_TEXT = _text("^0{0,9}[1-9][0-9]{0,8}$")
+_GRACE_TEXT = _text("^0{0,9}([0-9]{1,2}|[12][0-9]{2}|3[0-5][0-9]|36[0-5])$")
+
+Id = Annotated[
+    str,
+    Field(min_length=1, max_length=_LONGEST_ID, json_schema_extra={"pattern": _ID_PATTERN}),
+    AfterValidator(_id),
+]
+Amount = Annotated[
+    Decimal,
+    _AMOUNT,
+    BeforeValidator(_decimal, json_schema_input_type=_AMOUNT_TEXT | Annotated[float, _AMOUNT]),
+]
 Currency = Annotated[str, Field(pattern=r"^[A-Z]{3}$"), AfterValidator(_currency)]
-Day = Annotated[date, BeforeValidator(_day)]
-Channels = Annotated[tuple[Channel, ...], BeforeValidator(_list)]
+Day = Annotated[date, BeforeValidator(_day, json_schema_input_type=_DAY_TEXT)]
+Channels = Annotated[
+    tuple[Channel, ...], BeforeValidator(_list, json_schema_input_type=tuple[Channel, ...] | _CHANNELS_TEXT)
+]
+Wish = Annotated[time | None, BeforeValidator(_wall, json_schema_input_type=_WALL_TEXT | None)]
+Sequence = Annotated[
+    int, _SEQUENCE, BeforeValidator(_whole, json_schema_input_type=Annotated[int, _SEQUENCE] | _SEQUENCE_TEXT)
+]
+InstallmentNo = Annotated[
+    int, _NUMBER, BeforeValidator(_whole, json_schema_input_type=Annotated[int, _NUMBER] | _NUMBER_TEXT)
+]
+GraceDays = Annotated[int, _GRACE, BeforeValidator(_whole, json_schema_input_type=Annotated[int, _GRACE] | _GRACE_TEXT)]
 
 
 class _Body(BaseModel):
@@ -99,7 +144,7 @@ class _Body(BaseModel):
 
     event_id: Id
     source: Id
-    sequence: Annotated[int, BeforeValidator(_whole), Field(ge=0, lt=2**53)]
+    sequence: Sequence
 
     @property
     def identity(self) -> str:
@@ -111,7 +156,7 @@ class InstallmentNews(_Body):
     """News about one installment."""
 
     loan_id: Id
-    installment_no: Annotated[int, BeforeValidator(_whole), Field(ge=1, lt=10**9)]
+    installment_no: InstallmentNo
     borrower_id: Id | None = None
 
 
@@ -123,7 +168,7 @@ class Scheduled(InstallmentNews):
     due_date: Day
     amount: Amount
     currency: Currency
-    grace_days: Annotated[int, Field(ge=0, le=365)] | None = None
+    grace_days: GraceDays | None = None
 
     @model_validator(mode="after")
     def _whole_minor_units(self) -> Self:
@@ -137,7 +182,7 @@ class Rescheduled(InstallmentNews):
     type: Literal["installment.rescheduled"]
     due_date: Day
     amount: Amount | None = None
-    grace_days: Annotated[int, Field(ge=0, le=365)] | None = None
+    grace_days: GraceDays | None = None
 
 
 class Paid(InstallmentNews):
@@ -193,7 +238,7 @@ class Updated(BorrowerNews):
     jurisdiction: Annotated[str, Field(max_length=10, pattern=r"^[A-Za-z0-9\-]*$")] | None = None
     channels: Channels | None = None
     consent: Channels | None = None
-    preferred_time: Annotated[time | None, BeforeValidator(_wall)] = None
+    preferred_time: Wish = None
 
     def given(self) -> dict[str, Any]:
         """The profile fields that the event carries."""

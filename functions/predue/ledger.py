@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Literal, NamedTuple
 
+from predue.errors import BadNews
 from predue.policy import Cap
 from predue.record import Attempt, Outcome
 from predue.stage import StageKey
@@ -17,6 +18,8 @@ from predue.stage import StageKey
 ALL = "all"
 ADDRESS_MARK = 8
 """How many characters of a contact point's keyed hash a claim keeps."""
+MOST_HOLDS = 50
+"""Reasons of one borrower's holds, ended ones among them: each stands in the ledger, which is written whole."""
 _NEVER = datetime.max.replace(tzinfo=UTC)
 
 
@@ -167,7 +170,9 @@ class Ledger:
         )
 
     def with_hold(self, reason: str, mark: Mark) -> "Ledger | None":
-        """With a hold started or ended by reason; None if it is no news."""
+        """With a hold started or ended by reason; None if it is no news. Raises BadNews beyond MOST_HOLDS reasons."""
+        if reason not in self.holds and len(self.holds) >= MOST_HOLDS:
+            raise BadNews(f"reason: the borrower has had holds of {MOST_HOLDS} other reasons already; use one of them")
         return replace(self, holds={**self.holds, reason: mark}) if mark.newer(self.holds.get(reason)) else None
 
     def with_holds_ended(self, sequence: int) -> "Ledger | None":

@@ -22,6 +22,7 @@ from predue.slot import reference_slot
 from predue.stage import StageKey
 from predue.sweep import Sweep, Task
 from predue.view import View, look
+from predue.volume import Volume
 
 RUN = "plan"
 LONGEST_LAG = timedelta(hours=1)
@@ -32,7 +33,7 @@ synchronization between tables and global secondary indexes").
 
 @dataclass(frozen=True)
 class PlanDesk:
-    """All that the planner works with; `time_left` is in seconds."""
+    """All that the planner works with; `time_left` is in seconds, `shards` how many plan side by side."""
 
     plans: Plans
     borrowers: Borrowers
@@ -40,15 +41,17 @@ class PlanDesk:
     rulebook: Rulebook
     switches: Switches
     time_left: Callable[[], float]
+    shards: int = 1
 
 
 @dataclass
 class Tally:
-    """What a run did."""
+    """What a run did; `held` if it may queue no more today."""
 
     queued: int = 0
     settled: int = 0
     dropped: int = 0
+    held: bool = False
 
 
 def plan(shard: int, now: datetime, desk: PlanDesk) -> tuple[Tally, bool]:
@@ -56,14 +59,18 @@ def plan(shard: int, now: datetime, desk: PlanDesk) -> tuple[Tally, bool]:
     go on.
     """
     tally = Tally()
-    sweep = Sweep(RUN, shard, now, reference_slot, desk.plans, desk.rulebook, desk.time_left)
+    volume = Volume.of(desk.rulebook.policy.max_reminders_per_day, desk.shards, now)
+    sweep = Sweep(RUN, shard, now, reference_slot, desk.plans, desk.rulebook, desk.time_left, volume=volume)
 
     def page(task: Task, borrowers: dict[str, list[IndexEntry]], again: bool) -> None:  # noqa: FBT001 - the sweep's form
         keys = _keys(task, borrowers, desk, again=again)
         tally.dropped += len(borrowers) - len(keys)
+        before = tally.queued
         _page(task, keys, now, desk, tally)
+        volume.queued += tally.queued - before
 
     finished = sweep.through(lambda _in_use: {setting.stage().offset for setting in desk.rulebook.policy.stages}, page)
+    tally.held = volume.held
     return tally, finished
 
 
@@ -97,12 +104,16 @@ def _lagged(task: Task, entries: Sequence[IndexEntry]) -> bool:
 
 
 def _page(task: Task, keys: dict[str, tuple[StageKey, ...]], now: datetime, desk: PlanDesk, tally: Tally) -> None:
-    """One page of borrowers: leave out whom the slot is not for, settle whom nothing can reach, queue the rest."""
+    """One page of borrowers: leave out whom the slot is not for, settle whom nothing can reach, queue the rest.
+
+    Whose day is over is left out, too: the closing run gives those stages their outcome, and of the volume of a new day
+    they would take their part for nothing.
+    """
     waiting: dict[str, list[Job]] = {}
     profiles = desk.plans.profiles_of(sorted(keys)) if keys else {}
     for borrower_id, stages in keys.items():
         view = _belongs(task, profiles.get(borrower_id), desk.rulebook)
-        if view is None:
+        if view is None or now >= view.day_over(task.day):
             tally.dropped += 1
             continue
         job = Job(borrower_id, task.day, task.at, stages)

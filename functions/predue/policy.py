@@ -104,7 +104,8 @@ class ImportsSetting(_Model):
 class Policy(_Model):
     """The lender's own settings; every key is optional, and the defaults are the product's (docs/policy.md lists them).
 
-    `first_day` and `last_day` bound the local days on which anything is planned. `allow_list` names the only contact
+    `first_day` and `last_day` bound the local days on which anything is planned; `max_reminders_per_day` is the
+    volume at which the planner stops (predue.volume). `allow_list` names the only contact
     points that may be reached (exact, or `*@domain`); outside production an absent list means nobody.
     """
 
@@ -131,6 +132,7 @@ class Policy(_Model):
     shadow: bool = False
     first_day: date | None = None
     last_day: date | None = None
+    max_reminders_per_day: Annotated[int, Field(ge=1)] | None = None
 
     @model_validator(mode="after")
     def _distinct_stages(self) -> Self:
@@ -142,7 +144,8 @@ class Policy(_Model):
     @cached_property
     def label(self) -> str:
         """The version together with a hash of the content, so that a record names the very settings."""
-        content = self.model_dump_json(exclude={"version"})
+        # How many others get a reminder that day says nothing of one.
+        content = self.model_dump_json(exclude={"version", "max_reminders_per_day"})
         return f"{self.version}@{hashlib.sha256(content.encode()).hexdigest()[:8]}"
 
     def allows(self, day: date) -> bool:

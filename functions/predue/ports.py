@@ -184,11 +184,17 @@ class InUse(NamedTuple):
 class Checkpoint(NamedTuple):
     """`covered`: the instant up to which a run is complete; `position`: where an unfinished run for `target`
     resumes.
+
+    `queued`: the jobs `since` an instant; `held`: the run is unfinished since it may queue no more, whatever the
+    target.
     """
 
     covered: datetime
     target: datetime | None = None
     position: str = ""
+    since: datetime | None = None
+    queued: int = 0
+    held: bool = False
 
 
 Progress = Literal["new", "begun", "applied"]

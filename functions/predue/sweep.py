@@ -20,6 +20,7 @@ from predue.news import NO_WISH
 from predue.policy import Rulebook
 from predue.ports import Checkpoint, IndexEntry, InUse, Plans
 from predue.slot import QUARTER, Hours
+from predue.volume import Volume
 
 LOOK_BACK = timedelta(days=3)
 """How far a run reaches back when earlier ones were missed."""
@@ -47,7 +48,7 @@ class Sweep:
     """One run over one shard up to `target`; `moment` says when a place and time is due on a day.
 
     `again` is how much of what was covered is covered once more. `by_time` False takes the send times of a place
-    together.
+    together. `volume` counts what a run queues, and holds it.
     """
 
     run: str
@@ -60,13 +61,14 @@ class Sweep:
     again: timedelta = QUARTER
     by_time: bool = True
     enough: float = 20.0
+    volume: Volume | None = None
 
     def through(
         self, offsets: Callable[[InUse], Iterable[int]], page: Callable[[Task, dict[str, list[IndexEntry]], bool], None]
     ) -> bool:
         """Call `page` with the open dues of every task, grouped by borrower, and whether the task was covered before.
 
-        False if time ran out and another call must go on.
+        False if time ran out and another call must go on. A run that its volume holds is finished; the next goes on.
 
         `offsets` gives the days from due date to task day that matter. Memory holds one page of borrowers.
         """
@@ -74,24 +76,31 @@ class Sweep:
         checkpoint = found or Checkpoint(self.target - timedelta(days=1))
         after = max(checkpoint.covered - self.again, self.target - LOOK_BACK)
         tasks = self.tasks(in_use, after)
-        resume = _Position.read(checkpoint.position) if checkpoint.target == self.target else None
+        if self.volume:
+            self.volume.begin(checkpoint)
+        goes_on = checkpoint.held or checkpoint.target == self.target
+        resume = _Position.read(checkpoint.position) if goes_on else None
         for task in tasks:
             if resume and task < resume.task:
                 continue
             start = resume.last if resume and task == resume.task else ""
             for borrowers in self._pages(task, offsets(in_use), start):
-                if self.time_left() < self.enough:
+                held = self.volume is not None and self.volume.holds()
+                if held or self.time_left() < self.enough:
                     position = _Position(task, start).text()
-                    self.plans.save_checkpoint(
-                        self.run, self.shard, Checkpoint(checkpoint.covered, self.target, position)
-                    )
-                    return False
+                    self._save(Checkpoint(checkpoint.covered, self.target, position, held=held))
+                    return held
                 page(task, borrowers, task.at <= checkpoint.covered)
                 last = next(reversed(borrowers.values()))[-1]
                 start = f"{last.wish}#{last.borrower_id}"
         if tasks:
-            self.plans.save_checkpoint(self.run, self.shard, Checkpoint(self.target))
+            self._save(Checkpoint(self.target))
         return True
+
+    def _save(self, checkpoint: Checkpoint) -> None:
+        if self.volume:
+            checkpoint = checkpoint._replace(since=self.volume.since, queued=self.volume.queued)
+        self.plans.save_checkpoint(self.run, self.shard, checkpoint)
 
     def tasks(self, in_use: InUse, after: datetime) -> list[Task]:
         """The tasks whose moment lies after `after` and up to the target, in order."""

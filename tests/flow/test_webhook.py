@@ -63,6 +63,39 @@ def test_a_part_paid_by_webhook_while_the_job_is_queued_shows_in_the_figure(tmp_
         assert "$70.00" in sample["body"]
 
 
+@pytest.mark.parametrize(
+    ("kind", "fields"),
+    [
+        ("installment.rescheduled", {"due_date": "2026-12-10"}),
+        ("installment.scheduled", {"due_date": "2026-12-10", "borrower_id": "b-1", "currency": "USD"}),
+    ],
+)
+def test_another_amount_that_comes_while_the_job_is_queued_is_the_one_that_is_told(
+    kind: str, fields: dict[str, Any], tmp_path: Path
+) -> None:
+    with standing(tmp_path, Book().borrower().installment(), utc(10, 14, 30)) as stand:
+        open_door(stand)
+        while_queued(stand, lambda: tell(stand, event(kind, amount="85.00", **fields)))
+        stand.until(utc(10, 15, 20))
+        (sample,) = stand.stack.carrier.samples
+        assert "$85.00" in sample["body"]
+        assert "120" not in sample["body"]
+        assert len(stand.wire) == 1
+
+
+def test_an_older_version_of_a_loan_that_comes_late_changes_nothing(tmp_path: Path) -> None:
+    with standing(tmp_path, Book().borrower().installment(), utc(10, 14, 30)) as stand:
+        open_door(stand)
+        newer = event("installment.rescheduled", "v-5", 5, due_date="2026-12-10", amount="85.00")
+        older = event("installment.rescheduled", "v-4", 4, due_date="2026-12-24", amount="99.00", grace_days=9)
+        assert [tell(stand, one).body for one in (newer, older)] == [{"status": "applied"}] * 2
+        with stand.stack.feeding():
+            (due,) = desks.table().all_dues("b-1")
+            assert (due.outstanding, due.due_date.isoformat(), due.moved_to) == (8500, "2026-12-10", None)
+        stand.until(utc(10, 15, 20))
+        assert told(stand.contacts) == {("T0", "sent", "")}
+
+
 BORROWER = event(
     "borrower.updated",
     "u-1",

@@ -8,6 +8,7 @@ import pytest
 from predue.aws import clients, delivery, desks
 from predue.keys import Keys
 from tests.flow.small import Book, Standing, standing, told, utc
+from tests.flow.told import counted
 from tests.functions.recorded import call, recorded
 
 START = utc(10, 14, 51)
@@ -160,3 +161,4 @@ def test_without_keys_a_click_is_an_error_and_no_page_that_says_done(tmp_path: P
         except Exception:  # noqa: BLE001 - API Gateway makes a 500 of whatever a function raises
             status = 500
         assert status == 500
+        assert counted(stand, "FailedClosed") == 1

@@ -90,6 +90,7 @@ def test_a_queue_fed_function_that_fails_closed_raises_an_alarm(stack: Stack) ->
         ("KeptAsideDropped", "ingest", "Sum", 0),
         ("SignatureRefused", "ingest", "Sum", 50),
         ("OldestKeptAsideHours", "close_day", "Maximum", 24),
+        ("VolumeHeld", "plan_reminders", "Sum", 0),
         ("ImportHeld", "import_book", "Sum", 0),
         ("ImportRefused", "import_book", "Sum", 0),
         ("ImportClosedNothing", "import_book", "Sum", 0),
@@ -100,7 +101,7 @@ def test_a_queue_fed_function_that_fails_closed_raises_an_alarm(stack: Stack) ->
         ("FailedClosed", "call_webhooks", "Sum", 0),
     ],
 )
-def test_what_goes_wrong_with_news_or_events_raises_an_alarm_on_what_its_function_counts(
+def test_what_goes_wrong_unseen_raises_an_alarm_on_what_its_function_counts(
     metric: str, service: str, statistic: str, threshold: int, stack: Stack
 ) -> None:
     dimension = [{"Name": "service", "Value": service}]
@@ -132,8 +133,11 @@ def test_events_that_are_told_late_raise_an_alarm(stack: Stack) -> None:
         )
 
 
-def test_a_public_page_that_fails_raises_an_alarm(api: Resource, stack: Stack) -> None:
+def test_an_api_that_keeps_failing_raises_an_alarm_and_a_webhook_that_asks_for_a_repeat_does_not(
+    api: Resource, stack: Stack
+) -> None:
     (alarm,) = alarms(stack, "5xx", api)
+    assert settings(alarm, "Period", "EvaluationPeriods", "DatapointsToAlarm") == (300, 3, None)
     assert settings(alarm, "Namespace", "Threshold", "ComparisonOperator") == (
         "AWS/ApiGateway",
         0,

@@ -42,6 +42,13 @@ def test_an_amount_is_read_exactly(written: object, read: str) -> None:
     assert str(event.amount) == read
 
 
+@pytest.mark.parametrize("written", [7, "7", "007", 7.0])
+def test_a_whole_number_may_be_written_as_text_or_with_a_point(written: object) -> None:
+    assert read_event(
+        {**SCHEDULED, "sequence": written, "installment_no": written, "grace_days": written}
+    ) == read_event({**SCHEDULED, "sequence": 7, "installment_no": 7, "grace_days": 7})
+
+
 @pytest.mark.parametrize(
     ("body", "fields", "names"),
     [
@@ -51,7 +58,13 @@ def test_an_amount_is_read_exactly(written: object, read: str) -> None:
         (PAID, {"amount": True}, "amount"),
         (PAID, {"sequence": -1}, "sequence"),
         (PAID, {"sequence": True}, "sequence"),
-        (PAID, {"sequence": 1.0}, "sequence"),
+        (PAID, {"sequence": 1.5}, "sequence"),
+        (PAID, {"sequence": float("inf")}, "sequence"),
+        (PAID, {"amount": "1_000"}, "amount"),
+        (PAID, {"amount": "1e3"}, "amount"),
+        (PAID, {"amount": " 1"}, "amount"),
+        (PAID, {"amount": "١٢"}, "amount"),
+        (PAID, {"amount": "1000000000000001"}, "amount"),
         (PAID, {"sequence": "1e3"}, "sequence"),
         (PAID, {"loan_id": "王" * 43}, "loan_id"),
         (PAID, {"sequence": 2**53}, "sequence"),
@@ -69,6 +82,7 @@ def test_an_amount_is_read_exactly(written: object, read: str) -> None:
         (SCHEDULED, {"amount": "100.001"}, "^amount: .*digits"),
         (SCHEDULED, {"amount": "100.50", "currency": "JPY"}, "digits"),
         (SCHEDULED, {"grace_days": 366}, "grace_days"),
+        (SCHEDULED, {"grace_days": True}, "grace_days"),
         (UPDATED, {"preferred_time": "25:00"}, "preferred_time"),
         (UPDATED, {"preferred_time": "soon"}, "preferred_time"),
         (UPDATED, {"channels": "sms|fax"}, "channels"),

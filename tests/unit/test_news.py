@@ -5,8 +5,10 @@ from typing import Any
 import pytest
 
 from predue import news, settle
+from predue.due_news import MOST_PAYMENTS
 from predue.errors import BadNews, EventConflict, LedgerMoved
 from predue.event import body_hash
+from predue.ledger import MOST_HOLDS
 from tests.fakes import state_of
 from tests.unit.world import DUE_DATE, SLOT, World, ready, utc
 
@@ -419,3 +421,23 @@ def test_a_state_that_never_stands_still_leaves_the_event_for_a_repeat() -> None
 
 def test_a_body_hash_leaves_out_only_the_time_of_arrival() -> None:
     assert body_hash({"a": 1, "at": 1}) == body_hash({"a": 1, "at": 2}) != body_hash({"a": 2, "at": 1})
+
+
+def test_an_installment_takes_so_many_payments_each_once_and_refuses_one_more() -> None:
+    world = ready()
+    for number in range(MOST_PAYMENTS):
+        world.tell("installment.paid", event_id=f"p-{number}", amount="0.01")
+    with pytest.raises(BadNews, match="payments already"):
+        world.tell("installment.paid", event_id="more", amount="0.01")
+    assert world.due().outstanding == 10000 - MOST_PAYMENTS
+
+
+def test_a_borrower_has_holds_of_so_many_reasons_and_each_may_end_and_start_again() -> None:
+    world = ready()
+    for number in range(MOST_HOLDS):
+        world.tell("borrower.hold_started", reason=f"r-{number}")
+    with pytest.raises(BadNews, match="other reasons"):
+        world.tell("borrower.hold_started", reason="more")
+    assert world.tell("borrower.hold_ended", reason="r-7") == "applied"
+    assert world.tell("borrower.hold_started", reason="r-7") == "applied"
+    assert len(world.ledger().holds) == MOST_HOLDS

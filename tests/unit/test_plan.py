@@ -100,9 +100,12 @@ def test_runs_that_were_missed_for_days_leave_no_stage_out() -> None:
     world = ready()
     world.now = SLOT - QUARTER
     world.plan()
+    world.close()
     world.now = utc("06-14 18:00")
     world.plan()
-    assert [names for _, _, names in jobs(world)] == [["L-1 T-3"], ["L-1 T-1"]]
+    assert [names for _, _, names in jobs(world)] == [["L-1 T-1"]]
+    world.close()
+    assert world.outcomes() == {"L-1 T-3": ("expired", "no_run")}
 
 
 def lately(world: World) -> None:

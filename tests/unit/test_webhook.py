@@ -259,7 +259,7 @@ def test_an_event_without_a_source_is_that_of_the_address() -> None:
         ({"borrower_id": ["~"]}, "borrower_id"),
         ({"amount": "12.505", "currency": "XXXX"}, "currency"),
         ({"sequence": True}, "sequence"),
-        ({"installment_no": 1.0}, "installment_no"),
+        ({"installment_no": 1.5}, "installment_no"),
         ({"type": "installment.forgiven"}, "type"),
         ({"note": "x" * 17_000}, "event"),
     ],

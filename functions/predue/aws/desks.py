@@ -42,7 +42,8 @@ def planning(time_left: Callable[[], float]) -> "PlanDesk":
     from predue.plan import PlanDesk  # noqa: PLC0415 - see the module
 
     controls = settings.controls()
-    return PlanDesk(plans(), table(), SqsQueues(queue_urls()), controls.rulebook, controls.switches, time_left)
+    queues, shards = SqsQueues(queue_urls()), int(env("SHARDS"))
+    return PlanDesk(plans(), table(), queues, controls.rulebook, controls.switches, time_left, shards)
 
 
 @lru_cache(maxsize=1)

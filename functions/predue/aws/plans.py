@@ -133,6 +133,9 @@ class TablePlans:
             "covered": instant.to_ms(checkpoint.covered),
             "target": checkpoint.target and instant.to_ms(checkpoint.target),
             "position": checkpoint.position,
+            "since": checkpoint.since and instant.to_ms(checkpoint.since),
+            "queued": checkpoint.queued or None,
+            "held": checkpoint.held or None,
         }
         try:
             with translated("checkpoint"):
@@ -155,4 +158,12 @@ def _in_use(item: items.Item) -> InUse:
 
 def _checkpoint(item: items.Item) -> Checkpoint:
     target = instant.from_ms(int(item["target"])) if "target" in item else None
-    return Checkpoint(instant.from_ms(int(item["covered"])), target, item.get("position", ""))
+    since = instant.from_ms(int(item["since"])) if "since" in item else None
+    return Checkpoint(
+        instant.from_ms(int(item["covered"])),
+        target,
+        item.get("position", ""),
+        since,
+        int(item.get("queued", 0)),
+        bool(item.get("held")),
+    )

@@ -1,0 +1,78 @@
+"""The README's examples of the webhook, taken out of its text and run against a served stack."""
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from infrastructure.local.serve import _name_source
+from tests.flow.live import Served, served
+from tests.flow.small import Book, told
+from tests.functions.recorded import ROOT
+from tests.signing import OURS
+
+
+def example(language: str) -> str:
+    """The one example in this language of the chapter about serving."""
+    chapter = (ROOT / "README.md").read_text(encoding="utf-8").partition("\n## Serve it")[2].partition("\n## ")[0]
+    (found,) = re.findall(rf"^```{language}\n(.*?)^```$", chapter, re.DOTALL | re.MULTILINE)
+    return str(found)
+
+
+@pytest.fixture
+def stand(tmp_path: Path) -> Iterator[Served]:
+    """Three borrowers where it is nine in the morning now; their reminders stand at ten."""
+    # The examples sign with the present time, which no test can set for a program of its own.
+    now = datetime.now(UTC)
+    ahead = (9 - now.hour + 12) % 24 - 12
+    local = now + timedelta(hours=ahead)
+    zone = f"Etc/GMT{-ahead:+}"  # of these names the sign is the other way round
+    book = Book()
+    for number in (1, 2, 3):
+        book.borrower(f"b-{number}", time_zone=zone, channels="sms")
+        book.installment(f"b-{number}", local.date() + timedelta(days=3))
+    folder = tmp_path / "build" / "serve" / "portfolio"
+    folder.mkdir(parents=True)
+    book.write(folder)
+    with served(tmp_path, book, now) as made:
+        _name_source(made.stack, OURS)
+        yield made
+
+
+def run(stand: Served, *command: str) -> str:
+    """What a program says that a reader starts in a second terminal."""
+    environment = {
+        "PATH": os.environ["PATH"],
+        "PREDUE_DEMO_WEBHOOK_SECRET": OURS,
+        "PORT": str(stand.server.port),
+    }
+    future = stand.client(
+        lambda: subprocess.run(command, cwd=stand.out, env=environment, capture_output=True, text=True, check=False)  # noqa: S603 - the README's own
+    )
+    stand.until(future)
+    done = future.result()
+    assert (done.returncode, done.stderr) == (0, "")
+    return done.stdout
+
+
+def outcomes(stand: Served) -> dict[str, set[tuple[str, str, str]]]:
+    """What became of each borrower's reminders."""
+    for _ in range(5):
+        stand.pass_to(stand.now + timedelta(minutes=15))
+    return {f"b-{n}": told([one for one in stand.contacts if one["borrower_id"] == f"b-{n}"]) for n in (1, 2, 3)}
+
+
+def test_the_examples_in_curl_and_python_are_signed_and_taken_and_keep_reminders_from_going_out(stand: Served) -> None:
+    curl, python = ("bash", "-euo", "pipefail", "-c", example("bash")), (sys.executable, "-c", example("python"))
+    assert run(stand, *curl) == '{"status": "applied"}'
+    assert run(stand, *curl) == '{"status": "repeat"}'
+    assert run(stand, *python) == '{"status": "applied"}\n'
+    came = outcomes(stand)
+    assert came["b-1"] == {("T-3", "sent", "")}
+    assert came["b-2"] == {("T-3", "suppressed", "hold")}
+    assert came["b-3"] == set()
