@@ -33,6 +33,8 @@ _SERVICES = ("dynamodb", "sqs", "ssm", "secretsmanager", "scheduler", "events", 
 _MOMENT = timedelta(milliseconds=1)
 """Parts what happens in between from what came before and after, so that everything has an instant of its own."""
 _QUARTER, _MARGIN = 900, 2
+ON_PURPOSE = "on purpose"
+"""What every error says that is chaos's own and no server's."""
 _NEVER = datetime.max.replace(tzinfo=UTC)
 
 
@@ -271,7 +273,7 @@ def _named(about: frozenset[str], request: AWSPreparedRequest) -> frozenset[str]
 
 
 def _error(request: AWSPreparedRequest, status: int, code: str) -> AWSResponse:
-    return answer(request, status, {"__type": code, "message": "on purpose"}, {"x-amzn-ErrorType": code})
+    return answer(request, status, {"__type": code, "message": ON_PURPOSE}, {"x-amzn-ErrorType": code})
 
 
 @contextmanager

@@ -17,7 +17,7 @@ from moto.core.models import botocore_stubber
 
 from infrastructure.cost.meter import Meter
 from infrastructure.local.answers import json_body
-from infrastructure.local.chaos import Chaos
+from infrastructure.local.chaos import ON_PURPOSE, Chaos
 from infrastructure.local.engine import EndpointFailed
 from predue.aws import items
 
@@ -166,7 +166,8 @@ class Wire:
         service = model.service_model.service_name
         failed = "Error" in parsed
         status = parsed.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-        if self._endpoint and status >= _SERVER_ERRORS and f"{service}.{model.name}" not in self._plays:
+        ours = f"{service}.{model.name}" in self._plays or parsed.get("Error", {}).get("Message") == ON_PURPOSE
+        if self._endpoint and status >= _SERVER_ERRORS and not ours:
             raise EndpointFailed(f"{self._endpoint} answers {service}.{model.name} with {status}, time and again")
         self.meter.count(service, model.name, params, parsed)
         if failed:

@@ -13,7 +13,7 @@ from predue.intake import RETRY_AFTER_SECONDS
 ROOT = Path(__file__).resolve().parents[2]
 SHIPPED = ROOT / "docs" / "openapi.json"
 _JSON, _PROBLEM, _PAGE = "application/json", "application/problem+json", "text/html; charset=utf-8"
-_KEY = "standardWebhooks"
+_KEY, _BEARER, _BASIC = "standardWebhooks", "sharedSecret", "sharedPassword"
 
 Part = dict[str, Any]
 
@@ -57,7 +57,7 @@ def document() -> Part:
             },
         ],
         "paths": paths,
-        "components": {"schemas": schemas(), "securitySchemes": {_KEY: _security()}},
+        "components": {"schemas": schemas(), "securitySchemes": _security()},
     }
 
 
@@ -78,6 +78,15 @@ def _nothing(_resource: Resource, _attribute: str) -> None:
 
 
 def _security() -> Part:
+    shared = "For systems that cannot sign: one of the `secrets` of the source"
+    return {
+        _KEY: _signature(),
+        _BEARER: {"type": "http", "scheme": "bearer", "description": f"{shared}."},
+        _BASIC: {"type": "http", "scheme": "basic", "description": f"{shared}, as the password of the source's name."},
+    }
+
+
+def _signature() -> Part:
     return {
         "type": "apiKey",
         "in": "header",
@@ -98,25 +107,26 @@ def _webhook() -> Part:
         "operationId": "tellNews",
         "summary": "Tell news: one event, or an array",
         "description": (
-            "For a source whose bodies have predue's own form. An event is known by source and `event_id`: the same "
+            "For a source whose bodies have predue's own form; a source of another form sends that form's messages, of "
+            "Fineract also as avro/binary (docs/connectors.md). An event is known by source and `event_id`: the same "
             "again changes nothing. Repeat, signed anew, whatever is not answered with 2xx and is not yours to mend."
         ),
-        "security": [{_KEY: []}],
+        "security": [{_KEY: []}, {_BEARER: []}, {_BASIC: []}],
         "parameters": [
             _path_parameter("source", "The name of the source, which its keys belong to.", "demo"),
             {
                 "name": "webhook-id",
                 "in": "header",
-                "required": True,
-                "description": "A name of the message, for the signature only.",
+                "required": False,
+                "description": "A name of the message, for the signature only, which needs it.",
                 "schema": {"type": "string", "pattern": "^[!-~]{1,256}$"},
                 "example": "msg_1",
             },
             {
                 "name": "webhook-timestamp",
                 "in": "header",
-                "required": True,
-                "description": "Seconds since 1970, at most five minutes from now.",
+                "required": False,
+                "description": "Seconds since 1970, at most five minutes from now; the signature needs it.",
                 "schema": {"type": "string", "pattern": "^(0|[1-9][0-9]{0,10})$"},
             },
         ],

@@ -121,6 +121,7 @@ class Signer(requests.auth.AuthBase):
             seconds = request.headers.get("webhook-timestamp", "")
         else:
             seconds = request.headers["webhook-timestamp"] = str(int(self._now.timestamp()))
+            request.headers.setdefault("webhook-id", "msg_1")
         name, seconds = _text(request.headers.get("webhook-id", "")), _text(seconds)
         request.headers["webhook-signature"] = signature(self._key, name, seconds, raw)
         return request
