@@ -5,10 +5,24 @@ import hashlib
 import hmac
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from itsdangerous import BadData, URLSafeSerializer
 
 from predue.record import REF_LENGTH
+
+
+def _derived(root: bytes, purpose: str) -> bytes:
+    return hmac.new(root, f"predue/{purpose}".encode(), hashlib.sha256).digest()
+
+
+@lru_cache(maxsize=4)
+def _serializer(roots: tuple[bytes, ...], purpose: str) -> URLSafeSerializer:
+    # itsdangerous signs with the last key of its list and accepts them all; its own default digest is SHA-1.
+    keys = [_derived(root, purpose) for root in reversed(roots)]
+    return URLSafeSerializer(
+        keys, salt=f"predue/{purpose}", signer_kwargs={"digest_method": hashlib.sha256, "key_derivation": "hmac"}
+    )
 
 
 @dataclass(frozen=True)
@@ -19,11 +33,8 @@ class Keys:
 
     roots: Sequence[bytes]
 
-    def _derived(self, root: bytes, purpose: str) -> bytes:
-        return hmac.new(root, f"predue/{purpose}".encode(), hashlib.sha256).digest()
-
     def _opaque(self, purpose: str, text: str, length: int) -> str:
-        digest = hmac.new(self._derived(self.roots[-1], purpose), text.encode(), hashlib.sha256).digest()
+        digest = hmac.new(_derived(self.roots[-1], purpose), text.encode(), hashlib.sha256).digest()
         return base64.b32encode(digest).decode().lower()[:length]
 
     def borrower_ref(self, borrower_id: str) -> str:
@@ -34,23 +45,16 @@ class Keys:
         """The keyed hash of a contact point."""
         return self._opaque("address", f"{channel}#{address}", 32)
 
-    def _serializer(self, purpose: str) -> URLSafeSerializer:
-        # itsdangerous signs with the last key of its list and accepts them all; its own default digest is SHA-1.
-        roots = [self._derived(root, purpose) for root in reversed(self.roots)]
-        return URLSafeSerializer(
-            roots, salt=f"predue/{purpose}", signer_kwargs={"digest_method": hashlib.sha256, "key_derivation": "hmac"}
-        )
-
     def stop_token(self, ref: str, channel: str) -> str:
         """The token of a one-click link that stops a channel; it does not expire, since a stop must always be
         possible.
         """
-        return str(self._serializer("stop").dumps([ref, channel]))
+        return str(_serializer(tuple(self.roots), "stop").dumps([ref, channel]))
 
     def read_stop_token(self, token: str) -> tuple[str, str] | None:
         """The borrower's ref and the channel of a token that we signed, or None."""
         try:
-            ref, channel = self._serializer("stop").loads(token)
+            ref, channel = _serializer(tuple(self.roots), "stop").loads(token)
         except (BadData, ValueError, TypeError):
             return None
         return str(ref), str(channel)

@@ -2,6 +2,7 @@
 
 import json
 from datetime import date, datetime, time
+from functools import lru_cache
 from typing import Any
 
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
@@ -21,12 +22,22 @@ Item = dict[str, Any]
 
 def wire(item: Item) -> dict[str, Any]:
     """A plain item in DynamoDB's typed form; empty strings and absent values are left out."""
-    return {name: _SERIALIZER.serialize(value) for name, value in item.items() if value not in (None, "", [], {}, ())}
+    return {name: _typed(value) for name, value in item.items() if value not in (None, "", [], {}, ())}
+
+
+def _typed(value: Any) -> dict[str, Any]:
+    """Nearly all are texts and whole numbers; the serializer's way through to them costs more than all else here."""
+    if type(value) is str:
+        return {"S": value}
+    if type(value) is int:
+        return {"N": str(value)}
+    return dict(_SERIALIZER.serialize(value))
 
 
 def plain(item: dict[str, Any]) -> Item:
     """A typed item as plain values; numbers come as Decimal."""
-    return {name: _DESERIALIZER.deserialize(value) for name, value in item.items()}
+    # Nearly all are texts, for which the way through the deserializer costs more than everything else here.
+    return {name: value["S"] if "S" in value else _DESERIALIZER.deserialize(value) for name, value in item.items()}
 
 
 def borrower_pk(borrower_id: str) -> str:
@@ -52,6 +63,12 @@ def _text(value: Any) -> str | None:
 
 def _read_text(item: Item, name: str, empty: Any) -> Any:
     return json.loads(item[name]) if name in item else empty
+
+
+@lru_cache(maxsize=1024)
+def _names(text: str) -> tuple[str, ...]:
+    """A list of names, of which many borrowers have the same."""
+    return tuple(json.loads(text))
 
 
 def _attempts(attempts: tuple[Attempt, ...]) -> list[list[Any]]:
@@ -104,8 +121,8 @@ def read_profile(item: Item) -> Profile:
         locale=item.get("locale", ""),
         time_zone=item.get("time_zone", ""),
         jurisdiction=item.get("jurisdiction", ""),
-        channels=tuple(_read_text(item, "channels", ())),
-        consent=tuple(_read_text(item, "consent", ())),
+        channels=_names(item.get("channels", "[]")),
+        consent=_names(item.get("consent", "[]")),
         preferred_time=time.fromisoformat(wish) if wish else None,
         addresses=_read_text(item, "addresses", {}),
         address_refs=_read_text(item, "address_refs", {}),
