@@ -94,7 +94,7 @@ def _secrets(stack: Stack, client: Clients) -> Found:
         "AWS::KMS::Alias TargetKeyId": any(one.get("TargetKeyId") == key["KeyId"] for one in aliases),
         "AWS::KMS::Key EnableKeyRotation": client("kms").get_key_rotation_status(**key)["KeyRotationEnabled"],
         "AWS::KMS::Key KeyPolicy": "NotificationsAndEvents" in rules,
-        "AWS::SSM::Parameter Value": policy["Value"] == "{}",
+        "AWS::SSM::Parameter Value": json.loads(policy["Value"]) == {"max_reminders_per_day": 100_000},
         "AWS::SecretsManager::Secret GenerateSecretString": len(root) == 64 and root.isalnum(),
         "AWS::SecretsManager::Secret KmsKeyId": client("secretsmanager").describe_secret(**name).get("KmsKeyId"),
     }
