@@ -2,11 +2,9 @@
 
 from collections.abc import Iterator, Sequence
 from datetime import date
-from typing import Any
 
 from predue.aws import items
-from predue.aws.clients import client, translated
-from predue.aws.plans import TablePlans, entry_of
+from predue.aws.plans import TablePlans
 from predue.due import Due
 from predue.ports import IndexEntry
 
@@ -15,15 +13,8 @@ class TableOpenDues(TablePlans):
     """Implements the port OpenDues over one table and its index."""
 
     def all_open(self) -> Iterator[IndexEntry]:
-        """See OpenDues; the index is sparse and holds keys only, so that to read all of it costs little."""
-        request: dict[str, Any] = {"TableName": self._name, "IndexName": self._index}
-        while True:
-            with translated("index"):
-                page = client("dynamodb").scan(**request)
-            yield from map(entry_of, page["Items"])
-            if "LastEvaluatedKey" not in page:
-                return
-            request["ExclusiveStartKey"] = page["LastEvaluatedKey"]
+        """See OpenDues; the index is sparse and its entries are small, so that to read all of it costs little."""
+        return self._entries("scan", {"TableName": self._name, "IndexName": self._index})
 
     def dues_of(self, entries: Sequence[IndexEntry]) -> list[Due]:
         """See OpenDues."""

@@ -65,13 +65,20 @@ class TablePlans:
             "KeyConditionExpression": "due_key = :due_key AND slot_key BETWEEN :first AND :last",
             "ExpressionAttributeValues": items.wire({":due_key": due_key, ":first": first, ":last": last}),
         }
+        return self._entries("query", request)
+
+    @staticmethod
+    def _entries(operation: str, request: dict[str, Any]) -> Iterator[IndexEntry]:
+        """The entries that a query or scan of the index finds, page by page."""
+        read = getattr(client("dynamodb"), operation)
+        position: dict[str, Any] = {}
         while True:
             with translated("index"):
-                page = client("dynamodb").query(**request)
+                page = read(**request, **position)
             yield from map(entry_of, page["Items"])
             if "LastEvaluatedKey" not in page:
                 return
-            request["ExclusiveStartKey"] = page["LastEvaluatedKey"]
+            position = {"ExclusiveStartKey": page["LastEvaluatedKey"]}
 
     def _batch(
         self, keys: Sequence[tuple[str, str]], attributes: Sequence[str] = (), *, consistent: bool = False
