@@ -120,11 +120,12 @@ class Depot:
     def __post_init__(self) -> None:
         self.files = FolderFiles(self.folder)
         self.time_left = lambda: 600.0
+        self.open_dues = StoreOpenDues(self.world.store)
 
     def desk(self) -> BulkDesk:
         return BulkDesk(
             self.files,
-            StoreOpenDues(self.world.store),
+            self.open_dues,
             self.world.news_desk,
             self.source,
             self.limits,
