@@ -1,26 +1,26 @@
-"""`predue import`: files through the deployed import, on this machine or in a deployed bucket."""
+"""`predue import`: files through the deployed import, on this machine, in a served stack or in a deployed bucket."""
 
 import io
 import json
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import boto3
-from boto3.s3.transfer import TransferConfig
 from botocore.exceptions import BotoCoreError, ClientError
 from moto import mock_aws
 
 from infrastructure.local import engine
+from infrastructure.local.buckets import Bucket, CannotImport, S3Bucket, ServedBucket
 from infrastructure.local.clock import machine_time
 from infrastructure.local.fast_moto import fast_queries
 from infrastructure.local.stack import Stack
 from predue.aws import clients
-from predue.bulk import BOOKS, CONFIRMED, REJECTED, REPORT, Import
+from predue.bulk import BOOKS, REJECTED, REPORT, Import
 from predue.policy import Policy
 
 Progress = Callable[[float, str], None]
@@ -32,16 +32,13 @@ _LOOK_AGAIN_SECONDS = 2.0
 _OVER = ("done", "held", "refused")
 
 
-class CannotImport(Exception):
-    """A file cannot be imported as it was asked for; the text says what to mend."""
-
-
 @dataclass(frozen=True)
 class Options:
     """What is asked for: files in the order in which they are imported, and whose they are.
 
     `complete` says that the last file is all that is open; `confirm` goes on with what is held. With a `bucket` the
-    files go to a deployed stack, at AWS or at the `endpoint`; without, to a stack of their own.
+    files go to a deployed stack, at AWS or at the `endpoint`; with `served`, to the `predue serve` at this address;
+    without, to a stack of their own.
     """
 
     files: tuple[Path, ...]
@@ -53,6 +50,7 @@ class Options:
     policy: Policy = field(default_factory=Policy)
     bucket: str = ""
     endpoint: str = ""
+    served: str = ""
 
 
 Report = dict[str, Any]
@@ -61,13 +59,14 @@ Report = dict[str, Any]
 def import_files(options: Options, progress: Progress) -> list[Report]:
     """Import the files one after the other, up to the first that is held or refused; leave their reports in `out`."""
     for file in options.files:
-        if not file.name.endswith(_ENDINGS):
-            raise CannotImport(f"{file.name}: the name of a file ends in one of {', '.join(_ENDINGS)}")
+        if not file.name.endswith(_ENDINGS) or file.name.endswith(REJECTED):
+            ends = ", ".join(_ENDINGS)
+            raise CannotImport(f"{file.name}: the name of a file ends in one of {ends}, and not in {REJECTED}")
         if not file.is_file():
             raise CannotImport(f"{file}: cannot be read; check the path")
     options.out.mkdir(parents=True, exist_ok=True)
     reports = []
-    with _deployed(options) if options.bucket else _fresh(options) as bucket:
+    with _there(options) as bucket:
         for number, file in enumerate(options.files):
             share = _part_of(progress, number, len(options.files), file.name)
             last = file is options.files[-1]
@@ -81,17 +80,10 @@ def _part_of(progress: Progress, number: int, files: int, name: str) -> Callable
     return lambda share: progress((number + share) / files, name)
 
 
-@dataclass(frozen=True)
-class Bucket:
-    """A bucket with an import behind it; `wait` lets it work for a while."""
-
-    s3: Any
-    name: str
-    wait: Callable[[], None]
-
-    def read(self, key: str) -> bytes:
-        """An object's content; raises ClientError."""
-        return bytes(self.s3.get_object(Bucket=self.name, Key=key)["Body"].read())
+def _there(options: Options) -> AbstractContextManager[Bucket]:
+    if options.served:
+        return ServedBucket(options.served)
+    return _deployed(options) if options.bucket else _fresh(options)
 
 
 def _imported(
@@ -99,16 +91,16 @@ def _imported(
 ) -> Report:
     """Put one file, wait for its import, and fetch its report."""
     key = f"{BOOKS}{options.source}/{_named(file.name, complete=complete)}"
-    bucket.s3.upload_file(str(file), bucket.name, key, Config=TransferConfig(use_threads=False))
-    etag = bucket.s3.head_object(Bucket=bucket.name, Key=key)["ETag"].strip('"')
-    name = Import(key, etag, 0, "", "").id
-    report = _awaited(name, key, bucket, share)
+    # What was refused is tried again when it is put again, and until then its old report stands there.
+    before = bucket.read(key + REPORT)
+    state = Import(key, bucket.put(key, file), 0, "", "")
+    report = _awaited(state, bucket, share, lambda raw, report: raw == before and report["status"] == "refused")
     if report["status"] == "held" and options.confirm:
-        bucket.s3.put_object(Bucket=bucket.name, Key=CONFIRMED + name, Body=b"")
-        report = _awaited(name, key, bucket, share, confirmed=True)
+        bucket.confirm(state.id)
+        report = _awaited(state, bucket, share, lambda _raw, report: report["status"] == "held")
     (options.out / f"{file.name}{REPORT}").write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
     if report["status"] == "done":
-        (options.out / f"{file.name}{REJECTED}").write_bytes(bucket.read(key + REJECTED))
+        (options.out / f"{file.name}{REJECTED}").write_bytes(bucket.read(key + REJECTED) or b"")
     return {**report, "file": file.name}
 
 
@@ -118,26 +110,21 @@ def _named(name: str, *, complete: bool) -> str:
     return name if not complete or stem.endswith(".complete") else f"{stem}.complete{ending}"
 
 
-def _awaited(name: str, key: str, bucket: Bucket, share: Callable[[float], None], *, confirmed: bool = False) -> Report:
-    """The report of an import once it is over; one of another import of the same key is none."""
+def _awaited(
+    state: Import, bucket: Bucket, share: Callable[[float], None], stale: Callable[[bytes, Report], bool]
+) -> Report:
+    """The report of an import once it is over; one of another import of the same key is none, nor is a `stale` one."""
     while True:
         bucket.wait()
-        report = _report(key, bucket)
-        if report is None or report["import"] != name:
-            continue
-        share(report["share_done"])
-        if report["status"] in _OVER and (report["confirmed"] or not confirmed):
-            return report
-
-
-def _report(key: str, bucket: Bucket) -> Report | None:
-    try:
-        report: Report = json.loads(bucket.read(key + REPORT))
-    except ClientError as error:
-        if clients.code_of(error) not in ("NoSuchKey", "404"):
-            raise
-        return None
-    return report
+        raw = bucket.read(state.key + REPORT) or b"{}"
+        report: Report = json.loads(raw)
+        if report.get("import") == state.id:
+            share(report["share_done"])
+            if report["status"] in _OVER and not stale(raw, report):
+                return report
+        # Of a file that another one has replaced there comes no report.
+        if bucket.tag(state.key) != state.etag:
+            raise CannotImport(f"{state.key}: another file came under this name meanwhile; put it again")
 
 
 @contextmanager
@@ -160,7 +147,7 @@ def _fresh(options: Options) -> Iterator[Bucket]:
                 raise CannotImport(f"the import stands still; {options.out / 'logs.jsonl'} says why")
 
         try:
-            yield Bucket(clients.client("s3"), stack.physical("Books"), wait)
+            yield S3Bucket(clients.client("s3"), stack.physical("Books"), wait)
         finally:
             (options.out / "logs.jsonl").write_text(log.getvalue(), encoding="utf-8")
 
@@ -171,7 +158,7 @@ def _deployed(options: Options) -> Iterator[Bucket]:
     try:
         s3 = boto3.client("s3", endpoint_url=options.endpoint or None)
 
-        yield Bucket(s3, options.bucket, lambda: time.sleep(_LOOK_AGAIN_SECONDS))
+        yield S3Bucket(s3, options.bucket, lambda: time.sleep(_LOOK_AGAIN_SECONDS))
     except (BotoCoreError, ClientError) as error:
         what = clients.code_of(error) if isinstance(error, ClientError) else str(error)
         raise CannotImport(f"the bucket {options.bucket} cannot be used: {what}") from error

@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from infrastructure.local import bulk, chaos_report, chaos_runs, demo, summary
+from infrastructure.local.buckets import CannotImport, served_at
 from infrastructure.local.chaos_case import KEPT, Case, with_files
 from infrastructure.local.engine import BadEndpoint, EndpointFailed, address
 from infrastructure.local.explain import NotFound, explain
@@ -47,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     try:
         return int(given.command(given))
-    except (UsageError, CannotServe, bulk.CannotImport, PortfolioError, NotFound, BadPolicy) as error:
+    except (UsageError, CannotServe, CannotImport, PortfolioError, NotFound, BadPolicy) as error:
         print(f"predue: {error}", file=sys.stderr)
         return USAGE
     except EndpointFailed as error:
@@ -119,19 +120,21 @@ def _parser() -> argparse.ArgumentParser:
 
 _IMPORTS = (
     "files through the deployed import: into a stack of their own, which shows what they would do and goes when the "
-    "command ends, or with --bucket into a deployed one"
+    "command ends, with --to into a running `predue serve`, or with --bucket into a deployed one"
 )
 
 
 def _import_parser(one: argparse.ArgumentParser) -> None:
     one.add_argument("files", type=Path, nargs="+", metavar="FILE", help="*.csv or *.jsonl, or either with .gz")
-    one.add_argument("--source", default="core", help="the source that the files are of (default core)")
+    one.add_argument("--source", help="the source that the files are of (default core, and demo with --to)")
     one.add_argument("--complete", action="store_true", help="the last file is all that is open: the rest is closed")
     one.add_argument("--confirm", action="store_true", help="the files are right: what is held goes on")
     one.add_argument("--out", type=Path, default=Path("build/import"), help="folder for the reports (build/import)")
     own = one.add_argument_group("a stack of their own")
     own.add_argument("--tenant", default="", help="whose the source is (default the lender's own)")
     own.add_argument("--policy", type=Path, help="policy.toml; see docs/policy.md")
+    served = one.add_argument_group("a running `predue serve`")
+    served.add_argument("--to", type=_served, metavar="URL", help="its address: http://127.0.0.1:8000")
     there = one.add_argument_group("a deployed stack")
     there.add_argument("--bucket", default="", help="its output BooksBucket; credentials as the AWS CLI finds them")
     there.add_argument("--endpoint", default="", metavar="URL", help="a server that speaks the AWS APIs, for AWS")
@@ -139,20 +142,23 @@ def _import_parser(one: argparse.ArgumentParser) -> None:
 
 
 def _import(given: argparse.Namespace) -> int:
-    if given.bucket and (given.tenant or given.policy):
-        raise UsageError("--tenant and --policy are of a stack of its own; a deployed one has them already")
+    if (given.bucket or given.to) and (given.tenant or given.policy):
+        raise UsageError("--tenant and --policy are of a stack of its own; a served or a deployed one has them already")
+    if given.to and (given.bucket or given.endpoint):
+        raise UsageError("--to is a running `predue serve`, --bucket a deployed stack; give one of them")
     if given.endpoint and not given.bucket:
         raise UsageError("--endpoint says where --bucket is; without one the files go to a stack of their own")
     options = bulk.Options(
         tuple(given.files),
         given.out,
-        given.source,
+        given.source or ("demo" if given.to else "core"),
         given.tenant,
         given.complete,
         given.confirm,
         _policy(given.policy),
         given.bucket,
         given.endpoint,
+        given.to or "",
     )
     with _bar() as progress:
         reports = bulk.import_files(options, progress)
@@ -238,6 +244,13 @@ def _run(given: argparse.Namespace) -> int:
     with _bar() as progress:
         result = run(portfolio, options, progress)
     return _finish(result, given.out)
+
+
+def _served(text: str) -> str:
+    try:
+        return served_at(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def _endpoint(text: str) -> str:

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from infrastructure.local import outputs, words
+from infrastructure.local.book_routes import BookRoutes, Shown
 from infrastructure.local.http_api import Answer
 from infrastructure.local.report import filled, pages
 from infrastructure.local.stack import Stack
@@ -54,8 +55,9 @@ class Slot(NamedTuple):
 class Console:
     """See the module; all of it runs in the stack's own thread."""
 
-    def __init__(self, stack: Stack, address: str, *, bundled: bool) -> None:
+    def __init__(self, stack: Stack, address: str, books: BookRoutes, *, bundled: bool) -> None:
         self._stack = stack
+        self._books = books
         self._address = address
         self._bundled = bundled
         self._page = pages().get_template("console.html.j2")
@@ -63,11 +65,14 @@ class Console:
         self._table = stack.functions_environment()["TABLE_NAME"]
         self._ran, self._records = -1, list[Record]()
         self._stale, self._slots = self._began, list[Slot]()
+        self._files = list[tuple[str, str]]()
         self.requests: deque[Seen] = deque()
 
     def page(self) -> Answer:
         """The page as it stands now."""
         now = self._stack.clock()
+        files = self._books.shown()
+        self._look_anew(files)
         records, slots = self.records(), self._coming()
         by_id = {record.reminder_id: record for record in records}
         outcomes: Counter[str] = Counter(record.outcome for record in records)
@@ -84,6 +89,7 @@ class Console:
             schedules=sorted(self._stack.schedules.items(), key=lambda one: one[1]),
             queues=self._queues(),
             requests=list(self.requests),
+            files=files,
             messages=[
                 filled(outputs.told(sample, by_id[sample["reminder_id"]])) | {"link": self._link(sample)}
                 for sample in reversed(self._stack.carrier.samples)
@@ -103,6 +109,12 @@ class Console:
         if ran != self._ran:
             self._ran, self._records = ran, outputs.records(self._table)
         return self._records
+
+    def _look_anew(self, files: list[Shown]) -> None:
+        """What comes is read again at once when an import has gone on to its next part, or is over."""
+        stand = [(one.name, one.status) for one in files]
+        if stand != self._files:
+            self._files, self._stale = stand, self._began
 
     def _coming(self) -> list[Slot]:
         """The slots to come, read again once a minute: it takes every due of the table."""

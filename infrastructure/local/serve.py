@@ -1,7 +1,8 @@
 """`predue serve`: the stack on one machine in real time, with its API and a console on localhost.
 
 One thread runs the stack, as in a run; the server's threads hand it what clients ask. Between two requests it lets
-happen what is due.
+happen what is due. A function that works for long, as an import does, lets clients have a turn ahead of each of its
+calls.
 """
 
 import base64
@@ -20,6 +21,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from infrastructure.local import http_api, outputs
+from infrastructure.local.book_routes import BookRoutes
 from infrastructure.local.clock import LiveClock, machine_time
 from infrastructure.local.console import Console, Seen
 from infrastructure.local.demo_now import HISTORY, write_current
@@ -55,7 +57,7 @@ class Options:
 
 
 class _Stopped(BaseException):
-    """Somebody asked to stop before the stack stood."""
+    """Somebody asked to stop before the stack stood, or while a function was at work."""
 
 
 Bar = Callable[[], AbstractContextManager[Progress]]
@@ -98,10 +100,11 @@ def _serve(options: Options, server: Server, work: Work, secret: tuple[str, bool
         with bar() as progress:
             stack, rejected = _stack(options, server.address, (log, wire), _unless_stopped(progress, work))
         _name_source(stack, secret[0])
-        console = Console(stack, server.address, bundled=not options.files)
+        books = BookRoutes(stack)
+        console = Console(stack, server.address, books, bundled=not options.files)
         live = Live(stack, work, options.out, log, console, rejected)
         live.begin()
-        server.start(App(work, live.answer, console.page))
+        server.start(App(work, live.answer, console.page, books))
         print(_banner(server.address, options, secret, console), flush=True)
         try:
             live.run()
@@ -178,18 +181,21 @@ class Live:
         self._written: list[Record] | None = None
         self._at = 0.0
         self._seen: deque[Seen] = deque(maxlen=_KEPT_REQUESTS)
+        self._stepping = False
 
     def begin(self) -> None:
         """Follow the machine's clock from now on."""
         assert isinstance(self._stack.clock, LiveClock), "a live stack is made with a clock that can be live"
         self._stack.clock.go_live()
         self.console.requests = self._seen
+        self._stack.give_way(self._give_way)
         self.write()
 
     def run(self) -> None:
-        """Go on until somebody says stop."""
-        while not self._work.stopping:
-            self.turn()
+        """Go on until somebody says stop; all state is in memory, so what a function has begun then ends with it."""
+        with suppress(_Stopped):
+            while not self._work.stopping:
+                self.turn()
 
     def turn(self, longest_wait: float = _LONGEST_WAIT) -> None:
         """Let happen what is due, keep the files fresh, and do one thing that is asked, or wait for it."""
@@ -199,11 +205,26 @@ class Live:
         self._work.do_one(min(wait, longest_wait))
 
     def _step(self) -> datetime:
+        self._stepping = True
         try:
             return self._stack.step()
         except Exception as error:  # noqa: BLE001 - one thing that fails must not stop those after it
             self._note({"message": "a happening failed", "error": type(error).__name__})
             return self._stack.clock()
+        finally:
+            self._stepping = False
+
+    def _give_way(self) -> None:
+        """Do one thing that is asked in the middle of what happens; not in the middle of another that is asked."""
+        if not self._stepping:
+            return
+        if self._work.stopping:
+            raise _Stopped
+        self._stepping = False
+        try:
+            self._work.do_one(0)
+        finally:
+            self._stepping = True
 
     def answer(self, request: http_api.Request) -> Answer:
         """Answer one request as API Gateway does, whatever the function does."""
@@ -261,6 +282,7 @@ def _banner(address: str, options: Options, secret: tuple[str, bool], console: C
             "",
             f"  console    {address}/",
             f"  webhook    {address}/webhooks/{_SOURCE}",
+            f"  files      .venv/bin/predue import FILE.csv --to {address}",
             f"  secret     {told}",
             f"  borrowers  {own}",
             f"  next       {console.next_slots()}",

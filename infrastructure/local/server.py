@@ -20,6 +20,7 @@ from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 from werkzeug.serving import ThreadedWSGIServer, WSGIRequestHandler
 
 from infrastructure.local import http_api
+from infrastructure.local.book_routes import BookRoutes
 from infrastructure.local.http_api import Answer
 
 HOST = "127.0.0.1"
@@ -97,45 +98,62 @@ class _Request(Request):
 
 
 class App:
-    """The WSGI application: `page` at `/` for browsers on this machine, `api` for everything else."""
+    """The WSGI application: `page` at `/` for browsers and `books` for programs on this machine, `api` for everything
+    else.
+    """
 
-    def __init__(self, work: Work, api: Callable[[http_api.Request], Answer], page: Callable[[], Answer]) -> None:
+    def __init__(
+        self, work: Work, api: Callable[[http_api.Request], Answer], page: Callable[[], Answer], books: BookRoutes
+    ) -> None:
         self._work = work
         self._api = api
         self._page = page
+        self._books = books
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Any:
         """Answer one request."""
         try:
-            answer = self._answer(_Request(environ))
+            answer = self._answer(environ)
         except RequestEntityTooLarge:
             answer = http_api.TOO_LARGE
         except HTTPException as error:
             answer = http_api.message(error.code or 400, error.name)
         return Response(answer.body, answer.status, list(answer.headers))(environ, start_response)
 
-    def _answer(self, request: Request) -> Answer:
-        asked = _asked(request)
-        if len(asked.body) > http_api.LARGEST_BODY:
-            return http_api.TOO_LARGE
-        page = asked.path == "/" and asked.method in ("GET", "HEAD")
-        # A foreign name that leads here (DNS rebinding) must not show a web page of others what stands on the console.
-        if page and request.host.partition(":")[0] not in (HOST, "localhost"):
+    def _answer(self, environ: dict[str, Any]) -> Answer:
+        request = _Request(environ)
+        path, query = _target(request)
+        page = path == "/" and request.method in ("GET", "HEAD")
+        books = self._books.takes(path)
+        # A foreign name that leads here (DNS rebinding) must not let a web page of others see or change what is here.
+        if (page or books) and request.host.partition(":")[0] not in (HOST, "localhost"):
             return http_api.message(403, "Forbidden")
         try:
-            return self._work.ask(self._page if page else lambda: self._api(asked))
+            if page or books:
+                return self._work.ask(self._page) if page else self._books.answer(environ, path, self._work.ask)
+            asked = _asked(request, path, query)
+            if len(asked.body) > http_api.LARGEST_BODY:
+                return http_api.TOO_LARGE
+            return self._work.ask(lambda: self._api(asked))
+        except HTTPException:
+            raise
         except (TimeoutError, CancelledError):
             return http_api.UNAVAILABLE
         except Exception:  # noqa: BLE001 - logged where it happened; the client gets what API Gateway would say
             return http_api.FAILED
 
 
-def _asked(request: Request) -> http_api.Request:
+def _target(request: Request) -> tuple[str, str]:
+    """Path and query as they came, still percent-encoded."""
     target = request.environ["RAW_URI"]
     if not target.startswith("/"):
         parts = urlsplit(target)
         target = f"{parts.path or '/'}?{parts.query}"
     path, _, query = target.partition("?")
+    return path, query
+
+
+def _asked(request: Request, path: str, query: str) -> http_api.Request:
     headers = [(name, value) for name, value in request.headers.items() if value]
     return http_api.Request(request.method, path, query, headers, request.get_data(), request.remote_addr or HOST)
 

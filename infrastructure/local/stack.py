@@ -279,6 +279,10 @@ class Stack:
 
     # Functions
 
+    def give_way(self, turn: Callable[[], None]) -> None:
+        """Ahead of each call of AWS by a function, let somebody else have a turn, as on AWS all run side by side."""
+        self._wire.between = lambda: turn() if self.meter.at_work else None
+
     def invoke(self, function: Function, event: Any) -> Any:
         """Call a handler as Lambda would: its own environment, JSON in and out, standard output to the log."""
         self.meter.invoked(function.name)

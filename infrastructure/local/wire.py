@@ -43,7 +43,8 @@ def sent_answer(_event_name: str, request: AWSPreparedRequest) -> AWSResponse | 
 class Wire:
     """The hooks of one stack on a session; `sent` hears of every message queued, `scheduled` of every one-off schedule,
     `emitted` of every event that the bus took, `written` of every try to write to a table, `stored` of every object
-    that is put. With an `endpoint`, requests go to a server instead of moto.
+    that is put. `between` has its turn ahead of every request. With an `endpoint`, requests go to a server instead of
+    moto.
     """
 
     def __init__(
@@ -58,6 +59,7 @@ class Wire:
         self.emitted: Callable[[dict[str, Any]], None] = lambda _entry: None
         self.written: Callable[[], None] = lambda: None
         self.stored: Callable[[str, str, str], None] = lambda _bucket, _key, _operation: None
+        self.between: Callable[[], None] = lambda: None
         self._chaos = chaos
         self._plays: dict[str, Answer] = {}
         self._tokens: set[str] = set()
@@ -79,6 +81,7 @@ class Wire:
 
     def _before_send(self, request: AWSPreparedRequest, event_name: str, **_: Any) -> AWSResponse | None:
         """What is answered here: by chaos, or by a play; None is left to moto or the server."""
+        self.between()
         try:
             return self._answered(request, event_name)
         finally:

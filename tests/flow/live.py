@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 from infrastructure.local import run
+from infrastructure.local.book_routes import BookRoutes
 from infrastructure.local.clock import LiveClock
 from infrastructure.local.console import Console
 from infrastructure.local.serve import Live
@@ -98,9 +99,10 @@ def served(out: Path, book: Book, start: datetime) -> Iterator[Served]:
         )
         with stack.feeding():
             run._load(portfolio, start, lambda _share, _what: None)
-        live = Live(stack, work, out, log, Console(stack, server.address, bundled=False), [])
+        books = BookRoutes(stack)
+        live = Live(stack, work, out, log, Console(stack, server.address, books, bundled=False), [])
         stand = Served(live, stack, server, out, log, start)
         live.begin()
-        server.start(App(work, live.answer, live.console.page))
+        server.start(App(work, live.answer, live.console.page, books))
         yield stand
         work.refuse_all()

@@ -1,4 +1,4 @@
-"""The README's examples of the webhook, taken out of its text and run against a served stack."""
+"""The README's examples of the webhook and of a book, taken out of its text and run against a served stack."""
 
 import os
 import re
@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from infrastructure.local.serve import _name_source
+from predue.aws import desks
 from tests.flow.live import Served, served
 from tests.flow.small import Book, told
 from tests.functions.recorded import ROOT
@@ -35,7 +36,7 @@ def stand(tmp_path: Path) -> Iterator[Served]:
     book = Book()
     for number in (1, 2, 3):
         book.borrower(f"b-{number}", time_zone=zone, channels="sms")
-        book.installment(f"b-{number}", local.date() + timedelta(days=3))
+        book.installment(f"b-{number}", local.date() + timedelta(days=3), loan_id=f"L-NOW-{number}")
     folder = tmp_path / "build" / "serve" / "portfolio"
     folder.mkdir(parents=True)
     book.write(folder)
@@ -45,7 +46,14 @@ def stand(tmp_path: Path) -> Iterator[Served]:
 
 
 def run(stand: Served, *command: str) -> str:
-    """What a program says that a reader starts in a second terminal."""
+    """What a program says that a reader starts in a second terminal, and that ends well."""
+    status, said, wrong = started(stand, *command)
+    assert (status, wrong) == (0, "")
+    return said
+
+
+def started(stand: Served, *command: str) -> tuple[int, str, str]:
+    """The exit status of a program that a reader starts in a second terminal, and what it says."""
     environment = {
         "PATH": os.environ["PATH"],
         "PREDUE_DEMO_WEBHOOK_SECRET": OURS,
@@ -56,8 +64,7 @@ def run(stand: Served, *command: str) -> str:
     )
     stand.until(future)
     done = future.result()
-    assert (done.returncode, done.stderr) == (0, "")
-    return done.stdout
+    return done.returncode, done.stdout, done.stderr
 
 
 def outcomes(stand: Served) -> dict[str, set[tuple[str, str, str]]]:
@@ -76,3 +83,18 @@ def test_the_examples_in_curl_and_python_are_signed_and_taken_and_keep_reminders
     assert came["b-1"] == {("T-3", "sent", "")}
     assert came["b-2"] == {("T-3", "suppressed", "hold")}
     assert came["b-3"] == set()
+
+
+def test_the_example_of_a_book_puts_it_into_the_served_stack_with_its_bad_rows_told(stand: Served) -> None:
+    bad = "L-NOW-9,1,nobody\n"
+    with (stand.out / "build" / "serve" / "portfolio" / "installments.csv").open("a") as file:
+        file.write(bad)
+    words = example("sh").replace(".venv/bin/", f"{Path(sys.executable).parent}/")
+    status, said, _bar = started(stand, "bash", "-euo", "pipefail", "-c", words)
+    assert status == 3
+    assert said.splitlines() == [
+        "new-loans.csv: done; 4 rows: 3 applied, 0 known already, 0 kept aside, 1 rejected; 0 closed",
+        "  build/import/new-loans.csv.rejected.csv says which rows, and why",
+    ]
+    with stand.stack.feeding():
+        assert len(desks.table().all_dues("b-3")) == 2

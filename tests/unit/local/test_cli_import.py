@@ -1,6 +1,8 @@
 import json
 from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
@@ -56,6 +58,10 @@ def test_a_complete_file_that_is_too_small_is_held_with_a_status_of_its_own_unle
         (["b.xlsx"], "ends in one of"),
         (["b.csv", "--endpoint", "http://127.0.0.1:1"], "--bucket"),
         (["b.csv", "--bucket", "x", "--tenant", "acme"], "deployed one has them"),
+        (["b.csv", "--to", "http://127.0.0.1:1", "--tenant", "acme"], "a served or a deployed one has them"),
+        (["b.csv", "--to", "http://127.0.0.1:1", "--bucket", "x"], "give one of them"),
+        (["b.csv", "--to", "http://127.0.0.1:1"], "nothing answers at http://127.0.0.1:1; start it"),
+        (["b.rejected.csv"], "not in .rejected.csv"),
     ],
 )
 def test_what_cannot_be_imported_is_wrong_usage(
@@ -63,3 +69,49 @@ def test_what_cannot_be_imported_is_wrong_usage(
 ) -> None:
     assert main(["import", *(str(folder / word) if word.endswith(("csv", "xlsx")) else word for word in words)]) == 2
     assert said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "http://example.com:8000",
+        "https://127.0.0.1:8000",
+        "http://127.0.0.1@evil.example:8000",
+        "http://127.0.0.1:8000/path",
+        "http://127.0.0.1:port",
+        "127.0.0.1:8000",
+        "",
+    ],
+)
+def test_a_file_goes_to_no_other_machine(address: str, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["import", str(folder / "b.csv"), f"--to={address}"])
+    assert ended.value.code == 2
+    assert "a served stack is on this machine" in capsys.readouterr().err
+
+
+def test_another_server_at_the_address_is_told_apart_and_gets_no_file(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with HTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler) as other:
+        Thread(target=other.serve_forever, daemon=True).start()
+        assert main(["import", str(folder / "b.csv"), "--to", f"http://127.0.0.1:{other.server_port}"]) == 2
+        other.shutdown()
+    assert "is no `predue serve`" in capsys.readouterr().err
+
+
+def test_a_server_that_goes_away_in_the_middle_is_told_with_what_to_do(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Going(BaseHTTPRequestHandler):
+        def version_string(self) -> str:
+            return "predue"
+
+        def do_GET(self) -> None:
+            self.send_error(404)
+            other.socket.close()
+
+    with HTTPServer(("127.0.0.1", 0), Going) as other:
+        Thread(target=other.handle_request, daemon=True).start()
+        assert main(["import", str(folder / "b.csv"), "--to", f"http://127.0.0.1:{other.server_port}"]) == 2
+    assert "answers no more; what it held is gone with it" in capsys.readouterr().err
