@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import boto3
+from boto3.exceptions import S3UploadFailedError
 from botocore.exceptions import BotoCoreError, ClientError
 from moto import mock_aws
 
@@ -159,7 +160,7 @@ def _deployed(options: Options) -> Iterator[Bucket]:
         s3 = boto3.client("s3", endpoint_url=options.endpoint or None)
 
         yield S3Bucket(s3, options.bucket, lambda: time.sleep(_LOOK_AGAIN_SECONDS))
-    except (BotoCoreError, ClientError) as error:
+    except (BotoCoreError, ClientError, S3UploadFailedError) as error:
         what = clients.code_of(error) if isinstance(error, ClientError) else str(error)
         raise CannotImport(f"the bucket {options.bucket} cannot be used: {what}") from error
 

@@ -100,6 +100,34 @@ def test_another_server_at_the_address_is_told_apart_and_gets_no_file(
     assert "is no `predue serve`" in capsys.readouterr().err
 
 
+def test_a_bucket_that_takes_no_file_from_this_user_is_told_with_its_reason(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Denying(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.answered(404, "NoSuchKey")
+
+        def do_PUT(self) -> None:
+            self.answered(403, "AccessDenied")
+
+        def answered(self, status: int, code: str) -> None:
+            body = f"<Error><Code>{code}</Code></Error>".encode()
+            self.send_response(status)
+            self.send_header("content-length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "operator")
+    with HTTPServer(("127.0.0.1", 0), Denying) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        there = ["--bucket", "books", "--endpoint", f"http://127.0.0.1:{server.server_port}"]
+        assert main(["import", str(folder / "b.csv"), *there]) == 2
+        server.shutdown()
+    assert "the bucket books cannot be used: " in (said := capsys.readouterr().err)
+    assert "AccessDenied" in said
+
+
 def test_a_server_that_goes_away_in_the_middle_is_told_with_what_to_do(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
