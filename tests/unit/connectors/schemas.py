@@ -88,15 +88,15 @@ SCHEMAS = (
 )
 
 
-def encoded(*messages: Any) -> bytes:
+def encoded(*messages: Any, schemas: tuple[str, ...] = SCHEMAS) -> bytes:
     """A message as Fineract puts it on the wire; several become one in bulk, which takes the first one's envelope."""
-    payloads = [{**told, "data": _object(told["dataschema"], told["data"])} for told in messages]
+    payloads = [{**told, "data": _object(told["dataschema"], told["data"], schemas)} for told in messages]
     if len(payloads) == 1:
-        return _object(f"{_ROOT}.MessageV1", payloads[0])
+        return _object(f"{_ROOT}.MessageV1", payloads[0], schemas)
     items = [{**told, "id": index} for index, told in enumerate(payloads, 1)]
     schema = f"{_ROOT}.BulkMessagePayloadV1"
-    bulk = {"type": "BulkBusinessEvent", "dataschema": schema, "data": _object(schema, {"datas": items})}
-    return _object(f"{_ROOT}.MessageV1", {**messages[0], **bulk})
+    bulk = {"type": "BulkBusinessEvent", "dataschema": schema, "data": _object(schema, {"datas": items}, schemas)}
+    return _object(f"{_ROOT}.MessageV1", {**messages[0], **bulk}, schemas)
 
 
 def _exact(value: Any) -> Any:
@@ -112,9 +112,9 @@ def _exact(value: Any) -> Any:
             return value
 
 
-def _object(name: str, record: Any) -> bytes:
+def _object(name: str, record: Any, schemas: tuple[str, ...]) -> bytes:
     """A record in single-object encoding."""
-    mark, schema = next((mark, schema) for mark, schema in known(SCHEMAS).items() if schema["name"] == name)
+    mark, schema = next((mark, schema) for mark, schema in known(schemas).items() if schema["name"] == name)
     stream = io.BytesIO()
     fastavro.schemaless_writer(stream, schema, _exact(record))
     return b"\xc3\x01" + bytes.fromhex(mark) + stream.getvalue()
