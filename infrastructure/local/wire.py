@@ -4,6 +4,7 @@ sent.
 It hangs on botocore's events of the one session that all adapters share, so the handlers run unchanged.
 """
 
+import json
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any, cast
@@ -122,6 +123,9 @@ class Wire:
         done = self._chaos.stale.noting(now, request, operation, act)
         if operation == "PutItem" and done is not None and done.status_code < 400:  # noqa: PLR2004 - it took effect
             self._note_claims(now, json_body(request)["Item"])
+        if operation == "PutEvents" and done is not None and done.status_code < 400:  # noqa: PLR2004
+            # Here and not by its answer, which may be lost: the bus has the events all the same.
+            self._note_emitted(json_body(request)["Entries"], json.loads(done.content)["Entries"])
         return done
 
     def _note_claims(self, now: datetime, item: dict[str, Any]) -> None:
@@ -181,10 +185,13 @@ class Wire:
             self.scheduled(params)
         elif (service, model.name) in (("s3", "PutObject"), ("s3", "CompleteMultipartUpload")):
             self.stored(params["Bucket"], params["Key"], model.name)
-        elif (service, model.name) == ("events", "PutEvents"):
-            for entry, taken in zip(params["Entries"], parsed["Entries"], strict=True):
-                if "ErrorCode" not in taken:
-                    self.emitted(entry)
+        elif (service, model.name) == ("events", "PutEvents") and not self._chaos:
+            self._note_emitted(params["Entries"], parsed["Entries"])
+
+    def _note_emitted(self, entries: list[dict[str, Any]], answers: list[dict[str, Any]]) -> None:
+        for entry, taken in zip(entries, answers, strict=True):
+            if "ErrorCode" not in taken:
+                self.emitted(entry)
 
 
 def delay_of(message: dict[str, Any]) -> timedelta:
