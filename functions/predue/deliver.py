@@ -9,6 +9,7 @@ import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 
 from predue import settle
 from predue.errors import LedgerMoved, StillCalling, TextMissing
@@ -185,19 +186,17 @@ def _call(
 
 def _record(view: View, verdict: Verdict, action: Send, contact: Contact, answer: Accepted | NoAnswer) -> Record:
     """The record of a call that was accepted, or whose outcome nobody knows yet."""
-    accepted = isinstance(answer, Accepted)
-    record = settle.blank(view, contact.reminder_id, contact.at, contact.keys, verdict.inputs)
-    record = settle.called(record, view, contact)
+    recorded = partial(settle.called, view, contact, verdict.inputs)
     if action.shadow:
-        return replace(record, outcome="suppressed", reason="shadow", attempts=contact.tries)
-    said = "accepted" if isinstance(answer, Accepted) else f"no_answer:{answer.code}"
-    return replace(
-        record,
-        outcome="sent" if accepted else "unknown",
-        reason="" if accepted else "no_answer",
-        provider_message_id=answer.provider_message_id if isinstance(answer, Accepted) else "",
-        attempts=(*contact.tries, Attempt(contact.at, contact.channel, said)),
-    )
+        return recorded(outcome="suppressed", reason="shadow", attempts=contact.tries)
+
+    def attempts(said: str) -> tuple[Attempt, ...]:
+        return (*contact.tries, Attempt(contact.at, contact.channel, said))
+
+    if isinstance(answer, NoAnswer):
+        return recorded(outcome="unknown", reason="no_answer", attempts=attempts(f"no_answer:{answer.code}"))
+    message_id = answer.provider_message_id
+    return recorded(outcome="sent", reason="", provider_message_id=message_id, attempts=attempts("accepted"))
 
 
 def _refused(view: View, contact: Contact, refusal: Refused, desk: Desk, job: Job) -> str | None:

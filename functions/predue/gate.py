@@ -94,11 +94,12 @@ def decide(view: View, job: Job, now: datetime, switches: Switches) -> Verdict:
             settled.append(settled_as(view, (key,), now, *outcome))
         else:
             ready.append(key)
-    action, more = _choose(view, tuple(ready), now, switches) if ready else (None, ())
+    barred = {channel: unreachable_by(view, channel) for channel in view.profile.channels}
+    action, more = _choose(view, tuple(ready), now, switches, barred) if ready else (None, ())
     if action is None and early and min(early) - now < timedelta(days=1):
         # The planner's clock may run a little before ours, or the borrower's wishes moved the slot: look again then.
         action = Defer(min(early))
-    return Verdict((*_merged(settled), *more), action, calling, known, _inputs(view, now))
+    return Verdict((*_merged(settled), *more), action, calling, known, _inputs(view, now, barred))
 
 
 def _distinct(found: Iterable[_T]) -> tuple[_T, ...]:
@@ -210,21 +211,18 @@ def _refused_before(view: View, keys: Sequence[StageKey]) -> set[str]:
 
 
 def _choose(
-    view: View, keys: tuple[StageKey, ...], now: datetime, switches: Switches
+    view: View, keys: tuple[StageKey, ...], now: datetime, switches: Switches, barred: Mapping[str, str | None]
 ) -> tuple[Send | Defer | None, tuple[Settled, ...]]:
     """The first channel of the borrower's order that may carry the most urgent key, and what cannot go along with
-    it.
+    it; `barred` says why a channel cannot reach the borrower.
     """
     urgent = view.rules.stages[most_urgent(keys).stage]
     refused = _refused_before(view, keys)
-    able, reasons = [], []
-    for channel in view.profile.channels:
-        reason = unreachable_by(view, channel) or ("stage_channel" if not urgent.takes(channel) else None)
-        reason = reason or ("refused" if channel in refused else None)
-        if reason:
-            reasons.append(reason)
-        else:
-            able.append(channel)
+    reasons = {
+        channel: bar or ("stage_channel" if not urgent.takes(channel) else "refused" if channel in refused else "")
+        for channel, bar in barred.items()
+    }
+    able = [channel for channel, reason in reasons.items() if not reason]
     if not able:
         return None, (settled_as(view, keys, now, "suppressed", _foremost(view, reasons, urgent)),)
     window = view.window(keys[0].day())
@@ -232,13 +230,13 @@ def _choose(
     return _with_room(view, keys, able, now, window.end, switches)
 
 
-def _foremost(view: View, reasons: Sequence[str], urgent: Stage) -> str:
+def _foremost(view: View, reasons: Mapping[str, str], urgent: Stage) -> str:
     """The reason to give when no channel is left: that of the first channel which the stage could have taken."""
     if not view.profile.channels:
         return "no_channel"
     if not view.profile.consent:
         return "no_consent"
-    taken = [reason for channel, reason in zip(view.profile.channels, reasons, strict=True) if urgent.takes(channel)]
+    taken = [reason for channel, reason in reasons.items() if urgent.takes(channel)]
     return taken[0] if taken else "stage_channel"
 
 
@@ -293,7 +291,7 @@ def _listed(view: View, channel: str, switches: Switches) -> bool:
     return address in allowed or f"*@{address.rpartition('@')[2]}" in allowed
 
 
-def _inputs(view: View, now: datetime) -> dict[str, Any]:
+def _inputs(view: View, now: datetime, barred: Mapping[str, str | None]) -> dict[str, Any]:
     """What the gate saw, for the record."""
     window = timedelta(days=7), timedelta(days=30)
     counted = [contact for contact in view.ledger.contacts if contact.counts]
@@ -302,7 +300,7 @@ def _inputs(view: View, now: datetime) -> dict[str, Any]:
         "basis": view.rules.policy.legal_basis,
         "zones": [str(zone) for zone in view.zones[:4]] + (["..."] if len(view.zones) > 4 else []),  # noqa: PLR2004 - enough to tell
         "hours": str(view.rules.hours),
-        "channels": {channel: unreachable_by(view, channel) or "able" for channel in view.profile.channels},
+        "channels": {channel: bar or "able" for channel, bar in barred.items()},
         "ledger_version": view.ledger.version,
         "contacts_7_days": sum(now - contact.at < window[0] for contact in counted),
         "contacts_30_days": sum(now - contact.at < window[1] for contact in counted),

@@ -151,6 +151,8 @@ class Ledger:
     def with_settled(self, settled: Iterable[Settled]) -> "Ledger":
         """With more settled stages; refusals that they end are dropped from the contacts."""
         new = tuple(settled)
+        if not new:
+            return self
         ended = {key for one in new for key in one.keys}
         kept = tuple(old for old in self.contacts if old.counts or not set(old.keys) <= ended)
         return replace(self, contacts=kept, settled=(*self.settled, *new))

@@ -60,12 +60,12 @@ class Cap(_Model):
     per: Annotated[str, Field(pattern=r"^(day|([1-9]|[12]\d|30) days)$")]
     channel: Channel | None = None
 
-    @property
+    @cached_property
     def name(self) -> str:
         """The reason that a refusal under this cap gives, such as `cap_day` or `cap_sms_7_days`."""
         return "_".join(part for part in ("cap", self.channel, self.per.replace(" ", "_")) if part)
 
-    @property
+    @cached_property
     def rolling(self) -> timedelta | None:
         """The length of the rolling window; None for a cap on the local day."""
         return None if self.per == LOCAL_DAY else timedelta(days=int(self.per.split()[0]))

@@ -84,7 +84,7 @@ def render(
 
 def _message(texts: Book, section: str, values: Mapping[str, str], *, several: bool) -> Message:
     text = texts.fill(values, section, "many" if several else "one")
-    body = texts.fill({**values, "text": text}, "frame").strip().translate(texts.spelling())
+    body = texts.spelt(texts.fill({**values, "text": text}, "frame").strip())
     version = texts.version(section, page() if texts.channel == "email" else "")
     if texts.channel == "sms":
         size = measure(body)

@@ -5,7 +5,6 @@ A crash between the two is mended by whoever meets the settled stages again: a r
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -36,28 +35,33 @@ def record_known(view: View, settled: Iterable[Settled], borrowers: Borrowers, i
         borrowers.write_record(_record(view, one, inputs))
 
 
-def blank(view: View, reminder: str, at: datetime, keys: tuple[StageKey, ...], inputs: Mapping[str, Any]) -> Record:
-    """A record with all that does not depend on the outcome; the outcome itself is `unknown` until it is set."""
+def _recorded(view: View, at: datetime, keys: tuple[StageKey, ...], **became: Any) -> Record:
+    """The record of some stages: `became` says what became of them, the rest follows from the view."""
     rules: Rules = view.rules
     return Record(
-        reminder_id=reminder,
+        reminder_id=reminder_id(view.profile.ref, keys),
         borrower_id=view.profile.borrower_id,
         at=at,
         local_time=view.local_time(at),
         keys=keys,
-        outcome="unknown",
-        reason="no_answer",
         policy=rules.policy.label,
         pack=rules.pack.label,
-        inputs=inputs,
+        **became,
     )
 
 
 def _record(view: View, settled: Settled, inputs: Mapping[str, Any]) -> Record:
     """The record of settled stages; its channel is that of the last provider that was asked, if any was."""
-    record = blank(view, reminder_id(view.profile.ref, settled.keys), settled.at, settled.keys, inputs)
-    channel = settled.tries[-1].channel if settled.tries else ""
-    return replace(record, outcome=settled.outcome, reason=settled.reason, channel=channel, attempts=settled.tries)
+    return _recorded(
+        view,
+        settled.at,
+        settled.keys,
+        outcome=settled.outcome,
+        reason=settled.reason,
+        channel=settled.tries[-1].channel if settled.tries else "",
+        attempts=settled.tries,
+        inputs=inputs,
+    )
 
 
 def unknown(view: View, contact: Contact, inputs: Mapping[str, Any]) -> Record:
@@ -65,8 +69,7 @@ def unknown(view: View, contact: Contact, inputs: Mapping[str, Any]) -> Record:
     again.
     """
     attempt = Attempt(contact.at, contact.channel, "no_answer:interrupted")
-    record = called(blank(view, contact.reminder_id, contact.at, contact.keys, inputs), view, contact)
-    return replace(record, attempts=(*contact.tries, attempt))
+    return called(view, contact, inputs, outcome="unknown", reason="no_answer", attempts=(*contact.tries, attempt))
 
 
 def record_unknown(view: View, contact: Contact, borrowers: Borrowers) -> bool:
@@ -76,15 +79,17 @@ def record_unknown(view: View, contact: Contact, borrowers: Borrowers) -> bool:
     return borrowers.write_record(unknown(view, contact, {}))
 
 
-def called(record: Record, view: View, contact: Contact) -> Record:
-    """A record with what a claim says of its call; the contact point stands there as its keyed hash only.
+def called(view: View, contact: Contact, inputs: Mapping[str, Any], **became: Any) -> Record:
+    """The record of a claim: `became` says what became of its call. The contact point stands there as its keyed hash
+    only.
 
     It stands there not at all if the profile names another by now: a bounce must not take the new one.
     """
     address = view.profile.address_refs.get(contact.channel, "")
     if not address.startswith(contact.address):
         address = ""
-    return replace(record, channel=contact.channel, text=contact.text, inputs={**record.inputs, "address": address})
+    told = {**inputs, "address": address}
+    return _recorded(view, contact.at, contact.keys, channel=contact.channel, text=contact.text, inputs=told, **became)
 
 
 def suppress_address(

@@ -30,7 +30,7 @@ class Hours:
         return Hours(max(self.start, other.start), min(self.end, other.end))
 
     def __str__(self) -> str:
-        return f"{self.start:%H:%M}-{self.end:%H:%M}"
+        return f"{self.start.isoformat('minutes')}-{self.end.isoformat('minutes')}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -82,17 +82,15 @@ class Book:
 
     def fill(self, values: Mapping[str, str], *path: str) -> str:
         """Replace the placeholders of a text; raises TextMissing for an unknown placeholder or an empty value."""
-        text, allowed = self.text(*path), self.allowed(path)
-
-        def value(match: re.Match[str]) -> str:
-            key = match[1].strip()
+        pieces, allowed = list(_pieces(self.text(*path))), self.allowed(path)
+        for place in range(1, len(pieces), 2):
+            key = pieces[place]
             if key not in allowed:
                 raise TextMissing(f"{self.file}: {'.'.join(path)} holds the unknown placeholder {{{{{key[:40]}}}}}")
             if not values.get(key):
                 raise TextMissing(f"{self.file}: {'.'.join(path)} needs {{{{{key}}}}}, which is empty")
-            return values[key]
-
-        return _PLACEHOLDER.sub(value, text)
+            pieces[place] = values[key]
+        return "".join(pieces)
 
     def allowed(self, path: tuple[str, ...]) -> frozenset[str]:
         """Name the placeholders that may stand at a place."""
@@ -132,9 +130,18 @@ class Book:
         """How many installments a message lists at most; 0 is all."""
         return int(self.part("lines").get("most", 0))
 
-    def spelling(self) -> dict[int, str]:
-        """Map the letters that the channel replaces in a finished message."""
-        return str.maketrans(dict(self.part("spelling")))
+    def spelt(self, message: str) -> str:
+        """Replace the letters of a finished message that its channel does without."""
+        letters = self.part("spelling")
+        found = letters.keys() & set(message)
+        return message.translate(str.maketrans({letter: letters[letter] for letter in found})) if found else message
+
+
+@lru_cache(maxsize=1024)
+def _pieces(text: str) -> tuple[str, ...]:
+    """Part a text at its placeholders: words stand at the even places, the placeholders' names between them."""
+    pieces = _PLACEHOLDER.split(text)
+    return tuple(piece.strip() if place % 2 else piece for place, piece in enumerate(pieces))
 
 
 def book(locale: str, channel: str) -> Book:
@@ -152,12 +159,15 @@ def page() -> str:
 
 def on_page(values: Mapping[str, str]) -> str:
     """Put `lang`, `subject` and `content`, each safe as HTML, on the page; raises TextMissing for other names."""
+    pieces = list(_pieces(page()))
     try:
-        return _PLACEHOLDER.sub(lambda match: values[match[1].strip()], page())
+        pieces[1::2] = [values[key] for key in pieces[1::2]]
     except KeyError as unknown:
         raise TextMissing(f"texts/email.html holds the unknown placeholder {unknown}") from None
+    return "".join(pieces)
 
 
+@lru_cache(maxsize=1024)
 def locale_for(asked: str) -> str:
     """Choose the texts' locale for a borrower's BCP 47 locale: itself, else the first of its language or the default.
 

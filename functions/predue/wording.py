@@ -7,7 +7,7 @@ from functools import lru_cache
 
 from babel import Locale, UnknownLocaleError
 from babel.dates import format_date
-from babel.numbers import format_decimal, get_currency_symbol, get_territory_currencies
+from babel.numbers import NumberPattern, get_currency_symbol, get_territory_currencies, parse_pattern
 
 from predue.errors import TextMissing
 from predue.money import Money, exponent
@@ -75,9 +75,8 @@ def amount(money: Money, text_locale: str, asked: str, today: date) -> str:
     if money.minor <= 0 or not _CURRENCY.fullmatch(money.currency):
         raise TextMissing("an installment has no positive amount in an ISO 4217 currency to speak of")
     own, reader = locale(text_locale), _reader(text_locale, asked)
-    whole, digits = reader.decimal_formats[None].pattern.partition(".")[0], exponent(money.currency)
-    pattern = f"{whole}.{'0' * digits}" if digits else whole
-    figures = format_decimal(money.major(), pattern, reader, decimal_quantization=False).translate(_PLAIN_FIGURES)
+    pattern = _figures(reader, exponent(money.currency))
+    figures = pattern.apply(money.major(), reader, decimal_quantization=False).translate(_PLAIN_FIGURES)
     if _territory(asked) == own.territory and money.currency in _tender(own.territory, today):
         return f"{get_currency_symbol(money.currency, own)}{figures}"
     return f"{money.currency} {figures}"
@@ -93,6 +92,13 @@ def day(value: date, pattern: str, text_locale: str) -> str:
 def locale(name: str) -> Locale:
     """Babel's locale of a folder of texts."""
     return Locale.parse(name, sep="-")
+
+
+@lru_cache(maxsize=256)
+def _figures(reader: Locale, digits: int) -> NumberPattern:
+    """A locale's pattern of numbers with so many digits after the point."""
+    whole = reader.decimal_formats[None].pattern.partition(".")[0]
+    return parse_pattern(f"{whole}.{'0' * digits}" if digits else whole)
 
 
 @lru_cache(maxsize=1024)

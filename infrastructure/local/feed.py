@@ -11,9 +11,10 @@ from datetime import datetime, timedelta
 from functools import partial
 from itertools import islice
 
+from infrastructure.local.agenda import NEWS
 from infrastructure.local.chaos import Killed, Running
 from infrastructure.local.portfolio import EventRow, Rejected
-from infrastructure.local.stack import NEWS, Stack
+from infrastructure.local.stack import Stack
 from predue import news
 from predue.aws import desks
 from predue.errors import BadNews, Retryable

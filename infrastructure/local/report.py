@@ -166,7 +166,8 @@ def _headline(figures: Mapping[str, Any]) -> dict[str, Any]:
         tiles.append(("Receipt awaited", _number(unknown), "perhaps sent; never sent again by itself"))
     cost = figures.get("cost_per_million_reminders") or {}
     if "total_usd" in cost:
-        tiles.append(("A million reminders", f"${cost['total_usd']:,.0f}", "estimated from the calls that were made"))
+        shared = f"at the price of these {_number(sent)}, which share the fixed part"
+        tiles.append(("A million reminders", f"${cost['total_usd']:,.0f}", shared))
     return {"tiles": tiles, "verdict": _verdict(figures), "planned": planned}
 
 

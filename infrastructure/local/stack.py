@@ -6,9 +6,7 @@ imported from functions/, each called with the environment that its template giv
 only from one happening to the next.
 """
 
-import heapq
 import importlib
-import itertools
 import json
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -22,7 +20,8 @@ from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from botocore.exceptions import BotoCoreError
 
 from infrastructure.cost.meter import Meter, Stored
-from infrastructure.local import http_api
+from infrastructure.local import dead_letters, http_api
+from infrastructure.local.agenda import EVENT, QUEUE, SCHEDULE, Agenda
 from infrastructure.local.answers import answer, json_body
 from infrastructure.local.bus import Bus
 from infrastructure.local.bus_rules import Rule
@@ -42,7 +41,6 @@ from infrastructure.local.template import ACCOUNT, REGION, Resource, TemplateErr
 from infrastructure.local.wire import Wire
 from predue import instant
 from predue.aws import clients, desks
-from predue.aws import clock as predue_clock
 
 ROOT = Path(__file__).parents[2]
 PARAMETERS = {
@@ -55,12 +53,9 @@ PARAMETERS = {
     "LogLevel": "INFO",
     "Publish": "no",
 }
-# Happenings of one instant in their order: news before the slot, receipts and schedules before the jobs they may
-# concern.
-NEWS, EVENT, SCHEDULE, QUEUE = range(4)
 
 
-class Stack:
+class Stack(Agenda):
     """See the module. Use as a context; `run_until` moves time."""
 
     def __init__(
@@ -77,29 +72,19 @@ class Stack:
         make_clock: Callable[[datetime], VirtualClock] = VirtualClock,
         public_url: str = "",
     ) -> None:
-        self.clock = make_clock(start)
+        super().__init__(make_clock(start))
         self._public_url = public_url
         stored = Stored()
         self.meter = Meter(stored)
         self.news_meter = Meter(stored)
         self.log = log
-        self._agenda: list[tuple[datetime, int, int, Callable[[], None]]] = []
-        self._order = itertools.count()
         self.bus = Bus(self.clock, self._at_events_turn, self._tell_freely)
         clients.forget()
         desks.forget()
         self.chaos = chaos
         self._wire = Wire(clients.session(), self.meter, chaos, endpoint)
         self.carrier = Carrier(seed, self.clock, wire, self._publish_later)
-        self._wire.play("pinpoint-sms-voice-v2", "SendTextMessage", self.carrier.send_text_message)
-        self._wire.play("sesv2", "SendEmail", self.carrier.send_email)
-        self._wire.play("lambda", "Invoke", self._invoke_later)
-        self._wire.play("sqs", "ChangeMessageVisibility", self._put_off)
-        self._wire.emitted = self.bus.take
-        self._wire.written = self._note_written
-        self._wire.sent = self._note_sent
-        self._wire.scheduled = self._note_schedule
-        self._wire.stored = self._note_stored
+        self._listen()
         self._resources = Resources(clients.client)
         given = PARAMETERS | dict(parameters or {})
         self.root = TemplateFile(ROOT / "template.yaml", given, self._resources.physical, application=application)
@@ -118,6 +103,18 @@ class Stack:
         except BaseException:
             self.remove()
             raise
+
+    def _listen(self) -> None:
+        """Play what no server plays, and hear of what the others take."""
+        self._wire.play("pinpoint-sms-voice-v2", "SendTextMessage", self.carrier.send_text_message)
+        self._wire.play("sesv2", "SendEmail", self.carrier.send_email)
+        self._wire.play("lambda", "Invoke", self._invoke_later)
+        self._wire.play("sqs", "ChangeMessageVisibility", self._put_off)
+        self._wire.emitted = self.bus.take
+        self._wire.written = self._note_written
+        self._wire.sent = self._note_sent
+        self._wire.scheduled = self._note_schedule
+        self._wire.stored = self._note_stored
 
     # Deploying
 
@@ -202,11 +199,7 @@ class Stack:
             case _:
                 raise TemplateError(f"{function.name}: an event of type {kind} is not played here")
 
-    # Time
-
-    def at(self, moment: datetime, rank: int, happening: Callable[[], None]) -> None:
-        """Have something happen at an instant; `rank` orders what happens at the same one."""
-        heapq.heappush(self._agenda, (max(moment, self.clock()), rank, next(self._order), happening))
+    # Schedules
 
     def _every(self, moments: Iterator[datetime], function: Function) -> None:
         # A machine that slept has missed some: one run covers them all.
@@ -234,35 +227,6 @@ class Stack:
             return 0
         return 2 if self.chaos and self.chaos.strikes("schedule_doubled") else 1
 
-    def run_until(self, end: datetime, progress: Callable[[datetime], None] = lambda _now: None) -> None:
-        """Let everything happen up to, and not at, an instant; then stand there."""
-        with self._playing():
-            while self._agenda and self._agenda[0][0] < end:
-                moment, _, _, happening = heapq.heappop(self._agenda)
-                # Time may have passed inside of what happened before: then this comes late.
-                self.clock.move_to(max(moment, self.clock()))
-                happening()
-                progress(moment)
-        self.clock.move_to(max(end, self.clock()))
-
-    def step(self) -> datetime:
-        """Let the next thing happen if its instant has come, on a clock that moves by itself; then tell when the one
-        after it will.
-        """
-        if self._agenda[0][0] <= self.clock():
-            with self._playing():
-                heapq.heappop(self._agenda)[3]()
-        return self._agenda[0][0]
-
-    @contextmanager
-    def _playing(self) -> Iterator[None]:
-        """Handlers take the time from this stack, and what they print goes to its log."""
-        token = predue_clock.source.set(self.clock)
-        try:
-            yield
-        finally:
-            predue_clock.source.reset(token)
-
     def functions_environment(self) -> dict[str, str]:
         """The variables of all functions together, for what feeds the stack from outside of them."""
         return {name: value for function in self.functions.values() for name, value in function.environment.items()}
@@ -272,7 +236,7 @@ class Stack:
         """Within this, news may be applied as a function of the stack would; its calls are counted apart."""
         before, self._wire.meter = self._wire.meter, self.news_meter
         try:
-            with self._playing(), environment(self.functions_environment()):
+            with self.playing(), environment(self.functions_environment()):
                 yield
         finally:
             self._wire.meter = before
@@ -286,7 +250,7 @@ class Stack:
     def invoke(self, function: Function, event: Any) -> Any:
         """Call a handler as Lambda would: its own environment, JSON in and out, standard output to the log."""
         self.meter.invoked(function.name)
-        with self._playing(), self._under_chaos(function, event):
+        with self.playing(), self._under_chaos(function, event):
             before, self.meter.at_work = self.meter.at_work, function.name
             try:
                 return call(function, event, self.log, self.clock)
@@ -348,15 +312,7 @@ class Stack:
 
     def dead_letters(self) -> dict[str, int]:
         """How many messages each dead-letter queue holds, by queue name; empty ones are left out."""
-        found = {}
-        for url in self.queue_arns.values():
-            if "dead-letters" in url:
-                attributes = clients.client("sqs").get_queue_attributes(
-                    QueueUrl=url, AttributeNames=["ApproximateNumberOfMessages"]
-                )
-                if count := int(attributes["Attributes"]["ApproximateNumberOfMessages"]):
-                    found[url.rpartition("/")[2]] = count
-        return found
+        return dead_letters.counted(self.queue_arns.values())
 
     def _put_off(self, request: AWSPreparedRequest) -> AWSResponse:
         """Keep a message hidden for as long as its function asks, in virtual time."""
@@ -429,24 +385,12 @@ class Stack:
 
     def redrive(self) -> int:
         """Move every dead letter of a fed queue back to it, as an operator would; returns how many."""
-        moved = 0
-        for url, poller in self.pollers.items():
-            while got := clients.client("sqs").receive_message(QueueUrl=poller.source.dead_letters_url).get("Messages"):
-                for message in got:
-                    clients.client("sqs").send_message(QueueUrl=url, MessageBody=message["Body"])
-                    handle = message["ReceiptHandle"]
-                    clients.client("sqs").delete_message(QueueUrl=poller.source.dead_letters_url, ReceiptHandle=handle)
-                    moved += 1
-        return moved
+        return dead_letters.redriven(self.pollers.values())
 
     @property
     def claims(self) -> list[dict[str, Any]]:
         """Under chaos, each claim and the instant of its write, as the table saw it."""
         return self._wire.claims
-
-    def quiet(self) -> bool:
-        """Whether nothing is left to happen but the schedules that recur."""
-        return all(rank == SCHEDULE for _, rank, _, _ in self._agenda)
 
 
 # Lambda retries an asynchronous call after one minute and after two more (developer guide, "Asynchronous invocation").

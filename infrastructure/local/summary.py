@@ -226,7 +226,13 @@ def _cost(summary: Mapping[str, Any]) -> str:
     if not cost:
         return ""
     lines = [f"  {name:<{_WIDTH}} {usd(value):>14}" for name, value in cost.get("lines", {}).items()]
-    return "\n".join([f"A million reminders would cost about {usd(cost.get('total_usd', 0))}", *lines])
+    return "\n".join(
+        [
+            f"A million reminders at the price of these: about {usd(cost.get('total_usd', 0))}",
+            "  (few share the runs and polls of a day, which cost the same for many; make bench bills many)",
+            *lines,
+        ]
+    )
 
 
 def usd(value: float) -> str:

@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from infrastructure.local import outputs, run
+from infrastructure.local.agenda import NEWS, SCHEDULE
 from infrastructure.local.chaos import Chaos
 from infrastructure.local.portfolio import BORROWER_COLUMNS, INSTALLMENT_COLUMNS, Portfolio, read_portfolio
-from infrastructure.local.stack import NEWS, SCHEDULE, Stack
+from infrastructure.local.stack import Stack
 from predue import news
 from predue.aws import clients, desks
 from predue.policy import Policy

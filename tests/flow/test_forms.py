@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from infrastructure.local.agenda import SCHEDULE
 from infrastructure.local.clock import VirtualClock
-from infrastructure.local.stack import SCHEDULE
 from predue.aws import desks
 from predue.aws.table import Table
 from tests.flow.forms import AVRO, BOOK, SLOT, START, SYSTEMS, System, put, send

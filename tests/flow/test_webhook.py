@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from infrastructure.local.agenda import NEWS, SCHEDULE
 from infrastructure.local.clock import VirtualClock
-from infrastructure.local.stack import NEWS, SCHEDULE
 from predue.aws import desks
 from tests.flow.small import Book, Standing, standing, told, utc
 from tests.flow.told import Heard, counted, event, open_door, tell

@@ -1,7 +1,7 @@
 import traceback
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from predue.address import email, openid, phone
@@ -122,6 +122,7 @@ def test_what_is_no_opaque_word_is_no_openid(written: str) -> None:
         openid(written)
 
 
+@example("+12001112222")
 @given(st.text() | st.emails().map(lambda good: f"{good}\x7f") | st.integers(10**9, 10**14).map("+0{}".format))
 def test_a_reason_never_holds_the_address(written: str) -> None:
     for read in (phone, email, openid):

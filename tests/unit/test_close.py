@@ -254,7 +254,7 @@ def test_a_partial_payment_between_the_hours_and_the_run_leaves_no_stage_without
     world.tell("installment.paid", amount="40.00")
     world.now = utc("06-16 00:10")
     world.close()
-    assert world.outcomes()["L-1 T0"] == ("expired", "no_run")
+    assert world.outcomes().get("L-1 T0") == ("expired", "no_run")
     assert len(world.bus.events) == 1
 
 

@@ -231,6 +231,15 @@ def test_a_lagging_index_entry_of_another_place_is_dropped() -> None:
     assert (jobs(world), tally.dropped) == ([], 1)
 
 
+def test_a_lagging_index_entry_of_a_place_with_the_same_clock_makes_no_second_job() -> None:
+    world = ready()
+    lagging = dict(world.store.index)
+    world.tell("borrower.updated", time_zone="America/Detroit")
+    world.store.index.update({(who, at._replace(loan_id="left")): entry for (who, at), entry in lagging.items()})
+    tally = world.plan()
+    assert (len(jobs(world)), tally.dropped) == (1, 1)
+
+
 def test_a_lagging_index_entry_of_a_paid_installment_ends_in_nothing_sent() -> None:
     world = ready()
     world.now -= timedelta(hours=1)

@@ -6,6 +6,7 @@ from functools import lru_cache
 from typing import Any
 
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
+from pydantic_core import from_json
 
 from predue import instant
 from predue.due import Change, Due
@@ -31,13 +32,23 @@ def _typed(value: Any) -> dict[str, Any]:
         return {"S": value}
     if type(value) is int:
         return {"N": str(value)}
+    if type(value) is list:
+        return {"L": [_typed(one) for one in value]}
     return dict(_SERIALIZER.serialize(value))
 
 
 def plain(item: dict[str, Any]) -> Item:
-    """A typed item as plain values; numbers come as Decimal."""
-    # Nearly all are texts, for which the way through the deserializer costs more than everything else here.
-    return {name: value["S"] if "S" in value else _DESERIALIZER.deserialize(value) for name, value in item.items()}
+    """A typed item as plain values; all our numbers are whole."""
+    return {name: _untyped(value) for name, value in item.items()}
+
+
+def _untyped(value: Any) -> Any:
+    """As in `_typed`: the deserializer is for the few that are neither texts nor numbers."""
+    if "S" in value:
+        return value["S"]
+    if "N" in value:
+        return int(value["N"])
+    return _DESERIALIZER.deserialize(value)
 
 
 def borrower_pk(borrower_id: str) -> str:
@@ -62,7 +73,7 @@ def _text(value: Any) -> str | None:
 
 
 def _read_text(item: Item, name: str, empty: Any) -> Any:
-    return json.loads(item[name]) if name in item else empty
+    return from_json(item[name]) if name in item else empty
 
 
 @lru_cache(maxsize=1024)
