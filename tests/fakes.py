@@ -433,4 +433,5 @@ def state_of(store: Store) -> Mapping[str, Any]:
         "pointers": store.pointers,
         "indexed": sorted(slot_key for _, slot_key, _ in store.index.values()),
         "aside": {about: kept for about, kept in store.aside.items() if kept},
+        "open cases": [(case.case_id, case.kind, sorted(case.signals)) for case in store.open_cases()],
     }
