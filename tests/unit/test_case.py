@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from predue import case
-from predue.case import About
+from predue.case import About, Hold
 from predue.ledger import Ledger, Mark
 from predue.ports import Refused
 from predue.stage import Stage
@@ -46,7 +46,7 @@ def live(world: World, *stages: str, until: str = "06-15 00:10", deliver: bool =
 
 def cases(world: World) -> dict[str, dict[str, str]]:
     """The day and hour at which each early warning was seen, by what its case is about."""
-    told = {}
+    told: dict[str, dict[str, str]] = {}
     for one in world.store.cases.values():
         about = one.about
         name = f"{about.loan_id} {about.due_date}" if isinstance(about, About) else f"{about.reason} {about.sequence}"

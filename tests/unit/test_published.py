@@ -11,8 +11,9 @@ from jsonschema import Draft202012Validator
 
 from infrastructure.local.schemas import FOLDER, files
 from predue import instant
+from predue.case import SIGNALS, at_risk
 from predue.due import Change, Due
-from predue.published import MODELS, event_id, opted_out, outcome_of, overdue, schema
+from predue.published import MODELS, case_opened, early_warning, event_id, opted_out, outcome_of, overdue, schema
 from predue.record import Outcome, Record
 from predue.stage import StageKey
 
@@ -102,6 +103,32 @@ def test_a_hand_over_says_what_is_owed() -> None:
     detail = overdue(due, "0" * 32, AT).detail()
     assert (detail["outstanding"], detail["grace_days"], detail["disputed"]) == ("120.00", 2, False)
     assert valid("InstallmentOverdue", detail)
+
+
+def test_what_a_tenants_case_tells_names_the_ids_as_the_tenant_knows_them() -> None:
+    due = Due("acme~b-1", "acme~loan-1", 3, date(2026, 12, 5), 100, "USD", 2, (Change(AT, open=True),))
+    case = at_risk(due, "payment_reversed", AT)
+    for event in (case_opened(case), early_warning(case, "payment_reversed")):
+        detail = event.detail()
+        assert (detail["tenant"], detail["borrower_id"], detail["loan_id"]) == ("acme", "b-1", "loan-1")
+        assert "~" not in json.dumps(detail)
+        assert valid(event.type, detail)
+
+
+def test_each_case_and_each_of_its_early_warnings_has_an_event_of_its_own() -> None:
+    due = Due("b-1", "loan-1", 3, date(2026, 12, 5), 100, "USD", 2, (Change(AT, open=True),))
+    ids = set()
+    for one in (due, replace(due, loan_id="loan-2")):
+        case = replace(at_risk(one, "unreachable", AT), signals=dict.fromkeys(SIGNALS, AT))
+        ids |= {case_opened(case).event_id, *(early_warning(case, signal).event_id for signal in SIGNALS)}
+    assert len(ids) == 2 * (1 + len(SIGNALS))
+
+
+def test_a_case_seen_again_later_is_the_same_event() -> None:
+    due = Due("b-1", "loan-1", 3, date(2026, 12, 5), 100, "USD", 2, (Change(AT, open=True),))
+    first, again = (at_risk(due, "unreachable", at) for at in (AT, AT.replace(hour=20)))
+    assert case_opened(first).event_id == case_opened(again).event_id
+    assert early_warning(first, "unreachable").event_id == early_warning(again, "unreachable").event_id
 
 
 @given(
