@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from infrastructure.local import outputs, words
+from infrastructure.local import cases, outputs, words
 from infrastructure.local.http_api import Answer
 from infrastructure.local.report import filled, pages
 from infrastructure.local.stack import Stack
@@ -61,7 +61,7 @@ class Console:
         self._page = pages().get_template("console.html.j2")
         self._began = stack.clock()
         self._table = stack.functions_environment()["TABLE_NAME"]
-        self._ran, self._records = -1, list[Record]()
+        self._ran, self._records, self._cases = -1, list[Record](), list[cases.Line]()
         self._stale, self._slots = self._began, list[Slot]()
         self.requests: deque[Seen] = deque()
 
@@ -69,6 +69,7 @@ class Console:
         """The page as it stands now."""
         now = self._stack.clock()
         records, slots = self.records(), self._coming()
+        opened = [one for one in self.cases() if one["open"]]
         by_id = {record.reminder_id: record for record in records}
         outcomes: Counter[str] = Counter(record.outcome for record in records)
         html = self._page.render(
@@ -77,7 +78,8 @@ class Console:
             began=self._began,
             address=self._address,
             bundled=self._bundled,
-            tiles=self._tiles(outcomes),
+            tiles=[*self._tiles(outcomes), ("Cases", len(opened), "for a person to look at")],
+            cases=[cases.told(one) for one in opened[: -_SHOWN_SLOTS - 1 : -1]],
             reasons=_reasons(records),
             slots=[_slot(slot, now, slots) for slot in slots[:_SHOWN_SLOTS]],
             contacts=[_contact(record) for record in records[: -_SHOWN - 1 : -1]],
@@ -99,10 +101,20 @@ class Console:
 
     def records(self) -> list[Record]:
         """Every record, read again once a function ran."""
+        self._read()
+        return self._records
+
+    def cases(self) -> list[cases.Line]:
+        """Every case, read again once a function ran."""
+        self._read()
+        return self._cases
+
+    def _read(self) -> None:
         ran = sum(self._stack.meter.invocations.values())
         if ran != self._ran:
             self._ran, self._records = ran, outputs.records(self._table)
-        return self._records
+            with self._stack.feeding():
+                self._cases = cases.read(self._table)
 
     def _coming(self) -> list[Slot]:
         """The slots to come, read again once a minute: it takes every due of the table."""
