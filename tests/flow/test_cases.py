@@ -12,8 +12,9 @@ from infrastructure.local.chaos import Chaos, no_waiting
 from infrastructure.local.stack import NEWS
 from tests.flow.small import DUE, Book, Line, Standing, play, read_lines, standing, utc
 from tests.flow.test_publishing import emitted, schemas
+from tests.flow.told import counted, event, open_door, tell
 
-START, WARNED, OVER = utc(6, 3), utc(10, 12), utc(11, 12)
+START, WARNED, OVER = utc(9, 5), utc(10, 12), utc(11, 6)
 TYPES = ("CaseOpened", "EarlyWarningRaised")
 EXPECTED = {
     ("stopped", "at_risk", "unreachable"),
@@ -29,12 +30,12 @@ def book() -> Book:
     for name in ("stopped", "asks", "mourns", "bounced", "late"):
         made.borrower(name).installment(name, loan_id=name)
     made.installment("late", DUE + timedelta(days=30), loan_id="late", installment_no="2")
-    made.event(utc(6, 12), "borrower.opted_out", borrower_id="stopped", channel="all")
-    made.event(utc(6, 12), "borrower.hold_started", borrower_id="asks", reason="hardship")
-    made.event(utc(6, 12), "borrower.hold_started", borrower_id="mourns", reason="bereavement of Ana López")
-    made.paid(utc(6, 12), "ordinary").paid(utc(7, 12), "bounced")
-    made.event(utc(8, 12), "installment.payment_reversed", loan_id="bounced", installment_no=1, amount="120.00")
-    return made.event(utc(8, 13), "installment.paid", loan_id="stopped", installment_no=1, amount="0.01")
+    made.event(utc(9, 6), "borrower.opted_out", borrower_id="stopped", channel="all")
+    made.event(utc(9, 6), "borrower.hold_started", borrower_id="asks", reason="hardship")
+    made.event(utc(9, 6), "borrower.hold_started", borrower_id="mourns", reason="bereavement of Ana López")
+    made.paid(utc(9, 6), "ordinary").paid(utc(9, 7), "bounced")
+    made.event(utc(9, 8), "installment.payment_reversed", loan_id="bounced", installment_no=1, amount="120.00")
+    return made.event(utc(9, 9), "installment.paid", loan_id="stopped", installment_no=1, amount="0.01")
 
 
 def opened(stand: Standing) -> set[tuple[str, str, str]]:
@@ -109,8 +110,16 @@ def test_what_is_told_of_a_case_holds_no_words_of_a_hold(whole: Any) -> None:
 
 def test_each_case_of_the_closing_run_is_counted_once(whole: Any) -> None:
     _, _, _, log = whole
-    counted = [(line["service"], sum(line["CasesOpened"])) for line in log if "CasesOpened" in line and "_aws" in line]
-    assert counted == [("close_day", 1), ("close_day", 1)]
+    assert [line["CasesOpened"] for line in log if "CasesOpened" in line and "StagesExpired" in line] == [[1], [1]]
+
+
+def test_a_hold_told_by_webhook_is_counted_once_however_often_it_is_told(tmp_path: Path) -> None:
+    with standing(tmp_path, Book().borrower(), START) as stand:
+        open_door(stand)
+        for _ in range(2):
+            assert tell(stand, event("borrower.hold_started", reason="hardship")).status == 200
+        assert opened(stand) == {("b-1", "help", "hardship")}
+        assert counted(stand, "CasesOpened") == 1
 
 
 def test_runs_and_news_that_are_doubled_open_the_same_cases(tmp_path: Path, whole: Any) -> None:
@@ -129,7 +138,7 @@ def test_runs_and_news_that_are_doubled_open_the_same_cases(tmp_path: Path, whol
         )
 
 
-@pytest.mark.parametrize("seed", [1, 2, 3, 4])
+@pytest.mark.parametrize("seed", [1, 2])
 def test_whatever_goes_wrong_the_same_cases_are_opened_and_told_in_the_end(
     seed: int, tmp_path: Path, whole: Any
 ) -> None:
@@ -140,7 +149,7 @@ def test_whatever_goes_wrong_the_same_cases_are_opened_and_told_in_the_end(
         chaos.stop()
         while stand.stack.redrive():
             stand.settle()
-        stand.until(utc(14))
+        stand.until(utc(12))
         found = {one for one in opened(stand) if one[2] != "unreachable"}
         assert found == {one for one in EXPECTED if one[2] != "unreachable"}
         ids = {detail["event_id"] for _, detail in told(stand)}
@@ -149,7 +158,7 @@ def test_whatever_goes_wrong_the_same_cases_are_opened_and_told_in_the_end(
 
 
 def test_a_run_leaves_its_cases_and_counts_them(tmp_path: Path) -> None:
-    played = play(tmp_path, book(), utc(6).date(), utc(11).date())
+    played = play(tmp_path, book(), utc(9).date(), utc(11).date())
     lines = read_lines(played.out / "cases.jsonl")
     assert [one["borrower_id"] for one in lines] == ["asks", "bounced", "stopped", "late"]
     assert played.summary["cases"] == {

@@ -8,7 +8,6 @@ from predue.aws import items
 from predue.aws.clients import client, translated
 from predue.case import SIGNALS, About, Case, Hold
 from predue.due import KEEP
-from predue.errors import LedgerMoved
 
 
 class Cases:
@@ -17,24 +16,23 @@ class Cases:
     _name: str
 
     def write_case(self, case: Case) -> bool:
-        """See Dues; without a read, and whoever comes at the same time adds to the same case."""
+        """See Dues; without a read, and whoever comes at the same time adds to the same case.
+
+        An update that changes nothing is none to the stream (developer guide, "Change data capture for DynamoDB
+        Streams").
+        """
         item = case_item(case)
         key = {name: item.pop(name) for name in ("pk", "sk")}
-        new = ["attribute_not_exists(pk)", *(f"attribute_not_exists({name})" for name in case.signals)]
-        try:
-            with translated("case"):
-                answer = client("dynamodb").update_item(
-                    TableName=self._name,
-                    Key=items.wire(key),
-                    # What stands there already was there first.
-                    UpdateExpression="SET " + ", ".join(f"#{name} = if_not_exists(#{name}, :{name})" for name in item),
-                    ConditionExpression=" OR ".join(new),
-                    ExpressionAttributeNames={f"#{name}": name for name in item},
-                    ExpressionAttributeValues=items.wire({f":{name}": value for name, value in item.items()}),
-                    ReturnValues="ALL_OLD",
-                )
-        except LedgerMoved:
-            return False  # the same, found again
+        with translated("case"):
+            answer = client("dynamodb").update_item(
+                TableName=self._name,
+                Key=items.wire(key),
+                # What stands there already was there first.
+                UpdateExpression="SET " + ", ".join(f"#{name} = if_not_exists(#{name}, :{name})" for name in item),
+                ExpressionAttributeNames={f"#{name}": name for name in item},
+                ExpressionAttributeValues=items.wire({f":{name}": value for name, value in item.items()}),
+                ReturnValues="ALL_OLD",
+            )
         return "Attributes" not in answer
 
 
