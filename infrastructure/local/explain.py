@@ -100,7 +100,7 @@ def _heading(borrower: str, records: Sequence[Mapping[str, Any]]) -> str:
     counts = Counter(str(record["outcome"]) for record in records)
     told = ", ".join(f"{count} {words.outcome(outcome).lower()}" for outcome, count in counts.most_common())
     noun = "reminder was" if len(records) == 1 else "reminders were"
-    return f"Borrower {borrower}: {len(records)} {noun} planned ({told})."
+    return f"Borrower {borrower}: {len(records)} {noun} planned{f' ({told})' if told else ''}."
 
 
 def _paragraph(record: Mapping[str, Any]) -> str:

@@ -217,9 +217,8 @@ def _cases(summary: Mapping[str, Any]) -> str:
     if not told.get("opened"):
         return ""
     why = [f"  {words.CASES[code]:<{_WIDTH + 20}} {count:>9,}" for code, count in told["by_reason"].items()]
-    return "\n".join(
-        [f"A person should look: {_count(told['opened'], 'case')} opened, {told['open']:,} still open", *why]
-    )
+    opened = f"{_count(told['opened'], 'case')} opened, {told['open']:,} still open"
+    return "\n".join([f"Whom a person should look at: {opened}", *why])
 
 
 def _promises(summary: Mapping[str, Any]) -> str:

@@ -167,13 +167,8 @@ def test_a_new_case_is_told_with_the_early_warning_that_opened_it() -> None:
 
 def test_of_a_case_that_is_added_to_only_the_new_early_warning_is_told() -> None:
     more = replace(WARNED, signals={**WARNED.signals, "payment_reversed": REVERSED})
-    (warned,) = events_of(case_change(more, WARNED))
-    detail = warned.detail()
-    assert (warned.type, detail["signal"], detail["at"]) == (
-        "EarlyWarningRaised",
-        "payment_reversed",
-        "2026-12-02T16:00:00Z",
-    )
+    told = [(event.type, event.detail().get("signal"), event.at) for event in events_of(case_change(more, WARNED))]
+    assert told == [("EarlyWarningRaised", "payment_reversed", REVERSED)]
     assert kinds(case_change(more, more)) == []
 
 
