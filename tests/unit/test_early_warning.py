@@ -11,7 +11,7 @@ from predue.ledger import Contact, Ledger, Settled
 from predue.policy import Policy, StageSetting
 from tests.unit.world import SLOT, key
 
-REASONS = Path(__file__).parents[2] / "docs/policy.md"
+DOCS = Path(__file__).parents[2] / "docs"
 FAILED = "h" * 8
 
 
@@ -26,9 +26,18 @@ def contact(stage: str = "T-3", loan_id: str = "L-1", **more: Any) -> Contact:
 
 def test_each_reason_that_tells_of_a_borrower_beyond_messages_is_one_that_the_policy_page_names() -> None:
     rows = re.findall(
-        r"^\| (`.*?`) \| (?:suppressed|expired|failed|unknown) \|", REASONS.read_text("utf-8"), re.MULTILINE
+        r"^\| (`.*?`) \| (?:suppressed|expired|failed|unknown) \|",
+        (DOCS / "policy.md").read_text("utf-8"),
+        re.MULTILINE,
     )
     assert set(re.findall(r"`(\w+)`", " ".join(rows))) > BEYOND_MESSAGES
+
+
+def test_the_page_of_events_lists_them_all() -> None:
+    (row,) = re.findall(
+        r"^\| `unreachable` \|.*mend: (.*?)\. And", (DOCS / "events.md").read_text("utf-8"), re.MULTILINE
+    )
+    assert set(re.findall(r"`(\w+)`", row)) == BEYOND_MESSAGES
 
 
 @pytest.mark.parametrize("reason", sorted(BEYOND_MESSAGES))
