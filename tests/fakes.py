@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from typing import Any, NamedTuple
 
+from predue.case import About, Case
 from predue.due import Due
 from predue.errors import EventConflict, LedgerMoved
 from predue.job import Job
@@ -50,6 +51,7 @@ WRITES = {
         "keep_aside",
         "drop_aside",
         "write_consent",
+        "write_case",
     ),
 }
 """The calls of the store that change it."""
@@ -88,6 +90,7 @@ class Store:
         self.awaited: set[tuple[str, str]] = set()
         self.aside: dict[str, dict[str, str]] = {}
         self.consents: dict[tuple[str, int, str], dict[str, Any]] = {}
+        self.cases: dict[str, Case] = {}
         self.names: dict[str, str] = {}
         self.bad: dict[str, str] = {}
         self.links: dict[str, set[str]] = {}
@@ -269,6 +272,29 @@ class Store:
         self._step("write_consent")
         self.consents.setdefault((borrower_id, int(body.get("sequence", 0)), event), {**body, "at": at})
 
+    def write_case(self, case: Case) -> bool:
+        self._step("write_case")
+        stored = self.cases.get(case.case_id)
+        if stored is None:
+            self.cases[case.case_id] = case
+        else:
+            self.cases[case.case_id] = replace(stored, signals={**case.signals, **stored.signals})
+        return stored is None
+
+    def open_cases(self) -> list[Case]:
+        """The cases in which there is still something to do, sorted by id."""
+        return [
+            case
+            for _, case in sorted(self.cases.items())
+            if case.is_open(self._due_of(case), self._ledger(case.borrower_id))
+        ]
+
+    def _due_of(self, case: Case) -> Due | None:
+        if not isinstance(case.about, About):
+            return None
+        loan_id, number, due_date, _ = case.about
+        return self.dues.get(case.borrower_id, {}).get(DueKey(due_date, loan_id, number))
+
     # Addresses
 
     def suppress(self, address_ref: str, reason: str, at: datetime) -> None:
@@ -407,4 +433,5 @@ def state_of(store: Store) -> Mapping[str, Any]:
         "pointers": store.pointers,
         "indexed": sorted(slot_key for _, slot_key, _ in store.index.values()),
         "aside": {about: kept for about, kept in store.aside.items() if kept},
+        "open cases": [(case.case_id, case.kind, sorted(case.signals)) for case in store.open_cases()],
     }

@@ -9,12 +9,14 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
-from predue import settle
+from predue import early_warning, settle
+from predue.case import at_risk
 from predue.due import Due
 from predue.errors import LedgerMoved
 from predue.gate import settled_as
 from predue.ledger import Ledger
 from predue.news import NewsDesk, keyed, store_due
+from predue.news_desk import open_case
 from predue.ports import Bus, IndexEntry, InUse, Plans
 from predue.record import reminder_id
 from predue.slot import Hours, day_over
@@ -27,6 +29,11 @@ _TRIES = 10
 WAIT = timedelta(minutes=10)
 """How long after the hours the run looks: longer than any claim's lease, so that what is calling then is known or
 unknown.
+"""
+
+NEXT = timedelta(days=100)
+"""How far behind an overdue due its loan's next one is looked for: a quarter and some days. Each month's due costs a
+few hundred bytes of the one read.
 """
 
 
@@ -63,7 +70,7 @@ def close(shard: int, now: datetime, desk: CloseDesk) -> tuple[Tally, bool]:
 
     def offsets(in_use: InUse) -> set[int]:
         graces.update(in_use.graces)
-        return {setting.stage().offset for setting in desk.news.rulebook.policy.stages} | graces
+        return _offsets(desk) | graces
 
     def page(task: Task, borrowers: dict[str, list[IndexEntry]], _again: bool) -> None:  # noqa: FBT001 - the sweep's form
         _page(task, borrowers, now, desk, tally)
@@ -85,6 +92,7 @@ def _page(task: Task, borrowers: dict[str, list[IndexEntry]], now: datetime, des
     found = desk.plans.ledgers_of(sorted(borrowers))
     ledgers = {borrower_id: found.get(borrower_id) or Ledger(borrower_id) for borrower_id in borrowers}
     unrecorded = _unrecorded(task.day, list(ledgers.values()), desk)
+    watched = early_warning.watched(desk.news.rulebook.policy)
     for borrower_id, entries in borrowers.items():
         keys = [
             StageKey(e.loan_id, e.installment_no, e.due_date, name)
@@ -93,6 +101,28 @@ def _page(task: Task, borrowers: dict[str, list[IndexEntry]], now: datetime, des
         ]
         if borrower_id in unrecorded or any(not ledgers[borrower_id].answered(key) for key in keys):
             _finish(borrower_id, task, now, desk, tally)
+        # What `_finish` settles has expired, which warns of nothing: the ledger as it was read tells all.
+        silent = [key for key in keys if key.stage in watched and early_warning.unreachable(ledgers[borrower_id], key)]
+        if silent:
+            _warn(borrower_id, silent, now, desk)
+
+
+def _warn(borrower_id: str, keys: Sequence[StageKey], now: datetime, desk: CloseDesk) -> None:
+    """Open cases about dues that no message reaches, by the ends of their stages, as a strongly consistent read shows
+    them: index and batches may still show a due that was paid a moment ago.
+    """
+    state = desk.news.borrowers.load(borrower_id, max(key.due_date for key in keys))
+    if state.profile is None:
+        return
+    view = View.of(state.profile, state.ledger, state.dues, desk.news.rulebook, now)
+    for key in keys:
+        due = view.due(key)
+        if due and early_warning.early(due, view, now) and early_warning.unreachable(view.ledger, key):
+            open_case(at_risk(due, "unreachable", now), desk.news)
+
+
+def _offsets(desk: CloseDesk) -> set[int]:
+    return {setting.stage().offset for setting in desk.news.rulebook.policy.stages}
 
 
 def _stages_on(day: date, entry: IndexEntry, desk: CloseDesk) -> list[str]:
@@ -127,9 +157,7 @@ def _finish(borrower_id: str, task: Task, now: datetime, desk: CloseDesk, tally:
     """
     day = task.day
     for _ in range(_TRIES):
-        state = desk.news.borrowers.load(
-            borrower_id, day - timedelta(days=min(s.stage().offset for s in desk.news.rulebook.policy.stages))
-        )
+        state = desk.news.borrowers.load(borrower_id, day - timedelta(days=min(_offsets(desk))))
         if state.profile is None or keyed(state.profile)[0] != task.place:
             return
         view = View.of(state.profile, state.ledger, state.dues, desk.news.rulebook, now)
@@ -163,7 +191,7 @@ def _hand_over(entry: IndexEntry, now: datetime, desk: CloseDesk, tally: Tally) 
     same id.
     """
     for _ in range(_TRIES):
-        state = desk.news.borrowers.load(entry.borrower_id, entry.due_date)
+        state = desk.news.borrowers.load(entry.borrower_id, entry.due_date + NEXT)
         due = next((due for due in state.dues if _is(due, entry)), None)
         if state.profile is None or due is None or due.closed_by or due.handed_over_at:
             return
@@ -176,6 +204,8 @@ def _hand_over(entry: IndexEntry, now: datetime, desk: CloseDesk, tally: Tally) 
             ends = [settled_as(view, (key,), now, "expired", "no_run") for key in keys]
             settle.settle(view, ends, now, desk.news.borrowers, {})
             desk.bus.overdue(due, overdue_id(due), now)
+            if warned := early_warning.earlier_overdue(due, view, now):
+                open_case(at_risk(warned, "earlier_overdue", now), desk.news)
             store_due(replace(due, handed_over_at=now), state.profile, now, desk.news)
         except LedgerMoved:
             continue

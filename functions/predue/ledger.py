@@ -99,10 +99,12 @@ class Ledger:
 
     def held_by(self) -> str | None:
         """The reason of a hold in force, or None."""
-        return next(
-            (reason for reason, mark in sorted(self.holds.items()) if mark.on and mark.sequence > self.holds_ended),
-            None,
-        )
+        return next((reason for reason in sorted(self.holds) if self.hold(reason) is not None), None)
+
+    def hold(self, reason: str) -> int | None:
+        """The sequence of the news that began the hold of a reason, or None while there is none in force."""
+        mark = self.holds.get(reason)
+        return mark.sequence if mark is not None and mark.on and mark.sequence > self.holds_ended else None
 
     def contact_for(self, key: StageKey) -> Contact | None:
         """The newest contact that covers a key, whatever its state."""

@@ -12,14 +12,24 @@ from dataclasses import replace
 from datetime import date, datetime, timedelta
 from typing import Any, Literal
 
+from predue import case, early_warning, profile_news
 from predue import event as ev
-from predue import profile_news
 from predue.due import KEEP, Due
 from predue.due_news import changed_by, scheduled
 from predue.errors import BadNews, LedgerMoved
 from predue.event import Event, InstallmentNews, body_hash, read_event
 from predue.ledger import Ledger, Mark
-from predue.news_desk import NO_WISH, NewsDesk, keyed, rekey, store_due, store_new, store_profile
+from predue.news_desk import (
+    NO_WISH,
+    NewsDesk,
+    keyed,
+    open_case,
+    rekey,
+    store_due,
+    store_new,
+    store_profile,
+    window_over,
+)
 from predue.news_ends import settle_over, settle_planned
 from predue.ports import Dues
 from predue.profile import Profile
@@ -116,6 +126,11 @@ def _mark(
             changed = ledger.with_hold(str(event.reason), Mark(event.sequence, on=False))
     if changed is not None:
         desk.dues.write_ledger(changed)
+    if isinstance(event, ev.HoldStarted):
+        # After the hold, which must not wait for it; also where the hold stands since a try that was cut short.
+        hold = case.Hold(event.reason, event.sequence)
+        if asked := case.asked_for_help(event.borrower_id, hold, changed or ledger, at):
+            open_case(asked, desk)
     return "applied"
 
 
@@ -209,8 +224,10 @@ def _installment(event: InstallmentNews, body: dict[str, Any], at: datetime, des
         settle_planned(due, changed, at, desk)
         store_due(changed, profile, at, desk)
     if changed.moved_to is not None:
-        _arrive(changed, profile, at, desk)
+        changed = _arrive(changed, profile, at, desk)
     desk.dues.bump(where[0])
+    if early_warning.payment_reversed(changed) and not window_over(changed, profile, at, desk):
+        open_case(case.at_risk(changed, "payment_reversed", at), desk)
     return "applied"
 
 
@@ -236,8 +253,10 @@ def _same_borrower(event: InstallmentNews, borrower_id: str) -> None:
         raise BadNews("borrower_id: does not match the installment")
 
 
-def _arrive(left: Due, profile: Profile, at: datetime, desk: NewsDesk) -> None:
-    """Write the due at the date that it moved to, then the pointer; whoever finds a move cut short completes it so."""
+def _arrive(left: Due, profile: Profile, at: datetime, desk: NewsDesk) -> Due:
+    """Write the due at the date that it moved to, then the pointer; whoever finds a move cut short completes it so.
+    Returns the due at that date.
+    """
     assert left.moved_to is not None, "only a due that moved arrives"
     there = desk.dues.due(left.borrower_id, left.moved_to, left.loan_id, left.installment_no)
     if there is None or there.moved_to is not None:
@@ -249,8 +268,10 @@ def _arrive(left: Due, profile: Profile, at: datetime, desk: NewsDesk) -> None:
             changes=there.changes if there else (),
             version=there.version if there else 0,
         )
-        store_new(arrived.noted(at), profile, at, desk)
+        there = arrived.noted(at)
+        store_new(there, profile, at, desk)
     desk.dues.point(left.loan_id, left.installment_no, left.borrower_id, left.moved_to, left.due_date)
+    return there
 
 
 # News about what is not known yet

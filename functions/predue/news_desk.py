@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from predue import settle, zone
+from predue.case import Case
 from predue.due import Due
 from predue.errors import BadNews
 from predue.keys import Keys
@@ -20,10 +21,14 @@ def _unheard(_error: BadNews) -> None:
     """Nobody asked to be told."""
 
 
+def _uncounted(_case: Case) -> None:
+    """Nobody counts."""
+
+
 @dataclass(frozen=True)
 class NewsDesk:
-    """All that news works with; `used` remembers which places and times this process has noted as in use, and `dropped`
-    hears of what was kept aside, acknowledged, and in the end refused.
+    """All that news works with; `used` remembers which places and times this process has noted as in use, `dropped`
+    hears of what was kept aside, acknowledged, and in the end refused, and `opened` of each case that is new.
     """
 
     dues: Dues
@@ -33,6 +38,7 @@ class NewsDesk:
     keys: Callable[[], Keys]
     used: set[tuple[str, str, int]] = field(default_factory=set)
     dropped: Callable[[BadNews], None] = _unheard
+    opened: Callable[[Case], None] = _uncounted
 
 
 def store_profile(old: Profile | None, new: Profile, desk: NewsDesk) -> None:
@@ -72,9 +78,21 @@ def store_due(due: Due, profile: Profile, at: datetime, desk: NewsDesk) -> None:
     if indexed and (place, wish, due.grace_days) not in desk.used:
         desk.dues.use(place, wish, due.grace_days)
         desk.used.add((place, wish, due.grace_days))
+    overdue = indexed and window_over(due, profile, at, desk)
+    desk.dues.write_due(due, place, wish, at, indexed=indexed, overdue=overdue)
+
+
+def window_over(due: Due, profile: Profile, at: datetime, desk: NewsDesk) -> bool:
+    """Whether a due's pre-due window has ended where its borrower is."""
     rules = desk.rulebook.rules(profile.jurisdiction, at.date())
-    over = day_over(due.last_day, rules.hours, zone.zones_of(place, rules.pack.zones))
-    desk.dues.write_due(due, place, wish, at, indexed=indexed, overdue=indexed and at >= over)
+    zones = zone.zones_of(keyed(profile)[0], rules.pack.zones)
+    return at >= day_over(due.last_day, rules.hours, zones)
+
+
+def open_case(case: Case, desk: NewsDesk) -> None:
+    """Write a case; whoever opens it does so ahead of what ends the work, so that a crash repeats it."""
+    if desk.dues.write_case(case):
+        desk.opened(case)
 
 
 def keyed(profile: Profile) -> tuple[str, str]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
+from predue.case import Case
 from predue.due import Due
 from predue.job import Job
 from predue.ledger import Ledger
@@ -275,6 +276,11 @@ class Dues(Protocol):
 
     def write_consent(self, borrower_id: str, at: datetime, event: str, body: dict[str, Any]) -> None:
         """Append a consent event; the same again changes nothing."""
+
+    def write_case(self, case: Case) -> bool:
+        """Store a case, or give the stored one those early warnings that it has not; the same again changes nothing.
+        Whether it was stored for the first time.
+        """
 
 
 class Bus(Protocol):

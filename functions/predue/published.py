@@ -15,6 +15,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, PlainSerialize
 from pydantic.json_schema import SkipJsonSchema
 
 from predue import instant
+from predue.case import About, Case, Kind, Signal
 from predue.due import Due
 from predue.record import Outcome, Record
 from predue.stage import StageKey
@@ -133,11 +134,42 @@ class InstallmentOverdue(Published):
     disputed: bool
 
 
+class EarlyWarningRaised(Published):
+    """What is recorded makes it likely that an installment goes unpaid however often predue writes. Told once for each
+    `signal`; all of an installment at one due date belong to one case.
+    """
+
+    loan_id: Annotated[str, Field(description="As the loan system gave it.")]
+    installment_no: int
+    due_date: Annotated[date, Field(description="Local to the borrower.")]
+    signal: Annotated[Signal, Field(description="What was seen, as docs/events.md lists it.")]
+    case_id: Annotated[str, Field(description="The case that a person should look at.")]
+
+
+class CaseOpened(Published):
+    """There is something for a person to do about a borrower whom a message will not help. Told once."""
+
+    case_id: Annotated[str, Field(description="The same whenever the same case is told of.")]
+    kind: Annotated[
+        Kind, Field(description="`at_risk`: an installment may go unpaid; `help`: the borrower asked for help.")
+    ]
+    reason: Annotated[Code, Field(description="The first early warning, or the code of the hold's reason.")]
+    loan_id: Annotated[
+        str | SkipJsonSchema[None],
+        Field(description="Where `kind` is `at_risk`, as are the next two.", json_schema_extra={"type": "string"}),
+    ] = None
+    installment_no: Annotated[int | SkipJsonSchema[None], Field(json_schema_extra={"type": "integer"})] = None
+    due_date: Annotated[
+        date | SkipJsonSchema[None],
+        Field(description="Local to the borrower.", json_schema_extra={"type": "string", "format": "date"}),
+    ] = None
+
+
 MODELS: Mapping[str, type[Published]] = {
     model.__name__: model
     for model in (
         *(ReminderSent, ReminderSuppressed, ReminderFailed, ReminderUnknown),
-        *(BorrowerOptedOut, InstallmentOverdue),
+        *(BorrowerOptedOut, InstallmentOverdue, EarlyWarningRaised, CaseOpened),
     )
 }
 """Every type of event that is told, by its name."""
@@ -215,6 +247,29 @@ def overdue(due: Due, identity: str, at: datetime) -> Published:
         disputed=due.disputed,
         at=at,
     )
+
+
+def case_opened(case: Case) -> Published:
+    """The event that tells of a case."""
+    return CaseOpened.model_validate(
+        _of_case(case, case.opened_at, event_id("case", case.case_id)) | {"kind": case.kind, "reason": case.reason}
+    )
+
+
+def early_warning(case: Case, signal: Signal) -> Published:
+    """The event that tells of one early warning of a case."""
+    raised = _of_case(case, case.signals[signal], event_id("early_warning", case.case_id, signal))
+    return EarlyWarningRaised.model_validate(raised | {"signal": signal})
+
+
+def _of_case(case: Case, at: datetime, identity: str) -> dict[str, Any]:
+    tenant, own = parted(case.borrower_id)
+    frame = {"version": 1, "event_id": identity, "tenant": tenant or None, "borrower_id": own, "at": at}
+    about: dict[str, Any] = {"case_id": case.case_id}
+    if isinstance(case.about, About):
+        loan_id, about["installment_no"], about["due_date"], _ = case.about
+        about["loan_id"] = parted(loan_id)[1]
+    return frame | about
 
 
 def schema(model: type[Published]) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from infrastructure.local import outputs, words
+from infrastructure.local import cases, outputs, words
 from infrastructure.local.book_routes import BookRoutes, Shown
 from infrastructure.local.http_api import Answer
 from infrastructure.local.report import filled, pages
@@ -63,7 +63,7 @@ class Console:
         self._page = pages().get_template("console.html.j2")
         self._began = stack.clock()
         self._table = stack.functions_environment()["TABLE_NAME"]
-        self._ran, self._records = -1, list[Record]()
+        self._ran, self._records, self._cases = -1, list[Record](), list[cases.Line]()
         self._stale, self._slots = self._began, list[Slot]()
         self._files = list[tuple[str, str]]()
         self.requests: deque[Seen] = deque()
@@ -74,6 +74,7 @@ class Console:
         files = self._books.shown()
         self._look_anew(files)
         records, slots = self.records(), self._coming()
+        opened = [one for one in self.cases() if one["open"]]
         by_id = {record.reminder_id: record for record in records}
         outcomes: Counter[str] = Counter(record.outcome for record in records)
         html = self._page.render(
@@ -82,7 +83,8 @@ class Console:
             began=self._began,
             address=self._address,
             bundled=self._bundled,
-            tiles=self._tiles(outcomes),
+            tiles=[*self._tiles(outcomes), ("Cases", len(opened), "for a person to look at")],
+            cases=[cases.told(one) for one in opened[: -_SHOWN_SLOTS - 1 : -1]],
             reasons=_reasons(records),
             slots=[_slot(slot, now, slots) for slot in slots[:_SHOWN_SLOTS]],
             contacts=[_contact(record) for record in records[: -_SHOWN - 1 : -1]],
@@ -105,10 +107,20 @@ class Console:
 
     def records(self) -> list[Record]:
         """Every record, read again once a function ran."""
+        self._read()
+        return self._records
+
+    def cases(self) -> list[cases.Line]:
+        """Every case, read again once a function ran."""
+        self._read()
+        return self._cases
+
+    def _read(self) -> None:
         ran = sum(self._stack.meter.invocations.values())
         if ran != self._ran:
             self._ran, self._records = ran, outputs.records(self._table)
-        return self._records
+            with self._stack.feeding():
+                self._cases = cases.read(self._table)
 
     def _look_anew(self, files: list[Shown]) -> None:
         """What comes is read again at once when an import has gone on to its next part, or is over."""

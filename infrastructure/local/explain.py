@@ -10,7 +10,7 @@ from typing import Any
 
 from infrastructure.local import words
 
-RECORDS = "records.jsonl"
+RECORDS, CASES = "records.jsonl", "cases.jsonl"
 _WIDTH = 110
 _LABEL = 12
 
@@ -34,20 +34,37 @@ class NotFound(Exception):
 
 
 def explain(out: Path, borrower: str) -> str:
-    """Every reminder of one borrower in time order, from `records.jsonl` in `out`, in plain language.
+    """Every reminder of one borrower in time order, from `records.jsonl` in `out`, then the cases, in plain language.
 
     A record has the fields of contacts.jsonl and `inputs`, what the gate saw. Raises NotFound if there are no records
-    to read, or none about the borrower.
+    to read, or neither a record nor a case about the borrower.
     """
     records = sorted(
         _about(borrower, out / RECORDS), key=lambda record: (str(record["at"]), str(record["reminder_id"]))
     )
-    if not records:
+    # Runs of earlier versions have left none.
+    cases = list(_about(borrower, out / CASES)) if (out / CASES).exists() else []
+    if not records and not cases:
         raise NotFound(
             f"no reminder was planned for borrower {borrower!r} in {out}. Either the id is misspelled, or no "
             f"installment of theirs was open on a stage's day in that period."
         )
-    return "\n\n".join([_heading(borrower, records), *(_paragraph(record) for record in records)]) + "\n"
+    told = [_heading(borrower, records), *(_paragraph(record) for record in records), *map(_case, cases)]
+    return "\n\n".join(told) + "\n"
+
+
+def _case(case: Mapping[str, Any]) -> str:
+    state = "open" if case["open"] else "closed by itself: there is nothing left to do"
+    lines = [f"{case['opened_at']}  CASE for a person ({state})"]
+    if "loan_id" in case:
+        lines += _field(
+            "about", f"loan {case['loan_id']}, installment {case['installment_no']}, due {case['due_date']}"
+        )
+    for one in case["signals"]:
+        lines += _field("warning", f"{words.CASES[one['signal']]}, seen at {one['at']} [{one['signal']}]")
+    if not case["signals"]:
+        lines += _field("why", f"{words.CASES[case['reason']]} [{case['reason']}]")
+    return "\n".join([*lines, *_field("case", str(case["case_id"]))])
 
 
 def _about(borrower: str, path: Path) -> Iterator[dict[str, Any]]:
@@ -72,8 +89,10 @@ def _read(path: Path, number: int, line: str) -> dict[str, Any]:
         record = json.loads(line)
     except ValueError:
         record = None
-    if not isinstance(record, dict) or not record.keys() >= {"at", "reminder_id", "outcome"}:
-        raise NotFound(f"line {number} of {path} is not a reminder record; the run that wrote it may not have finished")
+    needed = {"case_id", "open", "signals"} if path.name == CASES else {"at", "reminder_id", "outcome"}
+    if not isinstance(record, dict) or not record.keys() >= needed:
+        kind = "case" if path.name == CASES else "reminder record"
+        raise NotFound(f"line {number} of {path} is not a {kind}; the run that wrote it may not have finished")
     return record
 
 
@@ -81,7 +100,7 @@ def _heading(borrower: str, records: Sequence[Mapping[str, Any]]) -> str:
     counts = Counter(str(record["outcome"]) for record in records)
     told = ", ".join(f"{count} {words.outcome(outcome).lower()}" for outcome, count in counts.most_common())
     noun = "reminder was" if len(records) == 1 else "reminders were"
-    return f"Borrower {borrower}: {len(records)} {noun} planned ({told})."
+    return f"Borrower {borrower}: {len(records)} {noun} planned{f' ({told})' if told else ''}."
 
 
 def _paragraph(record: Mapping[str, Any]) -> str:
@@ -142,8 +161,11 @@ def _why(record: Mapping[str, Any]) -> str:
 
 def _due(due: Mapping[str, Any]) -> str:
     stage = str(due["stage"])
-    installment = f"loan {due['loan_id']}, installment {due['installment_no']}, due {due['due_date']}"
-    return f"{installment}: {stage} ({words.stage(stage)})"
+    return f"{_installment(due)}: {stage} ({words.stage(stage)})"
+
+
+def _installment(due: Mapping[str, Any]) -> str:
+    return f"loan {due['loan_id']}, installment {due['installment_no']}, due {due['due_date']}"
 
 
 def _attempt(attempt: Mapping[str, Any]) -> str:

@@ -75,14 +75,15 @@ def write_report(
     title: str,
     period: tuple[date, date],
     hours: tuple[int, int] = (9, 20),
+    cases: Sequence[Mapping[str, str]] = (),
 ) -> None:
     """Write the report of a run.
 
     `summary` has the shape of `summarise`, whose figures are counted from `contacts` (lines of contacts.jsonl) where it
     lacks them. A sample is a message as the borrower saw it: `channel`, `locale`, `to_label` (masked), `from`,
     `subject`, `body`, `html`, `at`, `local_time`, `stage`, `segments`, `encoding`; what does not apply may be missing.
-    `hours` are the allowed local hours, to shade them: the first, and the one at which they end. Equal arguments give
-    equal pages.
+    `hours` are the allowed local hours, to shade them: the first, and the one at which they end. `cases` are those
+    that are open, in words. Equal arguments give equal pages.
     """
     figures = {**summarise(contacts), **summary}
     page = (
@@ -97,6 +98,7 @@ def write_report(
             **_charts(figures, period, hours),
             **_outcomes(figures, contacts),
             **_business(figures),
+            cases=cases,
             samples=[filled(sample) for sample in samples],
         )
     )

@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 from moto import mock_aws
 
 from infrastructure.cost.bill import bill, per_million
-from infrastructure.local import engine, outputs
+from infrastructure.local import cases, engine, outputs
 from infrastructure.local.chaos import Chaos, no_waiting
 from infrastructure.local.fast_moto import fast_queries
 from infrastructure.local.feed import Feed
@@ -80,6 +80,8 @@ def run(portfolio: Portfolio, options: Options, progress: Progress = lambda _sha
             feed = Feed(portfolio.events, end, stack, rejected)
             _play(stack, start, end, progress)
             found = outputs.records(stack.functions_environment()["TABLE_NAME"])
+            with stack.feeding():
+                opened = cases.read(stack.functions_environment()["TABLE_NAME"])
             dead_letters = stack.dead_letters()
         finally:
             if options.endpoint:
@@ -92,6 +94,7 @@ def run(portfolio: Portfolio, options: Options, progress: Progress = lambda _sha
         [line | {"inputs": dict(record.inputs)} for line, record in zip(contacts, found, strict=True)],
     )
     outputs.write_lines(options.out / "overdue.jsonl", stack.handed_over)
+    outputs.write_lines(options.out / "cases.jsonl", opened)
     if options.publish:
         outputs.write_lines(options.out / "published.jsonl", stack.bus.emitted)
     verdict = audit(
@@ -103,6 +106,7 @@ def run(portfolio: Portfolio, options: Options, progress: Progress = lambda _sha
         stack.claims if options.chaos else None,
     )
     summary = _summary(contacts, stack, verdict, options, dead_letters, len(rejected))
+    summary["cases"] = cases.counts(opened)
     summary["seconds"] = {
         "wall": round(time.monotonic() - began[0], 1),
         "cpu": round(time.process_time() - began[1], 1),
@@ -113,6 +117,7 @@ def run(portfolio: Portfolio, options: Options, progress: Progress = lambda _sha
         options.out / "report.html",
         summary=summary,
         contacts=contacts,
+        cases=[cases.told(one) for one in opened if one["open"]],
         samples=outputs.samples(found, stack.carrier.samples),
         title=options.title,
         period=(options.first_day, options.last_day),

@@ -261,7 +261,8 @@ class Live:
         self._written = found
         contacts = [outputs.contact_line(record) for record in found]
         records = [line | {"inputs": dict(one.inputs)} for line, one in zip(contacts, found, strict=True)]
-        kinds = {"contacts": contacts, "records": records, "overdue": self._stack.handed_over}
+        kinds: dict[str, list[dict[str, Any]]] = {"contacts": contacts, "records": records}
+        kinds |= {"cases": self.console.cases(), "overdue": self._stack.handed_over}
         for name, lines in kinds.items():
             # A reader sees the old file or the new one, and never a half.
             fresh = self._out / f".{name}.jsonl"

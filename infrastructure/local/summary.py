@@ -24,9 +24,10 @@ def summarise(contacts: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     - `by_stage`, `by_day`, `by_hour`: {stage, local day or local hour: {channel: contacts}}; a digest counts once,
       under its most urgent stage
 
-    The caller adds, all optional: `aws` {`calls`, `units`: {operation: number}}, `cost_per_million_reminders`
-    {`total_usd`, `lines`: {item: usd}}, `seconds` {`wall`, `cpu`}, `promises` {`checked`: {number: checks}, `broken`:
-    [`"1: what happened"` or {`promise`, `detail`}] or {number: [text]}} and `coverage` {anything: value}.
+    The caller adds, all optional: `cases` {`opened`, `open`, `by_reason`: {reason: cases}}, `aws` {`calls`, `units`:
+    {operation: number}}, `cost_per_million_reminders` {`total_usd`, `lines`: {item: usd}}, `seconds` {`wall`, `cpu`},
+    `promises` {`checked`: {number: checks}, `broken`: [`"1: what happened"` or {`promise`, `detail`}] or {number:
+    [text]}} and `coverage` {anything: value}.
     """
     outcomes: Counter[str] = Counter()
     reasons: defaultdict[str, Counter[str]] = defaultdict(Counter)
@@ -143,7 +144,7 @@ def _breach(item: object) -> tuple[str, str]:
 
 def text(summary: Mapping[str, Any]) -> str:
     """The summary for a terminal, in words that need no manual; print it as it is."""
-    sections = (_headline, _channels, _stages, _held_back, _borrowers, _promises, _cost, _machine)
+    sections = (_headline, _channels, _stages, _held_back, _borrowers, _cases, _promises, _cost, _machine)
     return "\n\n".join(block for section in sections if (block := section(summary))) + "\n"
 
 
@@ -209,6 +210,15 @@ def _chart(title: str, rows: Sequence[tuple[str, int]]) -> str:
             ),
         ]
     )
+
+
+def _cases(summary: Mapping[str, Any]) -> str:
+    told = summary.get("cases") or {}
+    if not told.get("opened"):
+        return ""
+    why = [f"  {words.CASES[code]:<{_WIDTH + 20}} {count:>9,}" for code, count in told["by_reason"].items()]
+    opened = f"{_count(told['opened'], 'case')} opened, {told['open']:,} still open"
+    return "\n".join([f"Whom a person should look at: {opened}", *why])
 
 
 def _promises(summary: Mapping[str, Any]) -> str:

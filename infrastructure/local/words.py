@@ -96,6 +96,14 @@ CONTACTS = frozenset(("sent", "unknown"))
 
 CHANNELS = {"sms": "SMS", "email": "Email", "voice": "Voice call", "wechat": "WeChat", "push": "App push"}
 
+CASES = {
+    "unreachable": "no message reaches the borrower",
+    "earlier_overdue": "an earlier installment of the loan was left unpaid",
+    "payment_reversed": "a payment was taken back",
+    "hardship": "the borrower asked for help",
+}
+"""Why a person should look at a borrower."""
+
 PROMISES = {
     "1": "Contact caps hold for every borrower",
     "2": "Nothing outside the allowed local hours",

@@ -2,7 +2,8 @@
 
 import json
 from collections.abc import Callable
-from datetime import UTC, date, datetime
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,12 @@ import pytest
 
 from predue.aws import clients, items
 from predue.aws.bus import EventBus
-from predue.aws.publishing import event_of, publish
+from predue.aws.cases import case_item
+from predue.aws.publishing import events_of, publish
+from predue.case import Case, Hold, asked_for_help, at_risk
+from predue.due import Change, Due
 from predue.errors import Unusable
+from predue.ledger import Ledger, Mark
 from predue.record import Outcome, Record
 from predue.stage import StageKey
 from tests.aws.line import Line
@@ -92,7 +97,7 @@ def test_a_change_that_cannot_be_read_keeps_no_other_from_being_told(spoiled: di
     poison = change(1)
     poison["dynamodb"]["NewImage"] |= spoiled
     with pytest.raises(Unusable):
-        event_of(poison)
+        events_of(poison)
     assert answer(change(0), poison, change(2)) == []
     assert told(bus) == ["loan-0", "loan-2"]
 
@@ -109,23 +114,100 @@ def test_a_change_that_cannot_be_read_keeps_no_other_from_being_told(spoiled: di
     ],
 )
 def test_a_record_tells_when_its_outcome_is_new(outcome: Outcome, before: Outcome | None, tells: bool) -> None:  # noqa: FBT001 - a table
-    assert (event_of(change(1, outcome, before)) is not None) is tells
+    assert bool(events_of(change(1, outcome, before))) is tells
 
 
 @pytest.mark.parametrize("kind", ["borrower.opted_in", "borrower.updated"])
 def test_consent_that_is_no_stop_tells_nothing(kind: str) -> None:
     stop = json.loads(RECORDED.read_text(encoding="utf-8"))["Records"][2]
-    assert event_of(stop) is not None
+    assert events_of(stop)
     stop["dynamodb"]["NewImage"]["said"]["S"] = stop["dynamodb"]["NewImage"]["said"]["S"].replace(
         "borrower.opted_out", kind
     )
-    assert event_of(stop) is None
+    assert not events_of(stop)
 
 
 def test_what_is_deleted_and_what_is_no_outcome_tells_nothing() -> None:
     deleted = change(1)
     del deleted["dynamodb"]["NewImage"]
-    assert event_of(deleted | {"eventName": "REMOVE"}) is None
+    assert not events_of(deleted | {"eventName": "REMOVE"})
     ledger = change(1)
     ledger["dynamodb"]["NewImage"] |= {"pk": {"S": "B#b-1"}, "sk": {"S": "A#ledger"}}
-    assert event_of(ledger) is None
+    assert not events_of(ledger)
+
+
+# Cases
+
+DUE = Due("b-1", "loan-1", 1, date(2026, 12, 5), 100, "USD", 2, (Change(AT, open=True),))
+WARNED = at_risk(DUE, "unreachable", AT)
+REVERSED = AT + timedelta(hours=1)
+
+
+def case_change(case: Case, before: Case | None = None, number: int = 1) -> dict[str, Any]:
+    new = items.wire(case_item(case))
+    images = {"NewImage": new, "Keys": {"pk": new["pk"], "sk": new["sk"]}, "SequenceNumber": str(number)}
+    if before:
+        images["OldImage"] = items.wire(case_item(before))
+    return {"eventName": "MODIFY" if before else "INSERT", "dynamodb": images}
+
+
+def kinds(change: dict[str, Any]) -> list[str]:
+    return [event.type for event in events_of(change)]
+
+
+def test_a_new_case_is_told_with_the_early_warning_that_opened_it() -> None:
+    opened, warned = (event.detail() for event in events_of(case_change(WARNED)))
+    assert (opened["kind"], opened["reason"]) == ("at_risk", "unreachable")
+    assert warned["signal"] == "unreachable"
+    for detail in (opened, warned):
+        about = (detail["borrower_id"], detail["loan_id"], detail["installment_no"], detail["due_date"])
+        assert about == ("b-1", "loan-1", 1, "2026-12-05")
+        assert (detail["case_id"], detail["at"]) == (WARNED.case_id, "2026-12-02T15:00:00Z")
+
+
+def test_of_a_case_that_is_added_to_only_the_new_early_warning_is_told() -> None:
+    more = replace(WARNED, signals={**WARNED.signals, "payment_reversed": REVERSED})
+    told = [(event.type, event.detail().get("signal"), event.at) for event in events_of(case_change(more, WARNED))]
+    assert told == [("EarlyWarningRaised", "payment_reversed", REVERSED)]
+    assert kinds(case_change(more, more)) == []
+
+
+def test_a_borrower_who_asked_for_help_is_told_as_a_case_without_a_warning() -> None:
+    hold = Hold("HARDSHIP", 3)
+    asked = asked_for_help("b-1", hold, Ledger("b-1", holds={hold.reason: Mark(3, on=True)}), AT)
+    assert asked is not None
+    (opened,) = events_of(case_change(asked))
+    detail = opened.detail()
+    assert (opened.type, detail["kind"], detail["reason"]) == ("CaseOpened", "help", "hardship")
+    assert not {"loan_id", "installment_no", "due_date", "signal"} & set(detail)
+
+
+def test_a_case_that_expires_tells_nothing() -> None:
+    gone = case_change(WARNED)
+    gone["dynamodb"]["OldImage"] = gone["dynamodb"].pop("NewImage")
+    assert kinds(gone | {"eventName": "REMOVE"}) == []
+
+
+def test_both_events_of_a_case_come_again_if_the_second_was_not_taken(bus: Line) -> None:
+    bus.reply(PUT, {"FailedEntryCount": 1, "Entries": [{}, {}, {"ErrorCode": "InternalFailure"}]})
+    assert answer(change(0), case_change(WARNED, number=7)) == ["7"]
+    first = [entry["Detail"] for entry in bus.of(PUT)[0]["Entries"]][1:]
+    assert answer(case_change(WARNED, number=7)) == []
+    assert [entry["Detail"] for entry in bus.of(PUT)[1]["Entries"]] == first
+
+
+def test_the_events_of_a_case_that_two_calls_share_are_named_by_their_change(bus: Line) -> None:
+    """The tenth event is the first of the case, the eleventh its second."""
+    bus.reply(PUT, {"FailedEntryCount": 0, "Entries": [{}] * 10})
+    bus.reply(PUT, {"FailedEntryCount": 1, "Entries": [{"ErrorCode": "InternalFailure"}]})
+    assert answer(*map(change, range(9)), case_change(WARNED, number=99)) == ["99"]
+
+
+@pytest.mark.parametrize("spoiled", [{"about": {"S": "x"}}, {"opened_at": {"S": "x"}}, {"unreachable": {"S": "x"}}])
+def test_a_case_that_cannot_be_read_keeps_no_other_change_from_being_told(spoiled: dict[str, Any], bus: Line) -> None:
+    poison = case_change(WARNED)
+    poison["dynamodb"]["NewImage"] |= spoiled
+    with pytest.raises(Unusable):
+        events_of(poison)
+    assert answer(change(0), poison, change(2)) == []
+    assert told(bus) == ["loan-0", "loan-2"]

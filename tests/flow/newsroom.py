@@ -3,6 +3,7 @@
 from typing import Any
 
 from predue import news
+from predue.case import Hold
 from tests.flow.chances import WHO
 from tests.flow.scene import KEYS, Scene
 from tests.flow.steps import Task
@@ -46,8 +47,17 @@ class Newsroom(Scene):
             if self.telling.result == "repeat":
                 self.reach("news repeated after its mark")
             self.told.append(self.untold)
+            self.look_at_cases()
             self.telling = self.untold = None
             self.note()
+
+    def look_at_cases(self) -> None:
+        """Once news is acknowledged, a hold by which the borrower asked for help has its case, and no other has."""
+        sequence = self.ledger(WHO).hold("hardship")
+        asked = [] if sequence is None else [Hold("hardship", sequence)]
+        assert [case.about for case in self.store.open_cases() if case.kind == "help"] == asked, "a case of each hold"
+        if asked:
+            self.reach("a borrower asked for help")
 
     def finish_telling(self) -> None:
         """Tell the event to its end, from the start if it was cut short."""

@@ -49,6 +49,7 @@ SITUATIONS = (
     "news cut short and told again", "receipt before its record", "receipt out of order",
     "receipt cut short and told again", "receipt: bounced", "receipt: complained", "receipt: delivered",
     "unknown settled as sent", "the other borrower's contact point was lost with the first one's",
+    "a borrower asked for help",
     # Runs
     "plan: died in the middle", "close: died in the middle", "plan: died ahead of its checkpoint",
     "close: died ahead of its checkpoint", "close: died between the event and the hand-over",

@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from infrastructure.local.serve import _name_source
-from predue.aws import clients
+from predue import news
+from predue.aws import clients, desks
 from tests.flow.live import Served, served
-from tests.flow.small import Book, told, utc
+from tests.flow.small import Book, read_lines, told, utc
 
 START = utc(7, 14, 50)
 """Ten minutes before the slot of New York, three days before the installment is due."""
@@ -55,6 +56,18 @@ def test_the_console_tells_what_happened_and_what_comes(tmp_path: Path) -> None:
         assert "per•••" not in after
         assert "pe•••@example.com" in after
         assert "person0@example.com" not in after
+
+
+def test_the_console_shows_whom_a_person_should_look_at_while_there_is_something_to_do(tmp_path: Path) -> None:
+    asked = {"source": "core", "sequence": 1, "borrower_id": "b-1", "reason": "hardship"}
+    with served(tmp_path, email(), START) as stand:
+        assert "Whom a person should look at" not in stand.ask("GET", "/").body
+        for kind, shown in (("borrower.hold_started", True), ("borrower.hold_ended", False)):
+            with stand.stack.feeding():
+                news.apply(asked | {"type": kind, "event_id": kind, "sequence": 2 - shown}, START, desks.news())
+            stand.pass_to(stand.now + timedelta(minutes=20))
+            assert ("the borrower asked for help" in stand.ask("GET", "/").body) is shown
+            assert [one["open"] for one in read_lines(stand.out / "cases.jsonl")] == [shown]
 
 
 def test_the_console_is_one_page_without_scripts_that_nothing_may_frame(tmp_path: Path) -> None:

@@ -104,7 +104,7 @@ def test_what_the_emitters_tell_is_as_the_published_schemas_say(whole: Any) -> N
     checked = schemas()
     for one in events:
         checked[one["detail-type"]].validate(one["detail"])
-    kinds = {"ReminderSent", "ReminderSuppressed", "BorrowerOptedOut", "InstallmentOverdue"}
+    kinds = {"ReminderSent", "ReminderSuppressed", "BorrowerOptedOut", "InstallmentOverdue", "CaseOpened"}
     assert {one["detail-type"] for one in events} == kinds
     assert {one["source"] for one in events} == {"predue"}
     assert len(events) == len({one["detail"]["event_id"] for one in events})

@@ -1,9 +1,13 @@
 import ast
 import re
+from datetime import UTC, date, datetime
 from itertools import chain
 
 import pytest
 
+from predue.aws.cases import case_item
+from predue.case import SIGNALS, Case, Hold, at_risk
+from predue.due import Due
 from tests.infrastructure.stack import NESTED, ROOT, STACK, Resource, Stack, Statement, load, parts
 
 ALLOWS = [statement for statement in STACK.statements() if statement.allows]
@@ -198,6 +202,7 @@ def test_a_function_writes_only_to_its_part_of_the_table(
         ("ProtectProfiles", "profile_item", {"Ingest", "IngestEvents", "ImportBook"}),
         ("ProtectDues", "due_item", {"CloseDay", "Ingest", "IngestEvents", "ImportBook"}),
         ("ProtectConsentEvents", "", {"RecordReceipts", "Unsubscribe", "Ingest", "IngestEvents", "ImportBook"}),
+        ("ProtectCases", "", {"CloseDay", "Ingest", "IngestEvents", "ImportBook"}),
     ],
 )
 def test_no_sender_can_edit_what_a_borrower_or_loan_system_said(
@@ -220,6 +225,16 @@ def test_no_sender_can_edit_what_a_borrower_or_loan_system_said(
     # A due's and a profile's item cannot be written without one of them.
     assert not own or set(attributes) <= kinds[own]
     assert not own or {"ref", "loan_id"} & set(attributes)
+
+
+def test_no_case_can_be_written_without_an_attribute_that_senders_are_denied(stack: Stack) -> None:
+    (denial,) = [s for s in stack.statements() if s.sid == "ProtectCases" and not s.allows]
+    (attributes,) = [keys["dynamodb:Attributes"] for keys in denial.body["Condition"].values()]
+    due, now = Due("b-1", "L-1", 1, date(2026, 12, 5), 1, "USD", 0, ()), datetime(2026, 12, 2, tzinfo=UTC)
+    cases = [at_risk(due, signal, now) for signal in SIGNALS]
+    cases.append(Case("b-1", "0" * 32, now, Hold("hardship", 1)))
+    written = set().union(*map(case_item, cases)) - {"pk", "sk", "expires_at"}
+    assert set(attributes) == written
 
 
 def item_names(kind: str) -> set[str]:

@@ -41,6 +41,8 @@ def book() -> Book:
     made.installment("b-locale", loan_id="l-locale")
     made.event(utc(10, 12), "borrower.opted_out", borrower_id="b-stop", channel="all", note=NAME)
     made.event(utc(10, 13), "borrower.updated", borrower_id="b-sms", name=NAME, phone=PHONE, text=NAME)
+    made.event(utc(10, 13), "borrower.hold_started", borrower_id="b-stop", reason="hardship", note=NAME)
+    made.event(utc(10, 13), "borrower.hold_started", borrower_id="b-bad", reason=f"{NAME} is ill")
     return made
 
 
@@ -62,6 +64,7 @@ OUTPUTS = (
     "records.jsonl",
     "wire.jsonl",
     "overdue.jsonl",
+    "cases.jsonl",
     "rejected.csv",
     "logs.jsonl",
     "summary.json",
@@ -115,7 +118,7 @@ def heard() -> list[str]:
 
 
 def test_no_queue_message_schedule_call_or_event_holds_personal_data(tmp_path: Path) -> None:
-    with standing(tmp_path, book(), utc(10, 14, 50)) as stand:
+    with standing(tmp_path, book(), utc(10, 11, 50), Publish="bus") as stand:
         sent = heard()
         stand.switch(utc(10, 14, 55), "sms", "email")
         stand.switch(utc(10, 15, 20))
@@ -123,6 +126,7 @@ def test_no_queue_message_schedule_call_or_event_holds_personal_data(tmp_path: P
         # A provider's own events name the address; they come from outside, and are passed over here.
         ours = [text for text in sent if "eventType" not in text]
         assert len(ours) > 4
+        assert any("CaseOpened" in text for text in ours)
         assert len(stand.wire) >= 2
         assert found_in(ours) == set()
 

@@ -11,14 +11,16 @@ from jsonschema import Draft202012Validator
 
 from infrastructure.local.schemas import FOLDER, files
 from predue import instant
+from predue.case import SIGNALS, at_risk
 from predue.due import Change, Due
-from predue.published import MODELS, event_id, opted_out, outcome_of, overdue, schema
+from predue.published import MODELS, case_opened, early_warning, event_id, opted_out, outcome_of, overdue, schema
 from predue.record import Outcome, Record
 from predue.stage import StageKey
 
 AT = datetime(2026, 12, 10, 15, tzinfo=UTC)
 KEY = StageKey("loan-1", 1, date(2026, 12, 10), "T0")
 SENT = Record("r" * 32, "b-1", AT, "2026-12-10T10:00:00-05:00", (KEY,), "sent", "", "sms")
+OPTIONAL = {"CaseOpened": {"loan_id", "installment_no", "due_date"}}
 OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
 
 
@@ -37,12 +39,8 @@ def test_a_published_schema_is_one_and_says_what_each_field_must_be(name: str) -
     Draft202012Validator.check_schema(made)
     assert made["properties"]["version"]["const"] == 1
     assert {"version", "event_id", "borrower_id", "at"} <= set(made["required"])
-    assert set(made["properties"]) - set(made["required"]) == {"tenant"}
+    assert set(made["properties"]) - set(made["required"]) == {"tenant"} | OPTIONAL.get(name, set())
     assert made["description"]
-
-
-def test_there_is_no_schema_for_what_nobody_tells() -> None:
-    assert not {"EarlyWarningRaised", "CaseOpened"} & set(MODELS)
 
 
 @pytest.mark.parametrize(
@@ -105,6 +103,32 @@ def test_a_hand_over_says_what_is_owed() -> None:
     detail = overdue(due, "0" * 32, AT).detail()
     assert (detail["outstanding"], detail["grace_days"], detail["disputed"]) == ("120.00", 2, False)
     assert valid("InstallmentOverdue", detail)
+
+
+def test_what_a_tenants_case_tells_names_the_ids_as_the_tenant_knows_them() -> None:
+    due = Due("acme~b-1", "acme~loan-1", 3, date(2026, 12, 5), 100, "USD", 2, (Change(AT, open=True),))
+    case = at_risk(due, "payment_reversed", AT)
+    for event in (case_opened(case), early_warning(case, "payment_reversed")):
+        detail = event.detail()
+        assert (detail["tenant"], detail["borrower_id"], detail["loan_id"]) == ("acme", "b-1", "loan-1")
+        assert "~" not in json.dumps(detail)
+        assert valid(event.type, detail)
+
+
+def test_each_case_and_each_of_its_early_warnings_has_an_event_of_its_own() -> None:
+    due = Due("b-1", "loan-1", 3, date(2026, 12, 5), 100, "USD", 2, (Change(AT, open=True),))
+    ids = set()
+    for one in (due, replace(due, loan_id="loan-2")):
+        case = replace(at_risk(one, "unreachable", AT), signals=dict.fromkeys(SIGNALS, AT))
+        ids |= {case_opened(case).event_id, *(early_warning(case, signal).event_id for signal in SIGNALS)}
+    assert len(ids) == 2 * (1 + len(SIGNALS))
+
+
+def test_a_case_seen_again_later_is_the_same_event() -> None:
+    due = Due("b-1", "loan-1", 3, date(2026, 12, 5), 100, "USD", 2, (Change(AT, open=True),))
+    first, again = (at_risk(due, "unreachable", at) for at in (AT, AT.replace(hour=20)))
+    assert case_opened(first).event_id == case_opened(again).event_id
+    assert early_warning(first, "unreachable").event_id == early_warning(again, "unreachable").event_id
 
 
 @given(

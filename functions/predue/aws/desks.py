@@ -17,6 +17,7 @@ from predue.errors import BadNews
 from predue.gate import DELIVERED
 
 if TYPE_CHECKING:
+    from predue.case import Case
     from predue.close import CloseDesk
     from predue.news import NewsDesk
     from predue.plan import PlanDesk
@@ -57,7 +58,7 @@ def news() -> "NewsDesk":
     from predue.news import NewsDesk  # noqa: PLC0415 - see the module
 
     store = table()
-    return NewsDesk(store, store, store, settings.controls().rulebook, settings.keys, _used(), _dropped)
+    return NewsDesk(store, store, store, settings.controls().rulebook, settings.keys, _used(), _dropped, _opened)
 
 
 def _dropped(error: BadNews) -> None:
@@ -67,6 +68,13 @@ def _dropped(error: BadNews) -> None:
 
     count("KeptAsideDropped")
     logger.warning("news that was kept aside is refused", fields=[field for field, _ in error.fields])
+
+
+def _opened(_case: "Case") -> None:
+    """Tell that there is a case more."""
+    from predue.aws.telemetry import count  # noqa: PLC0415 - as above
+
+    count("CasesOpened")
 
 
 def closing(time_left: Callable[[], float]) -> "CloseDesk":

@@ -14,44 +14,54 @@ from typing import Any, NamedTuple
 from predue import instant
 from predue.aws import items
 from predue.aws.bus import MOST_ENTRIES, EventBus
+from predue.aws.cases import read_case
 from predue.aws.telemetry import count, failures, logger
 from predue.errors import PredueError, Unreachable, Unusable
-from predue.published import Published, opted_out, outcome_of
+from predue.published import Published, case_opened, early_warning, opted_out, outcome_of
 
 _ENOUGH_MS = 10_000
 """What one call of the bus may need: four tries, and the SDK's waits between them, end sooner."""
 
 
 class Told(NamedTuple):
-    """An event, and the place in the stream that it comes from."""
+    """An event, and the place in the stream that it comes from, which events of one change share."""
 
     sequence_number: str
     event: Published
 
 
-def event_of(change: Mapping[str, Any]) -> Published | None:
-    """The event that a change of the table tells, if it tells one; raises Unusable for an item that cannot be read."""
+def events_of(change: Mapping[str, Any]) -> list[Published]:
+    """The events that a change of the table tells; raises Unusable for an item that cannot be read."""
     images = change["dynamodb"]
     if "NewImage" not in images:
-        return None
+        return []
     try:
-        new = items.plain(images["NewImage"])
-        if new["sk"].startswith("R#"):
-            before = images.get("OldImage", {}).get("outcome")
-            return None if before == images["NewImage"]["outcome"] else outcome_of(items.read_record(new))
-        if new["sk"].startswith("S#") and change["eventName"] == "INSERT":
-            return _stop_of(new)
+        new, old = (items.plain(images.get(name, {})) for name in ("NewImage", "OldImage"))
+        match new["sk"][:2]:
+            case "R#":
+                return [outcome_of(items.read_record(new))] if old.get("outcome") != new["outcome"] else []
+            case "S#" if change["eventName"] == "INSERT":
+                return _stop_of(new)
+            case "K#":
+                return _case_of(new, old)
     except (LookupError, ValueError, TypeError, AttributeError) as error:
         raise Unusable(f"an item of the stream cannot be read: {type(error).__name__}") from error
-    return None
+    return []
 
 
-def _stop_of(item: items.Item) -> Published | None:
+def _case_of(new: items.Item, old: items.Item) -> list[Published]:
+    """A case that is new, and those of its early warnings that are."""
+    case = read_case(new)
+    opened = [] if old else [case_opened(case)]
+    return opened + [early_warning(case, signal) for signal in case.signals if signal not in old]
+
+
+def _stop_of(item: items.Item) -> list[Published]:
     said = json.loads(item["said"])
     if said["type"] != "borrower.opted_out":
-        return None
+        return []
     at, sequence = instant.from_ms(int(item["at"])), int(said.get("sequence", 0))
-    return opted_out(item["pk"][2:], item["sk"], said["channel"], item["source"], sequence, at)
+    return [opted_out(item["pk"][2:], item["sk"], said["channel"], item["source"], sequence, at)]
 
 
 def publish(changes: Sequence[Mapping[str, Any]], bus: EventBus, time_left_ms: Callable[[], int]) -> dict[str, Any]:
@@ -78,12 +88,11 @@ def _read(changes: Sequence[Mapping[str, Any]]) -> Iterator[Told]:
         images = change["dynamodb"]
         try:
             with failures("a change of the table cannot be told"):
-                event = event_of(change)
+                events = events_of(change)
         except PredueError:
             logger.error("passed over", keys=images.get("Keys"), sequence_number=images["SequenceNumber"])
             continue
-        if event is not None:
-            yield Told(images["SequenceNumber"], event)
+        yield from (Told(images["SequenceNumber"], event) for event in events)
 
 
 def _first_untold(some: Sequence[Told], bus: EventBus) -> Told | None:

@@ -12,6 +12,7 @@ from botocore.exceptions import ClientError
 
 from predue import instant
 from predue.aws import items
+from predue.aws.cases import Cases
 from predue.aws.clients import client, code_of, translated
 from predue.aws.heard import Heard
 from predue.aws.turns import Turns
@@ -36,7 +37,7 @@ def shard_of(borrower_id: str, shards: int) -> int:
     return int.from_bytes(hashlib.sha256(borrower_id.encode()).digest()[:4]) % shards
 
 
-class Table(Heard, Turns):
+class Table(Cases, Heard, Turns):
     """One DynamoDB table; implements the ports Borrowers, Dues and Addresses.
 
     `shards` tells into how many shards a due date is split; only whoever writes dues is asked.
