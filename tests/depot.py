@@ -137,7 +137,7 @@ class Depot:
         """Put a file; returns the import's name."""
         raw = content.encode() if isinstance(content, str) else content
         key = f"books/{self.source.name}/{name}"
-        self.files.put(key, gzip.compress(raw) if name.endswith(".gz") and isinstance(content, str) else raw)
+        self.files.put(key, gzip.compress(raw, mtime=0) if name.endswith(".gz") and isinstance(content, str) else raw)
         stored = self.files.get(key)
         at = instant.to_text(self.world.now)
         state = Import(key, FolderFiles.etag(stored), len(stored), at, "", started_at=at, updated_at=at)

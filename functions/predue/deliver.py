@@ -5,7 +5,7 @@ interrupted after the claim is never called again: a repeat finds the claim and 
 came of it.
 """
 
-import uuid
+import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -138,7 +138,7 @@ def _contact(view: View, action: Send, now: datetime) -> Contact:
         day=action.keys[0].day(),
         channel=action.channel,
         keys=action.keys,
-        token=uuid.uuid4().hex[:12],
+        token=secrets.token_hex(6),
         reminder_id=reminder_id(view.profile.ref, action.keys),
         address=view.profile.address_refs.get(action.channel, "")[:ADDRESS_MARK],
         tries=tuple(attempt for old in earlier for attempt in old.tries),

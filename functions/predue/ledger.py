@@ -139,11 +139,11 @@ class Ledger:
         more.
         """
         oldest = now - memory
-        return replace(
-            self,
-            contacts=tuple(contact for contact in self.contacts if contact.at > oldest),
-            settled=tuple(settled for settled in self.settled if settled.at > oldest),
-        )
+        contacts = tuple(contact for contact in self.contacts if contact.at > oldest)
+        settled = tuple(one for one in self.settled if one.at > oldest)
+        if (len(contacts), len(settled)) == (len(self.contacts), len(self.settled)):
+            return self
+        return replace(self, contacts=contacts, settled=settled)
 
     def with_contact(self, contact: Contact) -> "Ledger":
         """With a new claim; earlier refusals of the same keys are taken up into it, so none stands twice."""

@@ -40,6 +40,11 @@ def _offset(name: str) -> int:
     return Stage.named(name).offset
 
 
+@lru_cache(maxsize=4096)
+def _day(due_date: date, name: str) -> date:
+    return due_date + timedelta(days=_offset(name))
+
+
 class StageKey(NamedTuple):
     """What is reminded at most once: one installment, at one due date, at one stage."""
 
@@ -64,4 +69,4 @@ class StageKey(NamedTuple):
 
     def day(self) -> date:
         """The local day of the stage."""
-        return self.due_date + timedelta(days=self.offset())
+        return _day(self.due_date, self.stage)

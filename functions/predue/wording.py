@@ -33,9 +33,10 @@ _PLAIN_FIGURES = str.maketrans(
 
 def inert(value: str) -> str:
     """Put a value on one line, without braces and without what cannot be seen: controls, bidi marks, fillers."""
-    if value.isascii() and value.isprintable() and "{" not in value and "}" not in value:
-        return " ".join(value.split())
-    return " ".join("".join(map(_visible, _BLANK.sub("", value))).split())
+    seen = value if value.isascii() else _BLANK.sub("", value)
+    if not seen.isprintable() or "{" in seen or "}" in seen:
+        seen = "".join(map(_visible, seen))
+    return " ".join(seen.split())
 
 
 def person(name: str) -> str:
@@ -47,9 +48,10 @@ def person(name: str) -> str:
     plain = unicodedata.normalize("NFC", inert(name))
     if "{" in name or "}" in name or not plain[:1].isalpha() or _DOMAIN.search(plain):
         return ""
-    kinds = [unicodedata.category(character) for character in plain if character not in _NAME_MARKS]
-    if any(kind != "Nd" and kind[0] not in "LM" for kind in kinds) or kinds.count("Nd") > _MOST_DIGITS:
-        return ""
+    if not plain.replace(" ", "").isalpha():
+        kinds = [unicodedata.category(character) for character in plain if character not in _NAME_MARKS]
+        if any(kind != "Nd" and kind[0] not in "LM" for kind in kinds) or kinds.count("Nd") > _MOST_DIGITS:
+            return ""
     if len(plain) <= _LONGEST_NAME:
         return plain
     return plain[: _LONGEST_NAME + 1].rpartition(" ")[0] or plain[:_LONGEST_NAME]

@@ -1,12 +1,11 @@
 """Items of the table and the values they hold; see docs/architecture.md for the keys."""
 
-import json
 from datetime import date, datetime, time
 from functools import lru_cache
 from typing import Any
 
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
-from pydantic_core import from_json
+from pydantic_core import from_json, to_json
 
 from predue import instant
 from predue.due import Change, Due
@@ -23,7 +22,7 @@ Item = dict[str, Any]
 
 def wire(item: Item) -> dict[str, Any]:
     """A plain item in DynamoDB's typed form; empty strings and absent values are left out."""
-    return {name: _typed(value) for name, value in item.items() if value not in (None, "", [], {}, ())}
+    return {name: _typed(value) for name, value in item.items() if value or value == 0}
 
 
 def _typed(value: Any) -> dict[str, Any]:
@@ -69,7 +68,7 @@ def _text(value: Any) -> str | None:
     """A nested value as one JSON text, or None for an empty one: what nobody queries by is read and written as one
     piece, since each nested value would cost the SDK's time on its way and bytes in the bill.
     """
-    return json.dumps(value, separators=(",", ":"), ensure_ascii=False) if value else None
+    return to_json(value).decode() if value else None
 
 
 def _read_text(item: Item, name: str, empty: Any) -> Any:
@@ -79,7 +78,7 @@ def _read_text(item: Item, name: str, empty: Any) -> Any:
 @lru_cache(maxsize=1024)
 def _names(text: str) -> tuple[str, ...]:
     """A list of names, of which many borrowers have the same."""
-    return tuple(json.loads(text))
+    return tuple(from_json(text))
 
 
 def _attempts(attempts: tuple[Attempt, ...]) -> list[list[Any]]:

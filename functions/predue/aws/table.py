@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-import uuid
+import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import date, datetime, timedelta
@@ -133,7 +133,7 @@ class Table(Cases, Heard, Turns):
     def write_ledger(self, ledger: Ledger) -> Ledger:
         """See Borrowers."""
         written = replace(ledger, version=ledger.version + 1)
-        token = uuid.uuid4().hex[:8]
+        token = secrets.token_hex(4)
         exists = ledger.version > 0
         request: dict[str, Any] = {
             "TableName": self._name,
