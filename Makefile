@@ -45,7 +45,7 @@ chaos: $(VENV) ## faults at every turn, over many seeds (make chaos RUNS=100); k
 
 test: $(VENV) $(SAM) $(RUNTIME) ## every test
 	@echo "test: running every test"
-	.venv/bin/python -m pytest -n auto --dist loadgroup
+	.venv/bin/python -m pytest -n auto --dist loadfile --no-loadscope-reorder
 
 engine: $(VENV) $(MINISTACK) ## the tests over a second engine of the AWS APIs, ministack on loopback
 	@scripts/with-ministack .venv/bin/python -m pytest -m engine tests/engine

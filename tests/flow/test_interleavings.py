@@ -297,7 +297,7 @@ def test_the_promises_hold_however_deliveries_news_receipts_runs_and_crashes_int
     run_state_machine_as_test(
         Interleavings,
         settings=settings(
-            max_examples=_LONG or 200,
+            max_examples=_LONG or 240,
             stateful_step_count=16,
             deadline=None,
             derandomize=not _LONG,

@@ -27,7 +27,6 @@ from tests.flow.live import Served, served
 from tests.flow.small import Book, utc
 from tests.signing import FOREIGN, OURS, signature
 
-pytestmark = pytest.mark.xdist_group("openapi-fuzz")  # one process, so that they share one stack
 START = utc(10, 15, 10)
 MOST = int(os.environ.get("OPENAPI_MOST", "1"))
 """Cases of a kind in `covering`; with 1000 all of them."""

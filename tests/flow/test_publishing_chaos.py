@@ -11,9 +11,8 @@ from infrastructure.local.chaos import Chaos, Rates, no_waiting
 from infrastructure.local.portfolio import Portfolio, read_portfolio
 from tests.flow.small import Book, Line, read_lines, standing, utc
 
-SEEDS = (4,)
+SEED = 4
 NAMES = ("borrowers.csv", "installments.csv", "events.jsonl")
-pytestmark = pytest.mark.xdist_group("publishing-chaos")  # one process, so that they share the runs
 
 
 class Told:
@@ -35,10 +34,10 @@ class Told:
         return [one["detail"] for one in self.published if one["detail-type"].startswith("Reminder")]
 
 
-@pytest.fixture(scope="module", params=SEEDS)
-def told(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Told:
-    folder = tmp_path_factory.mktemp(f"seed-{request.param}")
-    case = chaos_runs.generated(request.param, folder / "in")
+@pytest.fixture(scope="module")
+def told(tmp_path_factory: pytest.TempPathFactory) -> Told:
+    folder = tmp_path_factory.mktemp("run")
+    case = chaos_runs.generated(SEED, folder / "in")
     portfolio = read_portfolio(*(case.folder / name for name in NAMES))
     options = run.Options(
         case.first_day, case.last_day, folder / "out", case.seed, chaos=True, moving_news=True, publish=True
@@ -72,7 +71,11 @@ def test_what_is_told_last_of_a_reminder_is_what_its_record_says(told: Told) -> 
 def test_an_event_that_is_told_again_has_its_id_and_another_has_another(told: Told) -> None:
     bodies: dict[str, set[str]] = defaultdict(set)
     for one in told.published:
-        bodies[one["detail"]["event_id"]].add(json.dumps([one["detail-type"], one["detail"]], sort_keys=True))
+        said = dict(one["detail"])
+        if one["detail-type"] == "InstallmentOverdue":
+            # The closing run tells it itself: one that was cut short and goes on tells it again, at its own instant.
+            del said["at"]
+        bodies[said["event_id"]].add(json.dumps([one["detail-type"], said], sort_keys=True))
     assert {len(same) for same in bodies.values()} == {1}
     meanings: dict[tuple[str, str], set[str]] = defaultdict(set)
     for one in told.reminders:

@@ -10,7 +10,6 @@ import pytest
 from predue.policy import Policy
 from tests.flow.small import DUE, Book, Line, Played, play, told, utc
 
-pytestmark = pytest.mark.xdist_group("one-day")  # one process, so that they share one run
 US_ZONES = ("America/New_York", "America/Los_Angeles", "America/Anchorage", "Pacific/Honolulu", "America/Adak")
 
 

@@ -18,7 +18,6 @@ from tests.signing import signed
 from tests.unit.connectors.messages import but
 from tests.unit.connectors.schemas import encoded
 
-pytestmark = pytest.mark.xdist_group("form-attacks")  # one process, so that they share one stack
 MARK = "Quorvelian"
 BINARY = System({"secrets": [SECRET], "form": "cloudevents"}, {}, {})
 SENDERS: dict[str, System] = {

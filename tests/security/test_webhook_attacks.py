@@ -12,7 +12,6 @@ from tests.flow.small import Book, Standing, standing, utc
 from tests.flow.told import counted, event, open_door, post, raw, table
 from tests.signing import FOREIGN, signed, written
 
-pytestmark = pytest.mark.xdist_group("webhook-attacks")  # one process, so that they share one stack
 START = utc(10, 15, 10)
 MARK = "Quorvelian"
 PAID = event("installment.paid", amount="20.00", note=MARK)
