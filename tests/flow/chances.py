@@ -72,6 +72,8 @@ CONTROLS = (
     Controls(frozenset({"email"})),
     Controls(shadow=True),
     Controls(listed=("ann@example.com",)),
+    Controls(listed=("ann@example.com",)),
+    Controls(production=False),
     Controls(production=False),
 )
 ANSWERS: dict[str, Answer] = {
@@ -95,8 +97,8 @@ class Move(NamedTuple):
 
 
 _WEIGHTS = {
-    "step": 10, "to a point": 6, "end": 5, "tell": 5, "start": 5, "dies": 2, "dies for good": 1, "news dies": 1,
-    "minute": 2, "switch": 1, "receipt": 4, "plan": 1, "close": 1,
+    "step": 10, "to a point": 6, "end": 5, "tell": 5, "start": 5, "dies": 3, "dies for good": 1, "news dies": 1,
+    "minute": 2, "switch": 3, "receipt": 4, "plan": 1, "close": 1,
 }  # fmt: skip
 _NAMES = [name for name, weight in _WEIGHTS.items() for _ in range(weight)]
 _SAID = ["accepts", *ANSWERS]
