@@ -178,6 +178,16 @@ def test_a_payment_of_the_last_moment_that_the_index_does_not_show_yet_leaves_no
     assert cases(world) == {}
 
 
+def close_cut_short(world: World, call: str) -> None:
+    """A closing run that dies ahead of a call, and the one after it."""
+    world.hook(dies_at(call))
+    with pytest.raises(Crash):
+        world.close()
+    world.hook(lambda _call: None)
+    world.now += timedelta(minutes=15)
+    world.close()
+
+
 @pytest.mark.parametrize("call", ["write_case", "save_checkpoint"])
 def test_a_closing_run_that_dies_around_the_case_is_completed_by_the_next(call: str) -> None:
     world = waits()
@@ -186,12 +196,7 @@ def test_a_closing_run_that_dies_around_the_case_is_completed_by_the_next(call: 
     world.now = utc("06-14 14:00")
     world.deliver(world.job(key("T-1")))
     world.now = utc("06-15 00:10")
-    world.hook(dies_at(call))
-    with pytest.raises(Crash):
-        world.close()
-    world.hook(lambda _call: None)
-    world.now += timedelta(minutes=15)
-    world.close()
+    close_cut_short(world, call)
     assert list(cases(world)) == ["L-1 2026-06-15"]
 
 
@@ -226,12 +231,7 @@ def test_a_hand_over_that_dies_anywhere_warns_of_the_next_installment_once(call:
     world = two_of_a_loan()
     live(world, until="06-18 00:10")
     world.now = LAST_CLOSING
-    world.hook(dies_at(call))
-    with pytest.raises(Crash):
-        world.close()
-    world.hook(lambda _call: None)
-    world.now += timedelta(minutes=15)
-    world.close()
+    close_cut_short(world, call)
     assert list(cases(world)) == ["L-1 2026-07-15"]
     assert world.due().handed_over_at == world.now
 
