@@ -216,7 +216,8 @@ def _cases(summary: Mapping[str, Any]) -> str:
     told = summary.get("cases") or {}
     if not told.get("opened"):
         return ""
-    why = [f"  {words.CASES[code]:<{_WIDTH + 20}} {count:>9,}" for code, count in told["by_reason"].items()]
+    wide = max(len(words.CASES[code]) for code in told["by_reason"])
+    why = [f"  {words.CASES[code]:<{wide}} {count:>9,}" for code, count in told["by_reason"].items()]
     opened = f"{_count(told['opened'], 'case')} opened, {told['open']:,} still open"
     return "\n".join([f"Whom a person should look at: {opened}", *why])
 
