@@ -67,11 +67,7 @@ def counts(lines: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
 def told(case: Mapping[str, Any]) -> dict[str, str]:
     """A case in words: whom and what it is about, and why a person should look."""
     codes = [one["signal"] for one in case["signals"]] or [case["reason"]]
-    about = (
-        f"loan {case['loan_id']}, installment {case['installment_no']}, due {case['due_date']}"
-        if "loan_id" in case
-        else "the borrower"
-    )
+    about = words.installment(case) if "loan_id" in case else "the borrower"
     return {
         "borrower": str(case["borrower_id"]),
         "about": about,

@@ -57,9 +57,7 @@ def _case(case: Mapping[str, Any]) -> str:
     state = "open" if case["open"] else "closed by itself: there is nothing left to do"
     lines = [f"{case['opened_at']}  CASE for a person ({state})"]
     if "loan_id" in case:
-        lines += _field(
-            "about", f"loan {case['loan_id']}, installment {case['installment_no']}, due {case['due_date']}"
-        )
+        lines += _field("about", words.installment(case))
     for one in case["signals"]:
         lines += _field("warning", f"{words.CASES[one['signal']]}, seen at {one['at']} [{one['signal']}]")
     if not case["signals"]:
@@ -161,11 +159,7 @@ def _why(record: Mapping[str, Any]) -> str:
 
 def _due(due: Mapping[str, Any]) -> str:
     stage = str(due["stage"])
-    return f"{_installment(due)}: {stage} ({words.stage(stage)})"
-
-
-def _installment(due: Mapping[str, Any]) -> str:
-    return f"loan {due['loan_id']}, installment {due['installment_no']}, due {due['due_date']}"
+    return f"{words.installment(due)}: {stage} ({words.stage(stage)})"
 
 
 def _attempt(attempt: Mapping[str, Any]) -> str:

@@ -121,9 +121,11 @@ class Wire:
             return self._play(request, event_name) or self._answer(event_name, request)
 
         done = self._chaos.stale.noting(now, request, operation, act)
-        if operation == "PutItem" and done is not None and done.status_code < 400:  # noqa: PLR2004 - it took effect
+        if done is None or done.status_code >= 400:  # noqa: PLR2004 - it took no effect
+            return done
+        if operation == "PutItem":
             self._note_claims(now, json_body(request)["Item"])
-        if operation == "PutEvents" and done is not None and done.status_code < 400:  # noqa: PLR2004
+        elif operation == "PutEvents":
             # Here and not by its answer, which may be lost: the bus has the events all the same.
             self._note_emitted(json_body(request)["Entries"], json.loads(done.content)["Entries"])
         return done

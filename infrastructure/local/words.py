@@ -1,7 +1,8 @@
 """Plain words for the codes in records, shared by summary, report and explanation."""
 
 import re
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 GROUPS = {
     "needless": "Nothing left to remind",
@@ -167,3 +168,8 @@ def stage_offset(name: str) -> int:
     """Days from the due date, for sorting; what is no stage comes last."""
     match = _STAGE.fullmatch(name)
     return int(name[1:] or 0) if match else 10_000
+
+
+def installment(line: Mapping[str, Any]) -> str:
+    """Which installment a line of a file speaks of."""
+    return f"loan {line['loan_id']}, installment {line['installment_no']}, due {line['due_date']}"
