@@ -41,7 +41,7 @@ class Contact:
     `text` names the very words that the call carries. `address` begins the keyed hash of the contact point that it goes
     to: enough to tell whether the profile still names the same. `calling` from the claim on; what came of it stands in
     the reminder record. `refused` once the provider definitely refused, which gives the cap slot back; `tries` lists
-    the refusals.
+    the refusals. `unknown` once somebody else records it so: then no refusal gives it back.
     """
 
     at: datetime
@@ -52,13 +52,13 @@ class Contact:
     reminder_id: str
     text: str = ""
     address: str = ""
-    state: Literal["calling", "refused"] = "calling"
+    state: Literal["calling", "refused", "unknown"] = "calling"
     tries: tuple[Attempt, ...] = ()
 
     @property
     def counts(self) -> bool:
         """Whether it takes a cap slot."""
-        return self.state == "calling"
+        return self.state != "refused"
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,12 +160,21 @@ class Ledger:
         return replace(self, contacts=kept, settled=(*self.settled, *new))
 
     def refused(self, token: str, attempt: Attempt) -> "Ledger | None":
-        """With the claim of that token given back after a definite refusal; None if it is given back already."""
-        for index, contact in enumerate(self.contacts):
-            if contact.token == token and contact.counts:
-                given_back = replace(contact, state="refused", tries=(*contact.tries, attempt))
-                return replace(self, contacts=(*self.contacts[:index], given_back, *self.contacts[index + 1 :]))
+        """With the claim of that token given back after a definite refusal; None if it is not calling any more."""
+        for contact in self.contacts:
+            if contact.token == token and contact.state == "calling":
+                return self._with(contact, replace(contact, state="refused", tries=(*contact.tries, attempt)))
         return None
+
+    def given_up(self, token: str) -> "Ledger | None":
+        """With the claim of that token unknown, this very ledger if it is so already; None if it was given back."""
+        for contact in self.contacts:
+            if contact.token == token and contact.counts:
+                return self if contact.state == "unknown" else self._with(contact, replace(contact, state="unknown"))
+        return None
+
+    def _with(self, old: Contact, new: Contact) -> "Ledger":
+        return replace(self, contacts=tuple(new if contact is old else contact for contact in self.contacts))
 
     def with_opt_out(self, channel: str, mark: Mark) -> "Ledger | None":
         """With an opt-out (or the opt-in that lifts it) noted; None if it is no news."""

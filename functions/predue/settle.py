@@ -73,10 +73,25 @@ def unknown(view: View, contact: Contact, inputs: Mapping[str, Any]) -> Record:
 
 
 def record_unknown(view: View, contact: Contact, borrowers: Borrowers) -> bool:
-    """Record a claim as unknown if it has no record; whether that was so."""
-    if borrowers.record(contact.reminder_id) is not None:
-        return False
-    return borrowers.write_record(unknown(view, contact, {}))
+    """Record a claim as unknown if it has no record; whether that was so.
+
+    Its delivery may still run, so the ledger says it first: a refusal that comes after gives nothing back, else its
+    stages would be decided a second time beside this record. An acceptance replaces the record.
+    """
+    for _ in range(_TRIES):
+        if borrowers.record(contact.reminder_id) is not None:
+            return False
+        ledger = borrowers.ledger(view.profile.borrower_id)
+        given_up = ledger.given_up(contact.token)
+        if given_up is None:
+            return False
+        try:
+            if given_up is not ledger:
+                borrowers.write_ledger(given_up)
+        except LedgerMoved:
+            continue
+        return borrowers.write_record(unknown(view, contact, {}))
+    raise LedgerMoved(f"the ledger moved under {_TRIES} tries to give a claim up")
 
 
 def called(view: View, contact: Contact, inputs: Mapping[str, Any], **became: Any) -> Record:

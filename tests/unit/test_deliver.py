@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from datetime import date, timedelta
 
@@ -13,7 +14,7 @@ from predue.ports import Accepted, Envelope, NoAnswer, Refused
 from predue.record import Attempt
 from predue.render import Message
 from tests.fakes import Answer
-from tests.unit.world import EMAIL, PHONE, SLOT, World, key, ready, utc
+from tests.unit.world import DUE_DATE, EMAIL, PHONE, SLOT, World, key, ready, utc
 
 LEASE = timedelta(seconds=120)
 
@@ -397,3 +398,29 @@ def test_a_claim_forgets_no_contact_that_a_cap_still_counts() -> None:
     world.store.write_ledger(replace(world.ledger(), contacts=tuple(old)))
     assert world.deliver() == "sent"
     assert set(old[1:]) <= set(world.ledger().contacts)
+
+
+@pytest.mark.parametrize("answer", [Refused("refused_busy", "THROTTLED"), Refused("refused_channel", "BLOCKED")])
+def test_a_refusal_that_comes_after_news_gave_the_claim_up_leaves_each_stage_in_one_record(answer: Refused) -> None:
+    world = ready()
+    world.installment("L-2", due_date=DUE_DATE - timedelta(days=2))
+    told: list[str] = []
+
+    def cancels_in_the_call(call: str) -> None:
+        if call == "send" and not told:
+            told.append(call)
+            world.tell("installment.cancelled", loan_id="L-2")
+
+    job = world.job(key("T-3"), key("T-1", "L-2", DUE_DATE - timedelta(days=2)))
+    world.provider.answers = [answer]
+    world.hook(cancels_in_the_call)
+    # Within the lease of the claim the job only comes again.
+    with suppress(StillCalling):
+        world.deliver(job)
+    world.now += timedelta(minutes=15)
+    world.deliver(job)
+    world.now += timedelta(hours=12)
+    world.close()
+    unknown = ("unknown", "no_answer")
+    assert {"L-1 T-3": unknown, "L-2 T-1": unknown}.items() <= world.outcomes().items()
+    assert len(world.provider.calls) == 1

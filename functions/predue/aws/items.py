@@ -2,7 +2,7 @@
 
 from datetime import date, datetime, time
 from functools import lru_cache
-from typing import Any
+from typing import Any, Literal
 
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 from pydantic_core import from_json, to_json
@@ -152,6 +152,9 @@ ROUTE = (
 # Ledger: names are short, since the claim writes the whole of it and DynamoDB bills by the kilobyte
 
 
+_STATES: tuple[Literal["calling", "refused", "unknown"], ...] = ("calling", "refused", "unknown")
+
+
 def ledger_item(ledger: Ledger) -> Item:
     """The item of a ledger; `whose` opens the ids of its reminders, whose rest follows from their keys, and `points`
     are the contact points that its contacts name by number.
@@ -195,8 +198,8 @@ def _contact(contact: Contact, ref: str, points: list[str]) -> dict[str, Any]:
         short["h"] = points.index(contact.address)
     if contact.tries:
         short["a"] = _attempts(contact.tries)
-    if contact.state == "refused":
-        short["x"] = 1
+    if contact.state != "calling":
+        short["x"] = _STATES.index(contact.state)
     return short
 
 
@@ -211,7 +214,7 @@ def _read_contact(short: dict[str, Any], ref: str, points: list[str]) -> Contact
         reminder_id=short.get("i") or reminder_id(ref, keys),
         text=short.get("v", ""),
         address=points[short["h"]] if "h" in short else "",
-        state="refused" if "x" in short else "calling",
+        state=_STATES[short.get("x", 0)],
         tries=_read_attempts(short.get("a", [])),
     )
 
