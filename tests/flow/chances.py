@@ -98,7 +98,7 @@ class Move(NamedTuple):
 
 _WEIGHTS = {
     "step": 10, "to a point": 6, "end": 5, "tell": 5, "start": 5, "dies": 3, "dies for good": 1, "news dies": 1,
-    "minute": 2, "switch": 3, "receipt": 4, "plan": 1, "close": 1,
+    "minute": 2, "switch": 1, "receipt": 4, "plan": 1, "close": 1,
 }  # fmt: skip
 _NAMES = [name for name, weight in _WEIGHTS.items() for _ in range(weight)]
 _SAID = ["accepts", *ANSWERS]

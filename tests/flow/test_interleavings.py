@@ -179,7 +179,7 @@ class Interleavings(Scheduled, Aftermath):
             "tell": lambda: self.tell_on(move.pick + 1),
             "news dies": self.news_dies,
             "minute": lambda: self.pass_time(timedelta(minutes=1)),
-            "switch": lambda: self.turn(CONTROLS[move.pick % len(CONTROLS)]),
+            "switch": lambda: self.turn(CONTROLS[-1 - move.pick % len(CONTROLS)]),
             "start": lambda: self.job_comes(move.pick),
             "receipt": lambda: self.receipt_comes(move.pick, move.receipt),
             "plan": self.start_planner,
@@ -293,20 +293,20 @@ _LONG = int(os.environ.get("MACHINE_EXAMPLES", "0"))
 
 
 _ROUNDS = 6
-"""Of more examples, for the few situations that the first happened not to meet: what Hypothesis draws first depends on
-the modules that are loaded.
+"""Of more examples, for the few situations that the first happened not to meet: what Hypothesis draws depends on the
+modules that are loaded.
 """
 
 
-def tried(examples: int, *, anew: bool) -> None:
-    """Run examples, the same each time or others `anew`."""
+def tried(examples: int, steps: int = 16) -> None:
+    """Run examples of so many rules; other steps make other examples."""
     run_state_machine_as_test(
         Interleavings,
         settings=settings(
             max_examples=examples,
-            stateful_step_count=16,
+            stateful_step_count=steps,
             deadline=None,
-            derandomize=not anew,
+            derandomize=not _LONG,
             print_blob=True,
             suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large],
         ),
@@ -315,11 +315,11 @@ def tried(examples: int, *, anew: bool) -> None:
 
 def test_the_promises_hold_however_deliveries_news_receipts_runs_and_crashes_interleave() -> None:
     Interleavings.reached.clear()
-    tried(_LONG or 200, anew=bool(_LONG))
-    for _ in range(_ROUNDS):
+    tried(_LONG or 200)
+    for number in range(1, _ROUNDS + 1):
         if set(SITUATIONS) <= set(Interleavings.reached):
             break
-        tried(80, anew=True)
+        tried(80, 16 + number)
     for situation, number in sorted(Interleavings.reached.items()):
         sys.stdout.write(f"{number:7}  {situation}\n")
     assert set(SITUATIONS) <= set(Interleavings.reached), "more examples are needed to meet it all"
