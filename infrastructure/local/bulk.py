@@ -19,6 +19,7 @@ from infrastructure.local import engine
 from infrastructure.local.buckets import Bucket, CannotImport, S3Bucket, ServedBucket
 from infrastructure.local.clock import machine_time
 from infrastructure.local.fast_moto import fast_queries
+from infrastructure.local.kept_answers import kept_answers
 from infrastructure.local.stack import Stack
 from predue.aws import clients
 from predue.bulk import BOOKS, REJECTED, REPORT, Import
@@ -134,7 +135,7 @@ def _fresh(options: Options) -> Iterator[Bucket]:
     start = machine_time()
     log = io.StringIO()
     parameters = {"InitialPolicy": options.policy.model_dump_json(), "Workers": 1}
-    with engine.local_credentials(), mock_aws(), fast_queries():
+    with engine.local_credentials(), mock_aws(), fast_queries(), kept_answers():
         stack = Stack(start, log=log, wire=io.StringIO(), parameters=parameters)
         sources = {options.source: {"keys": [_KEY], "tenant": options.tenant, "form": "predue"}}
         clients.client("secretsmanager").put_secret_value(

@@ -18,6 +18,7 @@ from infrastructure.local import cases, engine, outputs
 from infrastructure.local.chaos import Chaos, no_waiting
 from infrastructure.local.fast_moto import fast_queries
 from infrastructure.local.feed import Feed
+from infrastructure.local.kept_answers import kept_answers
 from infrastructure.local.portfolio import BorrowerRow, Portfolio, write_rejected
 from infrastructure.local.promises import Audit, Run, Terms, audit
 from infrastructure.local.report import write_report
@@ -150,7 +151,7 @@ def _span(borrowers: list[BorrowerRow], policy: Policy, options: Options) -> tup
 @contextmanager
 def _moto() -> Iterator[None]:
     """Moto in this process."""
-    with engine.local_credentials(), mock_aws(), fast_queries():
+    with engine.local_credentials(), mock_aws(), fast_queries(), kept_answers():
         yield
 
 

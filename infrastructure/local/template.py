@@ -8,6 +8,7 @@ refers to.
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,14 @@ def _intrinsic(loader: _Loader, suffix: str, node: yaml.Node) -> Any:
 
 
 _Loader.add_multi_constructor("!", _intrinsic)
+
+
+@lru_cache(maxsize=32)
+def _parsed(text: str) -> dict[str, Any]:
+    """A template as YAML says it; nobody changes it, so that stacks which are made one after the other share it."""
+    # A subclass of SafeLoader, which makes no objects.
+    parsed: dict[str, Any] = yaml.load(text, Loader=_Loader)  # noqa: S506
+    return parsed
 
 
 @dataclass
@@ -86,8 +95,7 @@ class TemplateFile:
     nested: dict[str, "TemplateFile"] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
-        # A subclass of SafeLoader, which makes no objects.
-        self.raw = yaml.load(self.source.read_text(encoding="utf-8"), Loader=_Loader)  # noqa: S506
+        self.raw = _parsed(self.source.read_text(encoding="utf-8"))
 
     def resources(self) -> Iterator[Resource]:
         """Every resource of this file and those nested in it whose condition holds."""
