@@ -8,6 +8,8 @@ MAKEFLAGS += --no-print-directory
 # Python comes from the machine, never from a download.
 export UV_PYTHON_DOWNLOADS := never
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
+# A shell that asks for no bytecode would have each of the many processes compile all packages anew.
+unexport PYTHONDONTWRITEBYTECODE
 UV := .venv/bin/uv
 VENV := .venv/.ready
 SAM := .venv-sam/bin/sam
