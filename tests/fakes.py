@@ -121,7 +121,7 @@ class Store:
 
     def write_ledger(self, ledger: Ledger) -> Ledger:
         self._step("write_ledger")
-        written, token = replace(ledger, version=ledger.version + 1), object()
+        written, token = ledger._replace(version=ledger.version + 1), object()
         for _ in range(2 if self.answers_lost else 1):
             stored, stored_token = self.ledgers.get(ledger.borrower_id, (None, None))
             if (stored.version if stored else 0) == ledger.version:
@@ -133,7 +133,7 @@ class Store:
     def bump(self, borrower_id: str) -> None:
         self._step("bump")
         stored, token = self.ledgers.get(borrower_id, (Ledger(borrower_id), None))
-        self.ledgers[borrower_id] = (replace(stored, version=stored.version + 1), token)
+        self.ledgers[borrower_id] = (stored._replace(version=stored.version + 1), token)
 
     def record(self, reminder_id: str) -> Record | None:
         self._step("record")

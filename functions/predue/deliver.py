@@ -119,7 +119,7 @@ def _send(view: View, verdict: Verdict, action: Send, now: datetime, desk: Desk,
         return "failed"
     if desk.clock() - now > _STALE:
         return None
-    contact = replace(contact, text=message.text_version)
+    contact = contact._replace(text=message.text_version)
     ledger = view.ledger.pruned(now, MEMORY).with_settled(verdict.settled).with_contact(contact)
     desk.borrowers.write_ledger(ledger)
     answer = _call(view, action, contact, message, link, desk)

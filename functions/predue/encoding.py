@@ -36,17 +36,14 @@ def measure(text: str) -> SmsSize:
     """
     letters = set(text)
     encoding: Literal["GSM-7", "UCS-2"] = "GSM-7" if letters <= _ALPHABET else "UCS-2"
-    wide = {letter for letter in letters if _width(letter, encoding) > 1}
+    wide = (
+        letters & _EXTENDED if encoding == "GSM-7" else {letter for letter in letters if letter > _LAST_OF_BASIC_PLANE}
+    )
     units = len(text) + sum(map(text.count, wide))
     alone, part = _ROOM[encoding]
     if units <= alone:
         return SmsSize(encoding, units, min(units, 1))
     return SmsSize(encoding, units, _parts((1 + (letter in wide) for letter in text), part))
-
-
-def _width(character: str, encoding: str) -> int:
-    two = character in _EXTENDED if encoding == "GSM-7" else character > _LAST_OF_BASIC_PLANE
-    return 2 if two else 1
 
 
 def _parts(widths: Iterable[int], room: int) -> int:

@@ -3,12 +3,14 @@ all.
 
 A ledger is a value. Whoever changes it writes the changed one back on condition that the stored version is still the
 one that was read; the write that loses reads again. So all that decides about a borrower happens in one order.
+
+Ledgers and contacts are tuples: a delivery makes a dozen, and those are made fastest.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from predue.errors import BadNews
 from predue.policy import Cap
@@ -20,6 +22,7 @@ ADDRESS_MARK = 8
 """How many characters of a contact point's keyed hash a claim keeps."""
 MOST_HOLDS = 50
 """Reasons of one borrower's holds, ended ones among them: each stands in the ledger, which is written whole."""
+_NOTHING: Mapping[str, Any] = {}
 _NEVER = datetime.max.replace(tzinfo=UTC)
 
 
@@ -34,8 +37,7 @@ class Mark(NamedTuple):
         return other is None or (self.sequence, self.on) > (other.sequence, other.on)
 
 
-@dataclass(frozen=True, slots=True)
-class Contact:
+class Contact(NamedTuple):
     """One reserved right to contact.
 
     `text` names the very words that the call carries. `address` begins the keyed hash of the contact point that it goes
@@ -72,8 +74,7 @@ class Settled:
     tries: tuple[Attempt, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Ledger:
+class Ledger(NamedTuple):
     """See the module; `version` 0 is a ledger that was never written.
 
     `opt_outs` is by channel or `all`; `holds` by reason, and `holds_ended` is the sequence up to which all holds were
@@ -84,10 +85,10 @@ class Ledger:
     version: int = 0
     contacts: tuple[Contact, ...] = ()
     settled: tuple[Settled, ...] = ()
-    opt_outs: Mapping[str, Mark] = field(default_factory=dict)
-    holds: Mapping[str, Mark] = field(default_factory=dict)
+    opt_outs: Mapping[str, Mark] = _NOTHING
+    holds: Mapping[str, Mark] = _NOTHING
     holds_ended: int = -1
-    suppressed: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    suppressed: Mapping[str, tuple[str, ...]] = _NOTHING
 
     def opted_out(self, channel: str) -> bool:
         """Whether the borrower stopped this channel, or all of them."""
@@ -125,7 +126,8 @@ class Ledger:
 
         Windows are half-open: a contact exactly as old as the window no longer counts.
         """
-        counted = [contact for contact in self.contacts if contact.counts and cap.channel in (None, contact.channel)]
+        channel = cap.channel
+        counted = [one for one in self.contacts if one.counts and (channel is None or one.channel == channel)]
         if cap.rolling is None:
             used = sum(contact.day == day for contact in counted)
             return None if used < cap.count else _NEVER
@@ -143,12 +145,12 @@ class Ledger:
         settled = tuple(one for one in self.settled if one.at > oldest)
         if (len(contacts), len(settled)) == (len(self.contacts), len(self.settled)):
             return self
-        return replace(self, contacts=contacts, settled=settled)
+        return self._replace(contacts=contacts, settled=settled)
 
     def with_contact(self, contact: Contact) -> "Ledger":
         """With a new claim; earlier refusals of the same keys are taken up into it, so none stands twice."""
         kept = tuple(old for old in self.contacts if old.counts or not set(old.keys) & set(contact.keys))
-        return replace(self, contacts=(*kept, contact))
+        return self._replace(contacts=(*kept, contact))
 
     def with_settled(self, settled: Iterable[Settled]) -> "Ledger":
         """With more settled stages; refusals that they end are dropped from the contacts."""
@@ -157,40 +159,40 @@ class Ledger:
             return self
         ended = {key for one in new for key in one.keys}
         kept = tuple(old for old in self.contacts if old.counts or not set(old.keys) <= ended)
-        return replace(self, contacts=kept, settled=(*self.settled, *new))
+        return self._replace(contacts=kept, settled=(*self.settled, *new))
 
     def refused(self, token: str, attempt: Attempt) -> "Ledger | None":
         """With the claim of that token given back after a definite refusal; None if it is not calling any more."""
         for contact in self.contacts:
             if contact.token == token and contact.state == "calling":
-                return self._with(contact, replace(contact, state="refused", tries=(*contact.tries, attempt)))
+                return self._with(contact, contact._replace(state="refused", tries=(*contact.tries, attempt)))
         return None
 
     def given_up(self, token: str) -> "Ledger | None":
         """With the claim of that token unknown, this very ledger if it is so already; None if it was given back."""
         for contact in self.contacts:
             if contact.token == token and contact.counts:
-                return self if contact.state == "unknown" else self._with(contact, replace(contact, state="unknown"))
+                return self if contact.state == "unknown" else self._with(contact, contact._replace(state="unknown"))
         return None
 
     def _with(self, old: Contact, new: Contact) -> "Ledger":
-        return replace(self, contacts=tuple(new if contact is old else contact for contact in self.contacts))
+        return self._replace(contacts=tuple(new if contact is old else contact for contact in self.contacts))
 
     def with_opt_out(self, channel: str, mark: Mark) -> "Ledger | None":
         """With an opt-out (or the opt-in that lifts it) noted; None if it is no news."""
         return (
-            replace(self, opt_outs={**self.opt_outs, channel: mark}) if mark.newer(self.opt_outs.get(channel)) else None
+            self._replace(opt_outs={**self.opt_outs, channel: mark}) if mark.newer(self.opt_outs.get(channel)) else None
         )
 
     def with_hold(self, reason: str, mark: Mark) -> "Ledger | None":
         """With a hold started or ended by reason; None if it is no news. Raises BadNews beyond MOST_HOLDS reasons."""
         if reason not in self.holds and len(self.holds) >= MOST_HOLDS:
             raise BadNews(f"reason: the borrower has had holds of {MOST_HOLDS} other reasons already; use one of them")
-        return replace(self, holds={**self.holds, reason: mark}) if mark.newer(self.holds.get(reason)) else None
+        return self._replace(holds={**self.holds, reason: mark}) if mark.newer(self.holds.get(reason)) else None
 
     def with_holds_ended(self, sequence: int) -> "Ledger | None":
         """With every hold ended that started before `sequence`; None if it is no news."""
-        return replace(self, holds_ended=sequence) if sequence > self.holds_ended else None
+        return self._replace(holds_ended=sequence) if sequence > self.holds_ended else None
 
     def with_suppressed(self, channel: str, address_ref: str) -> "Ledger | None":
         """With a contact point that must not be used any more; None if it is known already."""
@@ -198,5 +200,5 @@ class Ledger:
         return (
             None
             if address_ref in known
-            else replace(self, suppressed={**self.suppressed, channel: (*known, address_ref)})
+            else self._replace(suppressed={**self.suppressed, channel: (*known, address_ref)})
         )

@@ -65,6 +65,7 @@ class Book:
     channel: str
     data: Mapping[str, Any]
     _versions: dict[tuple[str, str], str] = field(default_factory=dict, repr=False, compare=False)
+    _parted: dict[tuple[str, ...], tuple[str, ...]] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def file(self) -> str:
@@ -82,15 +83,23 @@ class Book:
 
     def fill(self, values: Mapping[str, str], *path: str) -> str:
         """Replace the placeholders of a text; raises TextMissing for an unknown placeholder or an empty value."""
-        pieces, allowed = list(_pieces(self.text(*path))), self.allowed(path)
+        pieces = list(self._parted.get(path) or self._parts(path))
         for place in range(1, len(pieces), 2):
             key = pieces[place]
+            value = values.get(key)
+            if not value:
+                raise TextMissing(f"{self.file}: {'.'.join(path)} needs {{{{{key}}}}}, which is empty")
+            pieces[place] = value
+        return "".join(pieces)
+
+    def _parts(self, path: tuple[str, ...]) -> tuple[str, ...]:
+        """Part a text at its placeholders, which may all stand there, and keep it so."""
+        pieces, allowed = _pieces(self.text(*path)), self.allowed(path)
+        for key in pieces[1::2]:
             if key not in allowed:
                 raise TextMissing(f"{self.file}: {'.'.join(path)} holds the unknown placeholder {{{{{key[:40]}}}}}")
-            if not values.get(key):
-                raise TextMissing(f"{self.file}: {'.'.join(path)} needs {{{{{key}}}}}, which is empty")
-            pieces[place] = values[key]
-        return "".join(pieces)
+        self._parted[path] = pieces
+        return pieces
 
     def allowed(self, path: tuple[str, ...]) -> frozenset[str]:
         """Name the placeholders that may stand at a place."""

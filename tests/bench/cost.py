@@ -10,7 +10,6 @@ import io
 import json
 import sys
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -67,7 +66,7 @@ def _feed(borrowers: int, due_date: date, channel: str) -> None:
 def _remember(name: str, loan: str, ref: str, table: Any) -> None:
     """A month of contacts in the ledger, as deliveries would have written them."""
     past = setting.ledger(name, loan).contacts
-    contacts = tuple(replace(one, reminder_id=reminder_id(ref, one.keys)) for one in past)
+    contacts = tuple(one._replace(reminder_id=reminder_id(ref, one.keys)) for one in past)
     table.write_ledger(Ledger(name, table.ledger(name).version, contacts))
 
 

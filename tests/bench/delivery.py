@@ -14,6 +14,7 @@ import statistics
 import sys
 import time
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 from botocore import xform_name
@@ -87,7 +88,7 @@ def _seconds(work: Callable[[], None]) -> float:
     return time.process_time() - began
 
 
-def measure(channel: str, turns: int = 40) -> dict[str, Any]:
+def measure(channel: str, turns: int = 60) -> dict[str, Any]:
     """Deliver batches, and make their bare calls, in turns."""
     with endpoint(answers(channel)):
         handler = importlib.import_module(f"deliver_{channel}").handler
@@ -104,12 +105,13 @@ def measure(channel: str, turns: int = 40) -> dict[str, Any]:
                 for _ in range(_BATCH):
                     _make(calls)
 
-            own, bare = [], []
+            own, bare = [], [_seconds(bare_calls) / _BATCH]
             for _ in range(turns):
                 own.append(_seconds(deliver) / _BATCH)
                 bare.append(_seconds(bare_calls) / _BATCH)
-    # The first turns read and work out what a warm function knows.
-    ratios = [one / other for one, other in zip(own, bare, strict=True)][3:]
+    # Each turn stands beside the bare calls before and after it, since the machine's speed changes from second to
+    # second. The first turns read and work out what a warm function knows.
+    ratios = [one * 2 / sum(around) for one, around in zip(own, pairwise(bare), strict=True)][3:]
     return {
         "channel": channel,
         "calls": [f"{service}.{operation}" for service, operation, _ in calls],

@@ -201,7 +201,7 @@ def test_a_ledger_that_never_stands_still_leaves_the_job_for_later() -> None:
 
     def before(call: str) -> None:
         if call == "write_ledger":
-            world.store.ledgers["b-1"] = (replace(world.ledger(), version=world.ledger().version + 1), object())
+            world.store.ledgers["b-1"] = (world.ledger()._replace(version=world.ledger().version + 1), object())
 
     world.hook(before)
     with pytest.raises(LedgerMoved):
@@ -395,7 +395,7 @@ def test_a_claim_forgets_no_contact_that_a_cap_still_counts() -> None:
     longest = max(cap.rolling for cap in world.policy.caps if cap.rolling)
     ages = (longest, longest - timedelta(milliseconds=1))
     old = [Contact(SLOT - age, (SLOT - age).date(), "sms", (key("T0", f"old-{age}"),), f"{age}", "r") for age in ages]
-    world.store.write_ledger(replace(world.ledger(), contacts=tuple(old)))
+    world.store.write_ledger(world.ledger()._replace(contacts=tuple(old)))
     assert world.deliver() == "sent"
     assert set(old[1:]) <= set(world.ledger().contacts)
 

@@ -1,6 +1,5 @@
 import re
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +20,7 @@ def ended(reason: str = "opted_out", stage: str = "T-1", **more: Any) -> Ledger:
 
 def contact(stage: str = "T-3", loan_id: str = "L-1", **more: Any) -> Contact:
     reminded = key(stage, loan_id)
-    return replace(Contact(SLOT, reminded.day(), "sms", (reminded,), "t", "r", address=FAILED), **more)
+    return Contact(SLOT, reminded.day(), "sms", (reminded,), "t", "r", address=FAILED)._replace(**more)
 
 
 def test_each_reason_that_tells_of_a_borrower_beyond_messages_is_one_that_the_policy_page_names() -> None:

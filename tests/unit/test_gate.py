@@ -39,7 +39,7 @@ def contact(world: World, *ages: timedelta, channel: str = "email") -> None:
         )
         for number, age in enumerate(ages)
     )
-    world.store.write_ledger(replace(world.ledger(), contacts=made))
+    world.store.write_ledger(world.ledger()._replace(contacts=made))
 
 
 def test_an_open_installment_is_reminded_on_the_first_channel() -> None:

@@ -1,4 +1,3 @@
-from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
@@ -50,7 +49,7 @@ def test_a_cap_of_the_day_counts_the_local_day_and_frees_with_no_hour_of_it() ->
 
 def test_a_contact_counts_for_the_local_day_on_which_it_went_out() -> None:
     evening = datetime(2026, 6, 13, 2, tzinfo=UTC)  # 19:00 of the day before in Los Angeles
-    held = ledger(replace(contact(evening), day=DAY))
+    held = ledger(contact(evening)._replace(day=DAY))
     assert held.full_until(DAILY, evening + timedelta(minutes=30), DAY) is not None
     assert held.full_until(DAILY, evening + timedelta(hours=15), DAY + timedelta(days=1)) is None
 

@@ -1,7 +1,5 @@
 """SDK clients, made when first asked for and kept while the function is warm."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import lru_cache
 from threading import RLock
 from typing import Any
@@ -69,17 +67,25 @@ def code_of(error: ClientError) -> str:
     return str(error.response.get("Error", {}).get("Code", ""))
 
 
-@contextmanager
-def translated(what: str) -> Iterator[None]:
+class translated:  # noqa: N801 - it reads as the function that it is to others
     """Turn the SDK's errors into ours: a failed condition is LedgerMoved, what may pass by itself Unreachable."""
-    try:
-        yield
-    except ClientError as error:
-        code = code_of(error)
-        if code == "ConditionalCheckFailedException":
-            raise LedgerMoved(f"{what}: changed meanwhile") from error
-        if code in _RETRYABLE:
-            raise Unreachable(f"{what}: {code}") from error
-        raise PredueError(f"{what}: {code}") from error
-    except BotoCoreError as error:
-        raise Unreachable(f"{what}: {type(error).__name__}") from error
+
+    __slots__ = ("_what",)
+
+    def __init__(self, what: str) -> None:
+        self._what = what
+
+    def __enter__(self) -> None:
+        """Nothing is needed."""
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        """Raise our error in the place of the SDK's."""
+        if isinstance(error, ClientError):
+            code = code_of(error)
+            if code == "ConditionalCheckFailedException":
+                raise LedgerMoved(f"{self._what}: changed meanwhile") from error
+            if code in _RETRYABLE:
+                raise Unreachable(f"{self._what}: {code}") from error
+            raise PredueError(f"{self._what}: {code}") from error
+        if isinstance(error, BotoCoreError):
+            raise Unreachable(f"{self._what}: {type(error).__name__}") from error

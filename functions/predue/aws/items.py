@@ -22,11 +22,15 @@ Item = dict[str, Any]
 
 def wire(item: Item) -> dict[str, Any]:
     """A plain item in DynamoDB's typed form; empty strings and absent values are left out."""
-    return {name: _typed(value) for name, value in item.items() if value or value == 0}
+    # Nearly all are texts and whole numbers; the serializer's way through to them costs more than all else here.
+    return {
+        name: {"S": value} if type(value) is str else _typed(value)
+        for name, value in item.items()
+        if value or value == 0
+    }
 
 
 def _typed(value: Any) -> dict[str, Any]:
-    """Nearly all are texts and whole numbers; the serializer's way through to them costs more than all else here."""
     if type(value) is str:
         return {"S": value}
     if type(value) is int:
@@ -38,16 +42,11 @@ def _typed(value: Any) -> dict[str, Any]:
 
 def plain(item: dict[str, Any]) -> Item:
     """A typed item as plain values; all our numbers are whole."""
-    return {name: _untyped(value) for name, value in item.items()}
-
-
-def _untyped(value: Any) -> Any:
-    """As in `_typed`: the deserializer is for the few that are neither texts nor numbers."""
-    if "S" in value:
-        return value["S"]
-    if "N" in value:
-        return int(value["N"])
-    return _DESERIALIZER.deserialize(value)
+    # As in `wire`: the deserializer is for the few that are neither texts nor numbers.
+    return {
+        name: value["S"] if "S" in value else int(value["N"]) if "N" in value else _DESERIALIZER.deserialize(value)
+        for name, value in item.items()
+    }
 
 
 def borrower_pk(borrower_id: str) -> str:

@@ -4,7 +4,6 @@ import hashlib
 import json
 import secrets
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from datetime import date, datetime, timedelta
 from typing import Any
 
@@ -132,7 +131,7 @@ class Table(Cases, Heard, Turns):
 
     def write_ledger(self, ledger: Ledger) -> Ledger:
         """See Borrowers."""
-        written = replace(ledger, version=ledger.version + 1)
+        written = ledger._replace(version=ledger.version + 1)
         token = secrets.token_hex(4)
         exists = ledger.version > 0
         request: dict[str, Any] = {
