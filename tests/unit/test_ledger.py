@@ -96,6 +96,19 @@ def test_a_refusal_is_given_back_only_once() -> None:
     assert ledger(contact()).refused("t-9", attempt) is None
 
 
+def test_a_claim_that_is_given_up_keeps_its_slot_and_no_refusal_gives_it_back() -> None:
+    attempt = Attempt(SLOT, "email", "refused_channel:x")
+    given_up = ledger(contact()).given_up("t-0")
+    assert given_up is not None
+    assert given_up.contacts[0].counts
+    assert given_up.refused("t-0", attempt) is None
+    assert given_up.given_up("t-0") is given_up
+    assert ledger(contact()).given_up("t-9") is None
+    refused = ledger(contact()).refused("t-0", attempt)
+    assert refused is not None
+    assert refused.given_up("t-0") is None
+
+
 def test_a_claim_answers_its_keys_and_a_refusal_does_not() -> None:
     held = ledger(contact())
     assert held.answered(key(loan_id="L-0"))
