@@ -112,7 +112,9 @@ class Deliveries(Scene):
         """A delivery is done: it has dealt with its job, or leaves the message in its queue."""
         if isinstance(work.task.error, StillCalling):
             self.reach("redelivered inside the lease")
-            assert not work.calls, "called beside a claim that still runs"
+            assert "reached" not in work.notes, "called beside a claim that still runs"
+            if work.calls:
+                self.reach("refused, and another delivery claimed the next channel")
         result = work.task.result
         if result is None:
             return
@@ -175,6 +177,7 @@ class Deliveries(Scene):
         claim.answers.append(answer)
         if isinstance(answer, Accepted | NoAnswer):
             self.calls.append(Call(envelope.reminder_id, channel, claim.borrower_id, ref))
+            work.notes["reached"] = True
         else:
             work.notes.setdefault("refused", set()).update({ref} if answer.kind == "refused_address" else ())
         return answer
