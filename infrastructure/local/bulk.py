@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,8 @@ _KEY = "whsec_" + "A" * 32
 _LONGEST = timedelta(days=4)
 _LOOK_AGAIN_SECONDS = 2.0
 _OVER = ("done", "held", "refused")
+PATIENCE = timedelta(minutes=30)
+"""A failed try of the import begins anew after twelve minutes (infrastructure/bulk.yaml), so two may fail in it."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +43,7 @@ class Options:
 
     `complete` says that the last file is all that is open; `confirm` goes on with what is held. With a `bucket` the
     files go to a deployed stack, at AWS or at the `endpoint`; with `served`, to the `predue serve` at this address;
-    without, to a stack of their own.
+    without, to a stack of their own. An import whose report does not change for `patience` is waited for no longer.
     """
 
     files: tuple[Path, ...]
@@ -53,6 +56,7 @@ class Options:
     bucket: str = ""
     endpoint: str = ""
     served: str = ""
+    patience: timedelta = PATIENCE
 
 
 Report = dict[str, Any]
@@ -96,10 +100,11 @@ def _imported(
     # What was refused is tried again when it is put again, and until then its old report stands there.
     before = bucket.read(key + REPORT)
     state = Import(key, bucket.put(key, file), 0, "", "")
-    report = _awaited(state, bucket, share, lambda raw, report: raw == before and report["status"] == "refused")
+    awaited = partial(_awaited, state, bucket, share, options.patience)
+    report = awaited(lambda raw, report: raw == before and report["status"] == "refused")
     if report["status"] == "held" and options.confirm:
         bucket.confirm(state.id)
-        report = _awaited(state, bucket, share, lambda _raw, report: report["status"] == "held")
+        report = awaited(lambda _raw, report: report["status"] == "held")
     (options.out / f"{file.name}{REPORT}").write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
     if report["status"] == "done":
         (options.out / f"{file.name}{REJECTED}").write_bytes(bucket.read(key + REJECTED) or b"")
@@ -113,12 +118,21 @@ def _named(name: str, *, complete: bool) -> str:
 
 
 def _awaited(
-    state: Import, bucket: Bucket, share: Callable[[float], None], stale: Callable[[bytes, Report], bool]
+    state: Import,
+    bucket: Bucket,
+    share: Callable[[float], None],
+    patience: timedelta,
+    stale: Callable[[bytes, Report], bool],
 ) -> Report:
     """The report of an import once it is over; one of another import of the same key is none, nor is a `stale` one."""
+    last, moved_at = b"", time.monotonic()
     while True:
         bucket.wait()
         raw = bucket.read(state.key + REPORT) or b"{}"
+        if raw != last:
+            last, moved_at = raw, time.monotonic()
+        elif time.monotonic() - moved_at > patience.total_seconds():
+            raise CannotImport(_stands_still(state.key, patience))
         report: Report = json.loads(raw)
         if report.get("import") == state.id:
             share(report["share_done"])
@@ -127,6 +141,15 @@ def _awaited(
         # Of a file that another one has replaced there comes no report.
         if bucket.tag(state.key) != state.etag:
             raise CannotImport(f"{state.key}: another file came under this name meanwhile; put it again")
+
+
+def _stands_still(key: str, patience: timedelta) -> str:
+    minutes = f"{patience / timedelta(minutes=1):g}"
+    return (
+        f"{key}: its import has not moved for {minutes} minutes. The file stays there and what it did stays done; "
+        'docs/operations.md, "A stuck import", says where to look. The same command goes on with it, with --patience '
+        "MINUTES for longer"
+    )
 
 
 @contextmanager

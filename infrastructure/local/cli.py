@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,8 @@ from predue.policy import Policy, read_policy
 DONE, UNDONE, USAGE, REJECTED, BROKEN, HELD = 0, 1, 2, 3, 4, 5
 _RUNS = 16
 """Seeds of `predue chaos`: about three minutes on two cores."""
+_MOST_MINUTES = 14 * 24 * 60
+"""How long a queue keeps what failed (infrastructure/bulk.yaml)."""
 INTERRUPTED = 130
 """What shells say of a command that ended by Ctrl-C."""
 
@@ -130,6 +132,9 @@ def _import_parser(one: argparse.ArgumentParser) -> None:
     one.add_argument("--complete", action="store_true", help="the last file is all that is open: the rest is closed")
     one.add_argument("--confirm", action="store_true", help="the files are right: what is held goes on")
     one.add_argument("--out", type=Path, default=Path("build/import"), help="folder for the reports (build/import)")
+    one.add_argument(
+        "--patience", type=_minutes, default=bulk.PATIENCE, metavar="MINUTES", help="with one that stands still (30)"
+    )
     own = one.add_argument_group("a stack of their own")
     own.add_argument("--tenant", default="", help="whose the source is (default the lender's own)")
     own.add_argument("--policy", type=Path, help="policy.toml; see docs/policy.md")
@@ -149,16 +154,17 @@ def _import(given: argparse.Namespace) -> int:
     if given.endpoint and not given.bucket:
         raise UsageError("--endpoint says where --bucket is; without one the files go to a stack of their own")
     options = bulk.Options(
-        tuple(given.files),
-        given.out,
-        given.source or ("demo" if given.to else "core"),
-        given.tenant,
-        given.complete,
-        given.confirm,
-        _policy(given.policy),
-        given.bucket,
-        given.endpoint,
-        given.to or "",
+        files=tuple(given.files),
+        out=given.out,
+        source=given.source or ("demo" if given.to else "core"),
+        tenant=given.tenant,
+        complete=given.complete,
+        confirm=given.confirm,
+        policy=_policy(given.policy),
+        bucket=given.bucket,
+        endpoint=given.endpoint,
+        served=given.to or "",
+        patience=given.patience,
     )
     with _bar() as progress:
         reports = bulk.import_files(options, progress)
@@ -198,6 +204,14 @@ def _count(text: str) -> int:
     if int(text) < 1:
         raise argparse.ArgumentTypeError("must be 1 or more")
     return int(text)
+
+
+def _minutes(text: str) -> timedelta:
+    """Raises ValueError, which argparse tells, for what is no number."""
+    minutes = float(text)
+    if not 0 < minutes <= _MOST_MINUTES:
+        raise argparse.ArgumentTypeError(f"must be over 0 and at most {_MOST_MINUTES}")
+    return timedelta(minutes=minutes)
 
 
 def _chaos(given: argparse.Namespace) -> int:

@@ -4,8 +4,10 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from threading import Thread
 
+import boto3
 import pytest
 
+from infrastructure.local.aws_server import aws_server
 from infrastructure.local.cli import main
 from tests.depot import borrowers, installments
 
@@ -143,3 +145,25 @@ def test_a_server_that_goes_away_in_the_middle_is_told_with_what_to_do(
         Thread(target=other.handle_request, daemon=True).start()
         assert main(["import", str(folder / "b.csv"), "--to", f"http://127.0.0.1:{other.server_port}"]) == 2
     assert "answers no more; what it held is gone with it" in capsys.readouterr().err
+
+
+def test_an_import_that_nothing_goes_on_with_is_waited_for_no_longer_than_the_patience(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "operator")
+    with aws_server() as server:
+        boto3.client("s3", endpoint_url=server.endpoint, region_name="us-east-1").create_bucket(Bucket="books")
+        there = ["--bucket", "books", "--endpoint", server.endpoint, "--patience", "0.01"]
+        assert main(["import", str(folder / "b.csv"), *there]) == 2
+    said = capsys.readouterr().err
+    assert "books/core/b.csv: its import has not moved for 0.01 minutes" in said
+    assert "docs/operations.md" in said
+
+
+@pytest.mark.parametrize("minutes", ["0", "-1", "nan", "1e9", "soon"])
+def test_a_patience_of_no_time_is_wrong_usage(minutes: str, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["import", str(folder / "b.csv"), f"--patience={minutes}"])
+    assert ended.value.code == 2
+    assert "--patience" in capsys.readouterr().err
