@@ -327,8 +327,9 @@ def _events_are_told(_made: Scene, _answer: Any) -> str:
     url = settings.env("WEBHOOKS_QUEUE_URL")
     while found := clients.client("sqs").receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages"):
         told |= {(event["detail-type"], event["detail"]["borrower_id"]) for event in map(_event, found)}
-    _must(told == {("ReminderSent", SMS), ("BorrowerOptedOut", EMAIL)}, f"the bus has {sorted(told)}")
-    return "told two outcomes and a stop"
+    case = {("CaseOpened", LATE), ("EarlyWarningRaised", LATE)}
+    _must(told == {("ReminderSent", SMS), ("BorrowerOptedOut", EMAIL)} | case, f"the bus has {sorted(told)}")
+    return "told two outcomes, a stop and a case"
 
 
 def _event(message: Mapping[str, Any]) -> Any:
