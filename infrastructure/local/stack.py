@@ -6,7 +6,6 @@ imported from functions/, each called with the environment that its template giv
 only from one happening to the next.
 """
 
-import importlib
 import json
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -24,20 +23,20 @@ from infrastructure.local import dead_letters, http_api
 from infrastructure.local.agenda import EVENT, QUEUE, SCHEDULE, Agenda
 from infrastructure.local.answers import answer, json_body
 from infrastructure.local.bus import Bus
-from infrastructure.local.bus_rules import Rule
 from infrastructure.local.carrier import Carrier
 from infrastructure.local.chaos import Chaos, Killed, Running
 from infrastructure.local.clock import VirtualClock
+from infrastructure.local.deployment import deployed
 from infrastructure.local.http_api import Route
 from infrastructure.local.lambdas import Function, call, environment
 from infrastructure.local.meanwhile import Meanwhile, concerned
-from infrastructure.local.notices import Notice, notice_of, notices_of
-from infrastructure.local.pollers import Poller, Source
+from infrastructure.local.notices import Notice, notice_of
+from infrastructure.local.pollers import Poller
 from infrastructure.local.provider_events import ProviderEvents
 from infrastructure.local.resources import Resources
 from infrastructure.local.schedule import fires
-from infrastructure.local.streams import Stream, stream_source
-from infrastructure.local.template import ACCOUNT, REGION, Resource, TemplateError, TemplateFile
+from infrastructure.local.streams import Stream
+from infrastructure.local.template import ACCOUNT, REGION, TemplateFile
 from infrastructure.local.wire import Wire
 from predue import instant
 from predue.aws import clients, desks
@@ -73,7 +72,6 @@ class Stack(Agenda):
         public_url: str = "",
     ) -> None:
         super().__init__(make_clock(start))
-        self._public_url = public_url
         stored = Stored()
         self.meter = Meter(stored)
         self.news_meter = Meter(stored)
@@ -99,7 +97,7 @@ class Stack(Agenda):
         self.queue_arns: dict[str, str] = {}
         self._notices: list[Notice] = []
         try:
-            self._deploy()
+            self._deploy(public_url)
         except BaseException:
             self.remove()
             raise
@@ -126,78 +124,27 @@ class Stack(Agenda):
             if left := self._resources.remove():
                 print(f"Left behind, since the server would not delete them: {', '.join(left)}", file=sys.stderr)
 
-    def _deploy(self) -> None:
-        """Make what the templates describe; raises TemplateError for anything that is not known here."""
-        everything = list(self.root.resources())
-        for resource in everything:
-            self._resources.physical(resource, "")
-        for resource in everything:
-            if resource.type == "AWS::SQS::Queue":
-                self.queue_arns[self._resources.physical(resource, "Arn")] = self._resources.physical(resource, "")
-            elif resource.type == "AWS::Events::Rule":
-                self.bus.add(Rule(resource))
-        queues = {self._resources.physical(one, "Arn"): one for one in everything if one.type == "AWS::SQS::Queue"}
-        buckets = [(one, self._resources.physical(one, "")) for one in everything if one.type == "AWS::S3::Bucket"]
-        self._notices = notices_of(buckets)
-        self._provider_events = ProviderEvents(everything, self.meter.published)
-        for resource in everything:
-            if resource.type == "AWS::Serverless::Function":
-                self._deploy_function(resource, queues)
-
-    def _deploy_function(self, resource: Resource, queues: Mapping[str, Resource]) -> None:
-        shared = self.root.resolve(self.root.raw["Globals"]["Function"], deep=True)
-        module, _, attribute = resource.get("Handler").partition(".")
-        own = resource.get("Environment", "Variables", default={})
-        name = resource.get("FunctionName")
-        variables = {key: str(value) for key, value in (shared["Environment"]["Variables"] | own).items()}
-        if self._public_url:
-            variables = {key: value.replace(self._api_address(), self._public_url) for key, value in variables.items()}
-        variables |= {"AWS_LAMBDA_FUNCTION_NAME": name, "POWERTOOLS_TRACE_DISABLED": "true"}
-        with environment(variables):
-            handler = getattr(importlib.import_module(module), attribute)
-        dead_letters = resource.get("EventInvokeConfig", "DestinationConfig", "OnFailure", "Destination", default="")
-        function = Function(name, handler, variables, resource.get("Timeout"), dead_letters)
-        self.functions[name] = function
-        for event in resource.get("Events", default={}).values():
-            self._subscribe(function, event["Type"], event["Properties"], queues)
-
-    def _api_address(self) -> str:
-        """The address of the HTTP API as the template makes it, in whose place `public_url` stands."""
-        return http_api.address_of(self.physical("Api"))
+    def _deploy(self, public_url: str) -> None:
+        """Make what the templates describe, and begin to play it."""
+        addresses = {http_api.address_of(self.physical("Api")): public_url} if public_url else {}
+        made = deployed(self.root, self._resources, addresses)
+        self.functions.update(made.functions)
+        self.routes += made.routes
+        self.queue_arns.update(made.queue_urls)
+        self._notices += made.notices
+        self._provider_events = ProviderEvents(made.resources, self.meter.published)
+        for rule in made.rules:
+            self.bus.add(rule)
+        for expression, function in made.schedules:
+            self._every(fires(expression, self.clock()), function)
+        calling = self._at_queues_turn, self.invoke, self._log_failure
+        for url, source in made.sources.items():
+            self.pollers[url] = Poller(url, source, self.clock, *calling, self.chaos)
+        self._streams += [Stream(one, self.clock, *calling, self._put, self._free) for one in made.streams]
 
     def physical(self, name: str) -> str:
         """What `Ref` gives for the resource of a logical id, in whichever file it stands."""
         return str(next(self._resources.physical(one, "") for one in self.root.resources() if one.name == name))
-
-    def _subscribe(
-        self, function: Function, kind: str, properties: dict[str, Any], queues: Mapping[str, Resource]
-    ) -> None:
-        match kind:
-            case "ScheduleV2":
-                self._every(fires(properties["ScheduleExpression"], self.clock()), function)
-            case "SQS":
-                queue = queues[properties["Queue"]]
-                redrive = queue.get("RedrivePolicy")
-                source = Source(
-                    function,
-                    properties.get("BatchSize", 10),
-                    timedelta(seconds=queue.get("VisibilityTimeout", default=30)),
-                    redrive["maxReceiveCount"],
-                    self.queue_arns[redrive["deadLetterTargetArn"]],
-                    timedelta(seconds=properties.get("MaximumBatchingWindowInSeconds", 0)),
-                )
-                url = self.queue_arns[properties["Queue"]]
-                self.pollers[url] = Poller(
-                    url, source, self.clock, self._at_queues_turn, self.invoke, self._log_failure, self.chaos
-                )
-            case "DynamoDB":
-                mapping = stream_source(function, properties)
-                hands = self._at_queues_turn, self.invoke, self._log_failure, self._put, self._free
-                self._streams.append(Stream(mapping, self.clock, *hands))
-            case "HttpApi":
-                self.routes.append(Route(properties["Method"].upper(), properties["Path"], function))
-            case _:
-                raise TemplateError(f"{function.name}: an event of type {kind} is not played here")
 
     # Schedules
 
