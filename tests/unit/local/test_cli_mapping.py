@@ -3,7 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from infrastructure.local.cli import DONE, USAGE, main
+from infrastructure.local.cli import main
+from infrastructure.local.commands.terminal import DONE, USAGE
 
 DOCS = Path(__file__).parents[3] / "docs"
 FILE, MESSAGE = str(DOCS / "mapping.example.toml"), str(DOCS / "mapping.example.json")
