@@ -14,8 +14,9 @@ from statistics import median
 from typing import Any, NamedTuple
 
 from infrastructure.local.aws_server import AwsServer, aws_server
+from infrastructure.local.effects import Missed, check
 from infrastructure.local.emulator import PYTHON, ROOT, Deployed, RuntimeFailure, missing, running
-from infrastructure.local.scene import Missed, check, deployed, scene, template
+from infrastructure.local.scene import deployed, scene, template
 
 OUT = ROOT / "build/runtime.json"
 _STARTS = 3

@@ -1,4 +1,4 @@
-"""What each function finds when it is called in the real runtime, and what it must have done afterwards.
+"""What each function finds when it is called in the real runtime; `effects.py` says what it must have done afterwards.
 
 The events are recorded ones, of one day of 2026; what they name is fed so that it is true now: a borrower for each
 channel whose reminder is due, and one whose day passed with no run. Local noon comes from the zone that has it, so that
@@ -13,14 +13,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from datetime import time as wall
-from pathlib import Path
 from typing import Any
 
 import boto3
 from botocore.config import Config
 from standardwebhooks import Webhook
 
-from infrastructure.local import outputs
 from infrastructure.local.aws_server import AwsServer
 from infrastructure.local.emulator import ROOT, Deployed
 from infrastructure.local.lambdas import environment
@@ -29,11 +27,8 @@ from infrastructure.local.stack import PARAMETERS
 from infrastructure.local.template import REGION, Resource, TemplateFile
 from predue import book, instant
 from predue.aws import clients, desks, settings
-from predue.aws.files import BucketFiles
 from predue.book import InstallmentRow
 from predue.book_rows import INSTALLMENT_COLUMNS
-from predue.bulk import REPORT
-from predue.job import parts
 from predue.record import Record, ref_of
 from predue.stage import StageKey
 
@@ -42,20 +37,16 @@ SMS, EMAIL, LATE = "b-1", "b-2", "b-3"
 """Who has a reminder due by SMS, who by email, and whose day has passed; the recorded events name the first two."""
 _RECORDED_DAY = "2026-12-10"
 _RECORDED_SLOT = "2026-12-10T15:00:00Z"
-_RECEIPTS = ("refrefrefrefrefrabcdefghijklmnop", "refrefrefrefrefrqrstuvwxyzabcdef")
+RECEIPTS = ("refrefrefrefrefrabcdefghijklmnop", "refrefrefrefrefrqrstuvwxyzabcdef")
 """The reminders that the recorded receipts are about."""
 _SLOT = wall(10)
-_FILE = "books/core/daily book.csv"
-_SIGNING_KEY = f"whsec_{base64.b64encode(b'signs the events of the scene...').decode()}"
+FILE = "books/core/daily book.csv"
+SIGNING_KEY = f"whsec_{base64.b64encode(b'signs the events of the scene...').decode()}"
 """Of the source that the recorded webhook comes from."""
 
 
 EVERYTHING = {"Publish": "webhooks", "WebhookAddresses": "any"}
 """Parameters under which every function of the template is there, and a subscriber may be on loopback."""
-
-
-class Missed(Exception):
-    """A function answered, but what it is there for has not happened."""
 
 
 def deployed(root: TemplateFile) -> list[Deployed]:
@@ -161,7 +152,7 @@ def acting(functions: list[Deployed], endpoint: str = "") -> Iterator[None]:
 def _signed(message_id: str, body: str) -> dict[str, str]:
     """The headers that sign a webhook now: a recorded signature is of a time long past."""
     now = datetime.now(UTC)
-    signature = Webhook(_SIGNING_KEY).sign(message_id, now, body)
+    signature = Webhook(SIGNING_KEY).sign(message_id, now, body)
     return {"webhook-timestamp": str(int(now.timestamp())), "webhook-signature": signature}
 
 
@@ -195,7 +186,7 @@ def scene(server: AwsServer, now: datetime) -> Scene:
 
 
 def _feed(made: Scene) -> None:
-    sources = {"core": {"keys": [_SIGNING_KEY], "bus": "lender.loans", "tenant": "", "form": "predue"}}
+    sources = {"core": {"keys": [SIGNING_KEY], "bus": "lender.loans", "tenant": "", "form": "predue"}}
     clients.client("secretsmanager").put_secret_value(
         SecretId=settings.env("SOURCES_SECRET"), SecretString=json.dumps(sources)
     )
@@ -224,7 +215,7 @@ def _feed(made: Scene) -> None:
         profile = book.put_borrower(borrower, fields, desk)
         row = InstallmentRow(f"loan-{number}", 1, borrower, day, 12_000, "USD", 0, "open")
         book.put_installment(row, profile, known, desk)
-    for reminder, channel in zip(_RECEIPTS, ("sms", "email"), strict=True):
+    for reminder, channel in zip(RECEIPTS, ("sms", "email"), strict=True):
         key = StageKey(f"loan-{ref_of(reminder)}-{channel}", 1, made.day, "T0")
         sent = Record(reminder, SMS, made.slot, made.slot.isoformat(), (key,), "sent", "", channel, receipt="accepted")
         desks.table().write_record(sent)
@@ -235,14 +226,14 @@ def _put_file(made: Scene) -> str:
     row = f"loan-9,1,{SMS},{made.day.isoformat()},75.00,USD,0,open"
     bucket = settings.env("BOOKS_BUCKET")
     put = clients.client("s3").put_object(
-        Bucket=bucket, Key=_FILE, Body=f"{','.join(INSTALLMENT_COLUMNS)}\n{row}\n".encode()
+        Bucket=bucket, Key=FILE, Body=f"{','.join(INSTALLMENT_COLUMNS)}\n{row}\n".encode()
     )
     return str(put["ETag"]).strip('"')
 
 
 def _listen(made: Scene) -> None:
     """A subscriber at the server's own address, and the template's rules, by which events reach its queue."""
-    subscribers = {"core": {"url": f"{made.server.endpoint}/hooks/core", "keys": [_SIGNING_KEY]}}
+    subscribers = {"core": {"url": f"{made.server.endpoint}/hooks/core", "keys": [SIGNING_KEY]}}
     clients.client("secretsmanager").put_secret_value(
         SecretId=settings.env("WEBHOOKS_SECRET"), SecretString=json.dumps(subscribers)
     )
@@ -252,131 +243,3 @@ def _listen(made: Scene) -> None:
         events.put_rule(**named, EventPattern=json.dumps(rule.get("EventPattern")))
         targets = [{"Id": target["Id"], "Arn": target["Arn"]} for target in rule.get("Targets")]
         events.put_targets(Rule=named["Name"], EventBusName=named["EventBusName"], Targets=targets)
-
-
-# What each function must have done, by its handler's file
-
-
-def _jobs_are_queued(_made: Scene, _answer: Any) -> str:
-    queued = set()
-    for channel, url in desks.queue_urls().items():
-        found = clients.client("sqs").receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages", ())
-        queued |= {(channel, job["borrower"]) for message in found for job in parts(message["Body"])}
-    _must(queued >= {("sms", SMS), ("email", EMAIL)}, f"it queued {sorted(queued)}")
-    return "queued both reminders"
-
-
-def _the_day_is_closed(made: Scene, _answer: Any) -> str:
-    closed = [(one.outcome, one.reason) for one in _records(LATE)]
-    due = desks.table().due(LATE, made.day - timedelta(days=1), "loan-3", 1)
-    _must(closed == [("expired", "no_run")], f"the records of the passed day are {closed}")
-    _must(bool(due and due.handed_over_at), "what left its grace unpaid was not handed over")
-    return "expired a stage, handed a due over"
-
-
-def _sent_once(channel: str, borrower: str) -> "Effect":
-    def check(made: Scene, _answer: Any) -> str:
-        sent = [(one.outcome, one.reason) for one in _records(borrower) if one.reminder_id not in _RECEIPTS]
-        wire = [line["channel"] for line in made.server.wire]
-        _must(wire == [channel], f"the carriers were called {len(wire)} times: {wire}; records {sent}")
-        _must(sent == [("sent", "")], f"the records are {sent}")
-        return "sent once, however often called"
-
-    return check
-
-
-def _receipts_are_noted(_made: Scene, _answer: Any) -> str:
-    noted = {one.reminder_id: one.receipt for one in _records(SMS)}
-    _must(noted == dict.fromkeys(_RECEIPTS, "delivered"), f"the receipts are {noted}")
-    return "noted both deliveries"
-
-
-def _email_is_stopped(_made: Scene, answer: Any) -> str:
-    _must(answer["statusCode"] == 200 and "</html>" in answer["body"], f"it answered {answer}")  # noqa: PLR2004
-    stops = desks.table().ledger(EMAIL).opt_outs
-    _must("email" in stops and stops["email"].on, f"the stops are {dict(stops)}")
-    return "stopped email, answered a page"
-
-
-def _the_loan_is_paid(made: Scene, answer: Any) -> str:
-    _must(answer["statusCode"] == 200, f"it answered {answer}")  # noqa: PLR2004
-    return _is_paid(made, SMS, "loan-1")
-
-
-def _the_other_loan_is_paid(made: Scene, _answer: Any) -> str:
-    return _is_paid(made, EMAIL, "loan-2")
-
-
-def _is_paid(made: Scene, borrower: str, loan: str) -> str:
-    due = desks.table().due(borrower, made.day, loan, 1)
-    _must(due is not None and due.closed_by == "paid", "the payment was not counted")
-    return "counted a payment once"
-
-
-def _the_file_is_imported(made: Scene, _answer: Any) -> str:
-    due = desks.table().due(SMS, made.day, "loan-9", 1)
-    _must(due is not None and due.closed_by is None, "the installment of the file is not there")
-    report = json.loads(BucketFiles(settings.env("BOOKS_BUCKET")).get(_FILE + REPORT))
-    told = {name: report[name] for name in ("status", "applied", "rejected")}
-    _must(told == {"status": "done", "applied": 1, "rejected": 0}, f"the report says {told}")
-    return "imported a file once"
-
-
-def _events_are_told(_made: Scene, _answer: Any) -> str:
-    told = set()
-    url = settings.env("WEBHOOKS_QUEUE_URL")
-    while found := clients.client("sqs").receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages"):
-        told |= {(event["detail-type"], event["detail"]["borrower_id"]) for event in map(_event, found)}
-    case = {("CaseOpened", LATE), ("EarlyWarningRaised", LATE)}
-    _must(told == {("ReminderSent", SMS), ("BorrowerOptedOut", EMAIL)} | case, f"the bus has {sorted(told)}")
-    return "told two outcomes, a stop and a case"
-
-
-def _event(message: Mapping[str, Any]) -> Any:
-    return json.loads(message["Body"])
-
-
-def _the_subscriber_has_it(made: Scene, _answer: Any) -> str:
-    ids = {headers["webhook-id"] for headers, _ in made.server.hooked}
-    _must(len(ids) == 1, f"the subscriber was told of {len(ids)} events")
-    for headers, body in made.server.hooked:
-        told = Webhook(_SIGNING_KEY).verify(body, headers)
-        _must(told["type"] == "ReminderSent", f"the subscriber was told {told['type']}")
-    return "called the subscriber, signed"
-
-
-Effect = Callable[[Scene, Any], str]
-"""Says in a few words what was done, or raises Missed."""
-EFFECTS: dict[str, Effect] = {
-    "plan_reminders": _jobs_are_queued,
-    "close_day": _the_day_is_closed,
-    "deliver_sms": _sent_once("sms", SMS),
-    "deliver_email": _sent_once("email", EMAIL),
-    "record_receipts": _receipts_are_noted,
-    "ingest": _the_loan_is_paid,
-    "ingest_events": _the_other_loan_is_paid,
-    "import_book": _the_file_is_imported,
-    "publish_events": _events_are_told,
-    "call_webhooks": _the_subscriber_has_it,
-    "unsubscribe": _email_is_stopped,
-}
-
-
-def check(made: Scene, module: str, answer: Any) -> str:
-    """Raise Missed unless an answer is one that its caller takes for done, and the function did what it is for."""
-    if isinstance(answer, dict) and answer.get("batchItemFailures"):
-        raise Missed(f"it named failed messages: {answer['batchItemFailures']}")
-    if module not in EFFECTS:
-        raise Missed(f"{Path(__file__).name} does not say what it must have done")
-    with made.acting():
-        return EFFECTS[module](made, answer)
-
-
-def _must(held: bool, otherwise: str) -> None:  # noqa: FBT001 - reads as the sentence that it is
-    if not held:
-        raise Missed(otherwise)
-
-
-def _records(borrower: str) -> list[Record]:
-    found = outputs.records(settings.env("TABLE_NAME"))
-    return [one for one in found if one.borrower_id == borrower]

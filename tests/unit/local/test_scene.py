@@ -5,7 +5,8 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from infrastructure.local.aws_server import AwsServer, aws_server
-from infrastructure.local.scene import EFFECTS, Missed, check, noon_zone, scene
+from infrastructure.local.effects import EFFECTS, Missed, check
+from infrastructure.local.scene import noon_zone, scene
 from predue import zone
 
 NOW = datetime(2027, 3, 14, 3, 59, tzinfo=UTC)
