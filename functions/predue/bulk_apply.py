@@ -13,7 +13,7 @@ from predue.bulk import REJECTED, REPORT, BulkDesk, Chunked, Files, Import
 from predue.bulk_check import checking
 from predue.bulk_read import Rejected, reading, rejected_lines
 from predue.errors import BadNews, Gone, LedgerMoved, Replaced
-from predue.message import groups
+from predue.message import rounds
 from predue.money import Money
 from predue.news import NewsDesk
 from predue.unpacked import BadFile
@@ -95,7 +95,7 @@ _PHASES: Mapping[str, Callable[[Import, BulkDesk], Iterator[Import]]] = {
 
 
 def _applied(state: Import, desk: BulkDesk) -> Import:
-    """Apply the next chunk: events about one borrower or loan one after the other, the others side by side."""
+    """Apply the next chunk; what need not wait for another is applied side by side."""
     closes = state.applied >= state.chunks
     name = f"closing-{state.applied - state.chunks:06}" if closes else f"chunk-{state.applied:06}"
     if closes and state.tally.get("rejected", 0):
@@ -106,8 +106,8 @@ def _applied(state: Import, desk: BulkDesk) -> Import:
     def one_after_the_other(group: list[int]) -> list[tuple[str, Rejected | None]]:
         return [_outcome(rows[index], at, news_desk) for index in group]
 
-    apart = groups({index: [row.body] for index, row in enumerate(rows)})
-    outcomes = [outcome for group in desk.each(one_after_the_other, apart) for outcome in group]
+    apart = rounds({index: [row.body] for index, row in enumerate(rows)})
+    outcomes = [outcome for groups in apart for came in desk.each(one_after_the_other, groups) for outcome in came]
     refused = sorted(fault for _, fault in outcomes if fault is not None)
     if refused:
         desk.files.put(state.work(f"rejected-{state.parts:06}"), rejected_lines(state.key, refused))

@@ -5,10 +5,10 @@ into events. Each is read for itself, so that a bad one loses none of those besi
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
-from itertools import islice
+from itertools import groupby, islice
 from typing import Any
 
 from predue import connectors
@@ -101,10 +101,25 @@ def prepared(body: Any, source: Source) -> Event:
     }
 
 
-def groups(messages: Mapping[int, Sequence[Event]]) -> list[list[int]]:
-    """The messages that touch a common borrower or loan, each group in its order; groups may be applied side by
-    side.
+def rounds(messages: Mapping[int, Sequence[Event]]) -> list[list[list[int]]]:
+    """The order in which messages are applied: round after round, in each the groups side by side, in a group one
+    message after the other.
+
+    Messages that touch a common borrower or loan keep their order, but for a stretch of news about installments only:
+    there each installment is a group of its own. A borrower with a loan's whole schedule, told in one request, would
+    else not be through in the time of one call.
     """
+    found: list[list[list[int]]] = []
+    for related in _related(messages):
+        for number, groups in enumerate(_stretches(related, messages)):
+            if number == len(found):
+                found.append([])
+            found[number] += groups
+    return found
+
+
+def _related(messages: Mapping[int, Sequence[Event]]) -> list[list[int]]:
+    """The messages that touch a common borrower or loan, each group in its order."""
     home: dict[tuple[str, str], list[int]] = {}
     for index, events in messages.items():
         about = [
@@ -121,3 +136,19 @@ def groups(messages: Mapping[int, Sequence[Event]]) -> list[list[int]]:
         group.append(index)
         home |= dict.fromkeys(about, group)
     return [sorted(group) for group in {id(group): group for group in home.values()}.values()]
+
+
+def _stretches(related: Sequence[int], messages: Mapping[int, Sequence[Event]]) -> Iterator[list[list[int]]]:
+    """Related messages, parted where news of a single installment and other news meet."""
+    for single, stretch in groupby(related, key=lambda index: _installment(messages[index]) is not None):
+        parts: dict[tuple[str, str] | None, list[int]] = {}
+        for index in stretch:
+            parts.setdefault(_installment(messages[index]) if single else None, []).append(index)
+        yield list(parts.values())
+
+
+def _installment(events: Sequence[Event]) -> tuple[str, str] | None:
+    """The one installment that all these are news of, or None."""
+    about = {(str(body.get("loan_id")), str(body.get("installment_no"))) for body in events}
+    alike = len(about) == 1 and all(str(body["type"]).startswith("installment.") for body in events)
+    return about.pop() if alike else None

@@ -2,11 +2,13 @@ import json
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from threading import Barrier
 from typing import Any
 
 import pytest
 
 from predue.aws import clients, desks
+from predue.aws.table import Table
 from predue.errors import Unreachable
 from tests.flow.small import Book, Standing, standing, utc
 from tests.flow.told import counted, event, open_door, post, table, tell
@@ -158,6 +160,42 @@ def test_an_array_of_many_borrowers_is_applied_as_a_whole(workers: int, tmp_path
         assert heard.status == 200
         assert {one["status"] for one in heard.body["results"]} == {"applied"}
         assert {outstanding(stand, f"l-{number}", f"b-{number}") for number in range(12)} == {4000}
+
+
+def of_long_loan(number: int, kind: str, **fields: str) -> dict[str, Any]:
+    """News of one installment of a loan that has many."""
+    stated = {"borrower_id": "b-1", "due_date": "2026-12-20", "amount": "100.00", "currency": "USD"}
+    given = fields if kind == "paid" else stated
+    return event(f"installment.{kind}", f"{kind}-{number}", 1, loan_id="long", **given | {"installment_no": number})
+
+
+def test_a_whole_schedule_and_its_payments_in_one_request_are_applied_each_once(tmp_path: Path) -> None:
+    with standing(tmp_path, Book().borrower(), START, Workers=8) as stand:
+        open_door(stand)
+        bodies = [of_long_loan(number, "scheduled") for number in range(1, 41)]
+        bodies += [of_long_loan(number, "paid", amount=f"{number}.00") for number in range(1, 41)]
+        first, second = (tell(stand, *bodies, array=True) for _ in range(2))
+        assert [{one["status"] for one in heard.body["results"]} for heard in (first, second)] == [
+            {"applied"},
+            {"repeat"},
+        ]
+        with stand.stack.feeding():
+            owed = {due.installment_no: due.outstanding for due in desks.table().all_dues("b-1")}
+        assert owed == {number: 10_000 - 100 * number for number in range(1, 41)}
+
+
+def test_installments_of_one_loan_are_taken_side_by_side(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    both, begin = Barrier(2, timeout=20), Table.begin
+
+    def met(*given: Any) -> Any:
+        both.wait()
+        return begin(*given)
+
+    with standing(tmp_path, Book().borrower(), START, Workers=8) as stand:
+        open_door(stand)
+        monkeypatch.setattr("predue.aws.table.Table.begin", met)
+        heard = tell(stand, *(of_long_loan(number, "scheduled") for number in (1, 2)), array=True)
+        assert [one["status"] for one in heard.body["results"]] == ["applied", "applied"]
 
 
 def test_what_a_service_did_not_answer_is_to_be_repeated(stand: Standing, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,7 @@ from standardwebhooks import Webhook
 
 from predue import problem
 from predue.errors import BadNews
-from predue.message import events_of, groups
+from predue.message import events_of, rounds
 from predue.problem import NotTaken, Problem
 from predue.source import Source, read_sources
 from predue.webhook import MOST_BYTES, Request, authenticated, delivery, readable
@@ -297,37 +297,65 @@ def test_ids_of_a_tenants_source_are_that_tenants_own() -> None:
     assert event["event_id"] == "e-1"
 
 
-# Groups
+# Rounds
 
-_TOUCHES = st.dictionaries(
-    st.integers(0, 30),
-    st.fixed_dictionaries(
-        {}, optional={"borrower_id": st.sampled_from("abcdef"), "loan_id": st.sampled_from("uvwxyz")}
-    ).filter(bool),
-    max_size=12,
+
+def about_borrower(borrower: str) -> dict[str, Any]:
+    return {"type": "borrower.updated", "borrower_id": borrower}
+
+
+def about_installment(loan: str, number: int, **more: str) -> dict[str, Any]:
+    return {"type": "installment.paid", "loan_id": loan, "installment_no": number, **more}
+
+
+_NEWS = st.one_of(
+    st.builds(about_borrower, st.sampled_from("abc")),
+    st.builds(about_installment, st.sampled_from("uvw"), st.integers(1, 3)),
+    st.builds(
+        lambda *told: about_installment(*told[:2], borrower_id=told[2]), *map(st.sampled_from, ("uvw", (1, 2), "abc"))
+    ),
 )
 
 
-@given(_TOUCHES)
-def test_events_of_a_common_borrower_or_loan_share_a_group_in_their_order_and_no_event_is_lost(
-    events: dict[int, dict[str, str]],
+def in_rounds(*bodies: dict[str, Any]) -> list[list[list[int]]]:
+    return rounds({index: [body] for index, body in enumerate(bodies)})
+
+
+@given(st.dictionaries(st.integers(0, 30), _NEWS, max_size=12))
+def test_what_touches_an_installment_or_borrower_keeps_its_order_and_no_message_is_lost(
+    drawn: dict[int, dict[str, Any]],
 ) -> None:
-    events = dict(sorted(events.items()))
-    found = groups({index: [body] for index, body in events.items()})
-    assert sorted(index for group in found for index in group) == sorted(events)
-    assert all(group == sorted(group) for group in found)
-    home = {index: number for number, group in enumerate(found) for index in group}
+    events = dict(sorted(drawn.items()))
+    found = rounds({index: [body] for index, body in events.items()})
+    assert sorted(index for groups in found for group in groups for index in group) == sorted(events)
+    place = {
+        index: (number, group) for number, groups in enumerate(found) for group in map(tuple, groups) for index in group
+    }
     for one, body in events.items():
         for other, another in events.items():
-            if body.items() & another.items():
-                assert home[one] == home[other]
+            alike = {name for name in ("borrower_id", "loan_id") if name in body and body[name] == another.get(name)}
+            same = "loan_id" in alike and body["installment_no"] == another["installment_no"]
+            apart = "loan_id" in body and "loan_id" in another and not same
+            if one < other and alike and not apart:
+                (first, group), (then, its) = place[one], place[other]
+                assert first < then or (group == its and group.index(one) < group.index(other))
 
 
-def test_events_that_touch_nothing_in_common_are_apart() -> None:
-    bodies = [{"loan_id": "a"}, {"loan_id": "b"}, {"loan_id": "a", "borrower_id": "x"}, {"borrower_id": "y"}]
-    assert sorted(groups({index: [body] for index, body in enumerate(bodies)})) == [[0, 2], [1], [3]]
+def test_messages_that_touch_nothing_in_common_are_side_by_side() -> None:
+    third = about_installment("a", 1, borrower_id="x")
+    found = in_rounds(about_installment("a", 1), about_installment("b", 1), third, about_borrower("y"))
+    assert found == [[[0, 2], [1], [3]]]
 
 
-def test_a_message_that_touches_several_loans_joins_their_groups() -> None:
-    found = groups({0: [{"loan_id": "a"}], 1: [{"loan_id": "b"}], 2: [{"loan_id": "b"}, {"loan_id": "a"}]})
-    assert found == [[0, 1, 2]]
+def test_installments_of_one_loan_need_not_wait_for_each_other() -> None:
+    assert in_rounds(*(about_installment("a", 1 + number % 3) for number in range(6))) == [[[0, 3], [1, 4], [2, 5]]]
+
+
+def test_a_borrower_goes_before_the_schedule_that_follows_and_after_the_one_before() -> None:
+    before, after = (about_installment("a", number, borrower_id="x") for number in (1, 2))
+    assert in_rounds(before, about_borrower("x"), after, about_installment("a", 3)) == [[[0]], [[1]], [[2], [3]]]
+
+
+def test_a_message_that_touches_several_loans_waits_for_both_and_both_wait_for_it() -> None:
+    a, b = about_installment("a", 1), about_installment("b", 1)
+    assert rounds({0: [a], 1: [b], 2: [b, a], 3: [a], 4: [b]}) == [[[0], [1]], [[2]], [[3], [4]]]

@@ -16,7 +16,7 @@ from predue.connectors import Installments
 from predue.due import Due
 from predue.errors import BadNews, EventConflict
 from predue.intake import Outcome
-from predue.message import LOOKS_AT_LOANS, Delivery, Event, events_of, groups
+from predue.message import LOOKS_AT_LOANS, Delivery, Event, events_of, rounds
 from predue.news import NewsDesk
 from predue.problem import TakenAs
 from predue.source import Source
@@ -29,7 +29,7 @@ _TAKEN: Mapping[news.Effect, TakenAs] = {"applied": "applied", "repeat": "repeat
 
 
 def outcomes(told: Delivery, time_left_ms: Callable[[], int]) -> list[Outcome]:
-    """What became of each message: those of a borrower or loan one after the other, others side by side."""
+    """What became of each message; what need not wait for another is applied side by side."""
     if told.source.form in LOOKS_AT_LOANS:
         desk = desks.news()
         return [_looking(message, told, desk, time_left_ms) for message in told.messages]
@@ -43,10 +43,10 @@ def outcomes(told: Delivery, time_left_ms: Callable[[], int]) -> list[Outcome]:
     def one_after_the_other(group: list[int]) -> list[Outcome]:
         return [_whole(good[index], desk, time_left_ms) for index in group]
 
-    apart = groups(good)
-    for group, came in zip(apart, each_of(one_after_the_other, apart), strict=True):
-        for index, outcome in zip(group, came, strict=True):
-            found[index] = outcome
+    for apart in rounds(good):
+        for group, came in zip(apart, each_of(one_after_the_other, apart), strict=True):
+            for index, outcome in zip(group, came, strict=True):
+                found[index] = outcome
     return found
 
 
