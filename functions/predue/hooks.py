@@ -103,4 +103,6 @@ def wait(tries: int, retry_after: int, *seed: str) -> timedelta:
     doubled: timedelta = FIRST_WAIT * 2 ** min(max(tries, 1) - 1, 16)
     drawn: float = int.from_bytes(hashlib.sha256("#".join((*seed, str(tries))).encode()).digest()[:4]) / 2**32
     least: timedelta = min(doubled, LONGEST_WAIT) * (1 + JITTER * drawn)
-    return max(least, min(timedelta(seconds=retry_after), LONGEST_WAIT))
+    # Bounded before it becomes a span of time, which has a limit of its own.
+    asked = timedelta(seconds=min(retry_after, int(LONGEST_WAIT.total_seconds())))
+    return max(least, asked)

@@ -3,11 +3,12 @@
 import socket
 import ssl
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
+from threading import Event, Thread
+from time import sleep
 from typing import Any
 
 import pytest
@@ -39,10 +40,12 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def server(folder: Path, *, tls_for: str = "") -> Iterator[tuple[int, list[dict[str, str]]]]:
+def server(
+    folder: Path, handler: type[_Handler] = _Handler, *, tls_for: str = ""
+) -> Iterator[tuple[int, list[dict[str, str]]]]:
     """A server on loopback, its port and what it heard; with a certificate for a name, if one is given."""
     heard: list[dict[str, str]] = []
-    made = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"heard": heard}))
+    made = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (handler,), {"heard": heard}))
     if tls_for:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(certificate(folder, tls_for))
@@ -173,6 +176,34 @@ def test_the_next_address_of_a_name_is_tried_where_nobody_answers(
         monkeypatch.setattr(socket, "getaddrinfo", resolve)
         assert post(f"http://{NAME}:{port}/", "{}", {}, public=False).status == 302
         assert len(heard) == 1
+
+
+class _Dripping(_Handler):
+    """Answers in the end, and each byte in less time than a socket's own limit."""
+
+    gone = Event()
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["content-length"]))
+        with suppress(OSError):
+            for byte in b"HTTP/1.1 204 No Content\r\nx: " + b"x" * 30 + b"\r\n\r\n":
+                self.wfile.write(bytes([byte]))
+                sleep(0.1)
+            return
+        self.gone.set()
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_an_answer_that_drips_is_waited_for_no_longer_than_one_that_does_not_come(
+    scheme: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(https, "_READ_SECONDS", 0.5)
+    monkeypatch.setattr(_Dripping, "gone", gone := Event())
+    with server(tmp_path, _Dripping, tls_for=NAME if scheme == "https" else "") as (port, _):
+        named(monkeypatch, "127.0.0.1")
+        monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / f"{NAME}.pem"))
+        assert post(f"{scheme}://{NAME}:{port}/", "{}", {}, public=False).status == 0
+        assert gone.wait(20)
 
 
 @pytest.mark.parametrize(

@@ -9,10 +9,13 @@ import socket
 import ssl
 from contextlib import suppress
 from functools import lru_cache
+from threading import Timer
 from urllib.parse import urlsplit
 
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, Timeout
+from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import HTTPError, NewConnectionError
+from urllib3.response import HTTPResponse
 
 from predue.hooks import Answer
 
@@ -22,6 +25,38 @@ _PORTS = {"https": 443, "http": 80}
 _TRANSLATED = tuple(ipaddress.ip_network(one) for one in ("64:ff9b::/96", "64:ff9b:1::/48", "2002::/16", "2001::/32"))
 """IPv6 ranges whose addresses lead to an IPv4 address inside of them (RFC 6052, 8215, 3056, 4380)."""
 _MOST_ADDRESSES = 2
+
+
+class _InTime(HTTPConnection):
+    """A connection whose answer's head must be whole in time: a socket's own limit begins anew with every byte."""
+
+    def getresponse(self) -> HTTPResponse:  # type: ignore[override]  # as urllib3 itself has it
+        """See HTTPConnection."""
+        deadline = Timer(_READ_SECONDS, self._cut)
+        deadline.daemon = True
+        deadline.start()
+        try:
+            return super().getresponse()
+        finally:
+            deadline.cancel()
+
+    def _cut(self) -> None:
+        """End whatever waits for the other side; closing alone would leave it waiting."""
+        with suppress(OSError):
+            if self.sock is not None:
+                self.sock.shutdown(socket.SHUT_RDWR)
+
+
+class _InTimeAndSecret(_InTime, HTTPSConnection):
+    """The same by TLS."""
+
+
+class _Pool(HTTPConnectionPool):
+    ConnectionCls = _InTime
+
+
+class _SecretPool(HTTPSConnectionPool):
+    ConnectionCls = _InTimeAndSecret
 
 
 class NotPublic(Exception):
@@ -69,8 +104,8 @@ def _pool(scheme: str, address: str, name: str, port: int) -> HTTPConnectionPool
     """Connections to one address, whose certificate must be the name's; kept while the function is warm."""
     timeout = Timeout(connect=_CONNECT_SECONDS, read=_READ_SECONDS)
     if scheme == "http":
-        return HTTPConnectionPool(address, port, timeout=timeout, maxsize=10)
-    return HTTPSConnectionPool(
+        return _Pool(address, port, timeout=timeout, maxsize=10)
+    return _SecretPool(
         address,
         port,
         timeout=timeout,
