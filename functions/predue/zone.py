@@ -6,6 +6,30 @@ from importlib import resources
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 UNKNOWN = "*"
+_TERRITORIES = {
+    **{f"US-{code}": code for code in ("AS", "GU", "MP", "PR", "UM", "VI")},
+    **{f"FR-{code}": code for code in ("BL", "GF", "GP", "MF", "MQ", "NC", "PF", "PM", "RE", "TF", "WF", "YT")},
+    "FR-971": "GP",
+    "FR-972": "MQ",
+    "FR-973": "GF",
+    "FR-974": "RE",
+    "FR-976": "YT",
+    "NL-AW": "AW",
+    "NL-CW": "CW",
+    "NL-SX": "SX",
+    "NL-BQ1": "BQ",
+    "NL-BQ2": "BQ",
+    "NL-BQ3": "BQ",
+    "CN-HK": "HK",
+    "CN-MO": "MO",
+    "CN-TW": "TW",
+    "FI-01": "AX",
+    "NO-21": "SJ",
+    "NO-22": "SJ",
+}
+"""Subdivisions with a country code of their own (ISO 3166-2), by which zone.tab lists them: Guam keeps the time of no
+state.
+"""
 _NO_CODE = re.compile(r"[^A-Za-z0-9-]")
 """What no ISO 3166 code holds, and what would break the keys of the index."""
 
@@ -47,11 +71,14 @@ def zones_of(place: str, listed: tuple[str, ...] = ()) -> tuple[ZoneInfo, ...]:
     """Every zone in which a borrower of that label may be; empty when nobody can tell.
 
     A known zone stands for itself. Otherwise the zones that the jurisdiction's pack lists, or, if it lists none,
-    those that tzdata's zone.tab gives for the country.
+    those that tzdata's zone.tab gives for the country. A territory with a country code of its own has that one's.
     """
     if not place.startswith(UNKNOWN):
         known = zone(place)
         return (known,) if known else ()
-    country = place.removeprefix(UNKNOWN).partition("-")[0].upper()
-    names = listed or _zones_by_country().get(country, ())
+    code = place.removeprefix(UNKNOWN).upper()
+    if code in _TERRITORIES:
+        names = _zones_by_country()[_TERRITORIES[code]]
+    else:
+        names = listed or _zones_by_country().get(code.partition("-")[0], ())
     return tuple(found for name in names if (found := zone(name)))
