@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -140,15 +140,18 @@ def _told(row: Chunked, at: datetime, desk: NewsDesk) -> str:
     due = desk.dues.due(*where, row.body["loan_id"], row.body["installment_no"])
     if due is None or due.closed_by is not None:
         return told
-    return news.apply(_ending(row, str(Money(due.outstanding, due.currency).major())), at, desk)
+    # What the due has counted is part of the id: once it is opened again, the same row says something new.
+    counted = sorted(due.payments)
+    return news.apply(_ending(row, str(Money(due.missing, due.currency).major()), counted), at, desk)
 
 
-def _ending(row: Chunked, owed: str) -> dict[str, Any]:
+def _ending(row: Chunked, owed: str, counted: Sequence[str] = ()) -> dict[str, Any]:
     """The event that a row's status stands for: a payment of what is owed, or a cancellation as old as the book."""
     about = {name: row.body[name] for name in ("source", "loan_id", "installment_no")}
     said = {"type": "installment.cancelled"} if row.status == "cancelled" else {"type": "installment.paid"}
     said |= {"amount": owed} if row.status == "paid" else {}
-    digest = hashlib.sha256(json.dumps(about | said, sort_keys=True).encode()).hexdigest()[:32]
+    told = about | said | {"counted": list(counted)}
+    digest = hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:32]
     return {**said, **about, "event_id": f"book-{digest}", "sequence": 0}
 
 

@@ -47,9 +47,16 @@ class Due:
     version: int = 0
 
     @property
-    def outstanding(self) -> int:
-        """What is still owed, in minor units; never negative."""
+    def missing(self) -> int:
+        """What must still come in until nothing is owed, in minor units: more than `outstanding` while a payment was
+        taken back of which nobody has told.
+        """
         return max(0, self.amount - sum(self.payments.values()))
+
+    @property
+    def outstanding(self) -> int:
+        """What is still owed, in minor units; never negative, and never more than the installment."""
+        return min(self.amount, self.missing)
 
     @property
     def owed(self) -> Money:

@@ -148,6 +148,24 @@ def test_a_book_that_says_paid_closes_what_was_open_and_counts_no_more_than_was_
     assert due_of(filled).outstanding == 4000
 
 
+def test_a_book_that_says_paid_again_after_the_payment_was_taken_back_closes_again(filled: Depot) -> None:
+    paid = installments("L-1", status="paid")
+    filled.imported("paid-1.csv", paid)
+    for number in (2, 3):
+        filled.world.tell("installment.payment_reversed", amount="100.00")
+        assert due_of(filled).closed_by is None
+        filled.imported(f"paid-{number}.csv", paid)
+        assert due_of(filled).closed_by == "paid"
+        filled.imported(f"paid-{number}-again.csv", paid)
+    assert sum(due_of(filled).payments.values()) == 10000
+
+
+def test_a_book_that_says_paid_closes_also_where_a_payment_was_taken_back_that_was_never_told(filled: Depot) -> None:
+    filled.world.tell("installment.payment_reversed", amount="100.00")
+    filled.imported("paid.csv", installments("L-1", status="paid"))
+    assert due_of(filled).closed_by == "paid"
+
+
 # Complete statements
 
 

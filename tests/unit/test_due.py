@@ -19,6 +19,12 @@ def test_what_is_owed_is_never_negative() -> None:
     assert replace(DUE, payments={"a": 15000}).owed == Money(0, "USD")
 
 
+def test_a_payment_that_was_taken_back_and_never_told_makes_no_more_owed_than_the_installment() -> None:
+    back = replace(DUE, payments={"back": -10000})
+    assert (back.outstanding, back.missing) == (10000, 20000)
+    assert replace(back, payments={"back": -10000, "first": 10000}).outstanding == 10000
+
+
 @pytest.mark.parametrize(
     ("fields", "reason"),
     [

@@ -160,7 +160,7 @@ class LoanNews:
         rest -= sum(map(sum, counted.values()))
         shares = [(due, share) for due in dues for share in counted[due.installment_no]]
         for due in dues:
-            share = min(rest, due.outstanding)
+            share = min(rest, due.missing)
             if share > 0 and not counted[due.installment_no] and due.closed_by is None:
                 shares.append((due, share))
                 rest -= share
