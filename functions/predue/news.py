@@ -137,12 +137,14 @@ def _mark(
 def stop(borrower_id: str, channel: str, event_id: str, source: str, at: datetime, dues: Dues) -> None:
     """A borrower's own stop, by link or reply: it counts now, whatever loan systems said before, until a later opt-in.
 
-    It takes the highest sequence known of the borrower's stops, so that no old opt-in lifts it and the next new one
-    may.
+    It takes the highest sequence known of the borrower, so that no opt-in lifts it that is older than what is known,
+    and the next new one may.
     """
     for _ in range(_TRIES):
-        ledger = dues.ledger(borrower_id)
-        sequence = max((mark.sequence for mark in ledger.opt_outs.values()), default=0)
+        ledger, profile = dues.ledger(borrower_id), dues.profile(borrower_id)
+        marks = (*ledger.opt_outs.values(), *ledger.holds.values())
+        told = profile.sequences.values() if profile else ()
+        sequence = max((0, ledger.holds_ended, *(mark.sequence for mark in marks), *told))
         dues.write_consent(
             borrower_id,
             at,
@@ -259,6 +261,8 @@ def _arrive(left: Due, profile: Profile, at: datetime, desk: NewsDesk) -> Due:
     """
     assert left.moved_to is not None, "only a due that moved arrives"
     there = desk.dues.due(left.borrower_id, left.moved_to, left.loan_id, left.installment_no)
+    if there is not None and there.moved_to is not None and not _newer_move(left, there):
+        raise LedgerMoved("somebody completed this move, and the installment went on from there; read again")
     if there is None or there.moved_to is not None:
         arrived = replace(
             left,
@@ -272,6 +276,11 @@ def _arrive(left: Due, profile: Profile, at: datetime, desk: NewsDesk) -> Due:
         store_new(there, profile, at, desk)
     desk.dues.point(left.loan_id, left.installment_no, left.borrower_id, left.moved_to, left.due_date)
     return there
+
+
+def _newer_move(left: Due, there: Due) -> bool:
+    """Whether a due left for a date after the one that stood there left that date itself."""
+    return left.sequences.get("due_date", -1) > there.sequences.get("due_date", -1)
 
 
 # News about what is not known yet

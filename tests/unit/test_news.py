@@ -162,6 +162,27 @@ def test_a_reschedule_there_and_back_leaves_the_installment_where_it_was() -> No
     assert state_of(world.store)["indexed"] == before
 
 
+def test_a_move_that_stalls_undoes_no_move_back_that_was_told_meanwhile() -> None:
+    world = ready()
+    away = world.body("installment.rescheduled", due_date=LATER.isoformat())
+    back = world.body("installment.rescheduled", due_date=DUE_DATE.isoformat())
+    calls: list[str] = []
+
+    def meanwhile(call: str) -> None:
+        calls.append(call)
+        # Between the write at the old date and the look at the new one.
+        if call == "due" and calls.count("write_due") == 1:
+            world.hook(lambda _call: None)
+            for body in (away, back):
+                news.apply(body, world.now, world.news_desk())
+
+    world.hook(meanwhile)
+    news.apply(away, world.now, world.news_desk())
+    assert world.store.pointers["L-1", 1] == ("b-1", DUE_DATE)
+    assert world.due().closed_by is None
+    assert world.due(due_date=LATER).closed_by == "rescheduled"
+
+
 def test_news_of_an_unknown_installment_waits_for_it() -> None:
     world = World()
     world.borrower()
@@ -328,7 +349,7 @@ def test_an_installment_that_closes_after_its_slot_settles_what_was_planned() ->
     world = ready()
     world.now = SLOT + timedelta(hours=1)
     world.tell("installment.paid", amount="100.00")
-    assert world.outcomes() == {"L-1 T-3": ("suppressed", "paid")}
+    assert world.outcomes() == {"L-1 T-7": ("expired", "no_run"), "L-1 T-3": ("suppressed", "paid")}
 
 
 def test_an_installment_that_closes_after_the_hours_of_its_stage_settles_it_as_expired() -> None:
@@ -338,11 +359,11 @@ def test_an_installment_that_closes_after_the_hours_of_its_stage_settles_it_as_e
     assert world.outcomes() == {"L-1 T-3": ("expired", "no_run")}
 
 
-def test_an_installment_that_closes_before_its_slot_leaves_nothing_to_settle() -> None:
+def test_an_installment_that_closes_before_a_slot_leaves_nothing_of_that_stage_to_settle() -> None:
     world = ready()
     world.now = SLOT - timedelta(seconds=1)
     world.tell("installment.paid", amount="100.00")
-    assert world.outcomes() == {}
+    assert world.outcomes() == {"L-1 T-7": ("expired", "no_run")}
 
 
 def test_a_shorter_grace_settles_the_stages_that_it_cuts_off() -> None:
@@ -387,6 +408,17 @@ def test_a_stop_counts_at_once_and_no_older_opt_in_lifts_it() -> None:
     world.tell("borrower.opted_out", channel="email")
     news.stop("b-1", "email", "link-1", "page", world.now, world.store)
     world.tell("borrower.opted_in", sequence=2, channel="email")
+    assert world.ledger().opted_out("email")
+    world.tell("borrower.opted_in", channel="email")
+    assert not world.ledger().opted_out("email")
+
+
+def test_no_opt_in_lifts_a_stop_by_link_that_is_older_than_anything_known_of_the_borrower() -> None:
+    world = ready()
+    late = world.body("borrower.opted_in", channel="email")
+    world.tell("borrower.updated", name="Anna")
+    news.stop("b-1", "email", "link-1", "page", world.now, world.store)
+    news.apply(late, world.now, world.news_desk())
     assert world.ledger().opted_out("email")
     world.tell("borrower.opted_in", channel="email")
     assert not world.ledger().opted_out("email")
