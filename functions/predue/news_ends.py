@@ -11,8 +11,10 @@ from predue.profile import Profile
 from predue.record import Outcome
 from predue.view import View
 
-_LOOK_BACK = timedelta(days=2)
-"""How far back a due that closes looks for planned stages without an outcome; older days are the closing run's."""
+_LOOK_BACK = timedelta(days=4)
+"""How far back a due that closes looks for planned stages without an outcome: a day more, since days begin apart, than
+a closing run reaches back that was missed (sweep.LOOK_BACK).
+"""
 
 
 def settle_planned(due: Due, changed: Due, at: datetime, desk: NewsDesk) -> None:

@@ -84,14 +84,13 @@ class Sweep:
             if resume and task < resume.task:
                 continue
             start = resume.last if resume and task == resume.task else ""
-            for borrowers in self._pages(task, offsets(in_use), start):
+            for borrowers, last in self._pages(task, offsets(in_use), start):
                 held = self.volume is not None and self.volume.holds()
                 if held or self.time_left() < self.enough:
                     position = _Position(task, start).text()
                     self._save(Checkpoint(checkpoint.covered, self.target, position, held=held))
                     return held
                 page(task, borrowers, task.at <= checkpoint.covered)
-                last = next(reversed(borrowers.values()))[-1]
                 start = f"{last.wish}#{last.borrower_id}"
         if tasks:
             self._save(Checkpoint(self.target))
@@ -116,20 +115,28 @@ class Sweep:
                         found.add(Task(at, place, wish, day))
         return sorted(found)
 
-    def _pages(self, task: Task, offsets: Iterable[int], after: str) -> Iterator[dict[str, list[IndexEntry]]]:
-        """The task's open dues by borrower, a page of borrowers at a time, from the merged streams of the due dates."""
+    def _pages(
+        self, task: Task, offsets: Iterable[int], after: str
+    ) -> Iterator[tuple[dict[str, list[IndexEntry]], IndexEntry]]:
+        """The task's open dues by borrower, a page of borrowers at a time, and the last entry of each page.
+
+        A borrower whose dues a crash left under two send times comes twice, maybe on one page.
+        """
         dates = sorted({task.day - timedelta(days=offset) for offset in offsets})
         streams = [self.plans.entries(due_date, self.shard, task.place, task.wish, after) for due_date in dates]
         page: dict[str, list[IndexEntry]] = {}
         # As the index sorts them: a borrower's id ends with the "#" that parts the key.
         merged = heapq.merge(*streams, key=lambda entry: (entry.wish, f"{entry.borrower_id}#"))
+        last = None
         for borrower, entries in groupby(merged, key=lambda entry: entry.borrower_id):
-            page[borrower] = list(entries)
+            found = page.setdefault(borrower, [])
+            found += entries
+            last = found[-1]
             if len(page) == PAGE:
-                yield page
+                yield page, last
                 page = {}
-        if page:
-            yield page
+        if page and last is not None:
+            yield page, last
 
 
 class _Position(NamedTuple):
