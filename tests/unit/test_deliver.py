@@ -193,7 +193,7 @@ def test_a_payment_that_wins_the_race_for_the_ledger_leaves_nothing_to_send() ->
     world.hook(before)
     world.deliver()
     assert world.provider.calls == []
-    assert world.outcomes() == {"L-1 T-3": ("suppressed", "paid")}
+    assert world.outcomes()["L-1 T-3"] == ("suppressed", "paid")
 
 
 def test_a_ledger_that_never_stands_still_leaves_the_job_for_later() -> None:
@@ -386,7 +386,7 @@ def test_a_moved_installment_is_reminded_anew_at_its_new_due_date() -> None:
     world.tell("installment.rescheduled", due_date="2026-06-25")
     world.now = utc("06-22 14:00")
     assert world.deliver(world.job(key(due_date=date(2026, 6, 25)))) == "sent"
-    assert len(world.provider.calls) == len(world.records()) == 2
+    assert len(world.provider.calls) == [one.outcome for one in world.records()].count("sent") == 2
     assert len({envelope.reminder_id for envelope in world.provider.calls}) == 2
 
 

@@ -60,7 +60,7 @@ def test_an_installment_that_closes_after_its_slot_is_settled_with_the_reason(
     world = ready()
     world.now += timedelta(minutes=1)
     world.tell(kind, **fields)
-    assert world.outcomes() == {"L-1 T-3": ("suppressed", reason)}
+    assert world.outcomes()["L-1 T-3"] == ("suppressed", reason)
     assert verdict(world).action is None
 
 

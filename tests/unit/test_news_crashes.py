@@ -105,7 +105,7 @@ def test_a_crash_while_an_installment_closes_leaves_no_planned_stage_without_an_
     except Crash:
         world.hook(lambda _call: None)
         news.apply(paid, world.now, world.news_desk())
-    assert world.outcomes() == {"L-1 T-3": ("suppressed", "paid")}
+    assert world.outcomes() == {"L-1 T-7": ("expired", "no_run"), "L-1 T-3": ("suppressed", "paid")}
 
 
 def test_nobody_is_called_about_money_whose_news_was_kept_aside_and_whose_installment_came_through_a_crash() -> None:
