@@ -10,6 +10,7 @@ from predue.aws import desks
 from predue.aws.runs import fan_out
 from predue.aws.telemetry import count, failures, logger, metrics
 from predue.close import close
+from predue.errors import LeftOut
 
 
 def _run(shard: int, target: datetime, time_left: Callable[[], float]) -> bool:
@@ -26,8 +27,12 @@ def _run(shard: int, target: datetime, time_left: Callable[[], float]) -> bool:
         expired=tally.expired,
         unknown=tally.unknown,
         handed_over=tally.handed_over,
+        left_out=tally.failed,
         finished=finished,
     )
+    if finished and tally.failed:
+        # So that the function's own alarm says it; each of them is logged.
+        raise LeftOut(f"{tally.failed} borrowers are left to the next closing run")
     return finished
 
 

@@ -4,7 +4,8 @@ What left its grace unpaid is handed over to collections, once.
 """
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
@@ -37,33 +38,50 @@ few hundred bytes of the one read.
 """
 
 
+def _unheard(_error: Exception) -> None:
+    """Nobody asked to be told."""
+
+
 @dataclass(frozen=True)
 class CloseDesk:
-    """All that the closing run works with; `time_left` is in seconds."""
+    """All that the closing run works with; `time_left` is in seconds, `failed` hears of what one borrower met."""
 
     plans: Plans
     news: NewsDesk
     bus: Bus
     time_left: Callable[[], float]
+    failed: Callable[[Exception], None] = _unheard
 
 
 @dataclass
 class Tally:
-    """What a run did."""
+    """What a run did; `failed` counts what it had to leave to the next one."""
 
     expired: int = 0
     unknown: int = 0
     handed_over: int = 0
+    failed: int = 0
 
 
 def close(shard: int, now: datetime, desk: CloseDesk) -> tuple[Tally, bool]:
     """Close every local day whose hours ended up to `now`; False if time ran out and the run must go on."""
     tally = Tally()
     for entry in desk.plans.overdue(shard):
-        _hand_over(entry, now, desk, tally)
+        with _apart(tally, desk):
+            _hand_over(entry, now, desk, tally)
     # Nothing is covered twice: the wait after the hours is longer than the index ever lags.
     sweep = Sweep(
-        RUN, shard, now, _moment, desk.plans, desk.news.rulebook, desk.time_left, again=timedelta(0), by_time=False
+        RUN,
+        shard,
+        now,
+        _moment,
+        desk.plans,
+        desk.news.rulebook,
+        desk.time_left,
+        again=timedelta(0),
+        by_time=False,
+        rules=desk.news.rulebook.label(now.date()),
+        failed=lambda: tally.failed > 0,
     )
 
     graces: set[int] = set()
@@ -76,9 +94,20 @@ def close(shard: int, now: datetime, desk: CloseDesk) -> tuple[Tally, bool]:
         _page(task, borrowers, now, desk, tally)
         for entry in (entry for entries in borrowers.values() for entry in entries):
             if (task.day - entry.due_date).days in graces:
-                _hand_over(entry, now, desk, tally)
+                with _apart(tally, desk):
+                    _hand_over(entry, now, desk, tally)
 
     return tally, sweep.through(offsets, page)
+
+
+@contextmanager
+def _apart(tally: Tally, desk: CloseDesk) -> Iterator[None]:
+    """One borrower at a time: who fails is left to the next run, and keeps no other from an outcome."""
+    try:
+        yield
+    except Exception as error:  # noqa: BLE001 - whatever it was, it concerns this borrower alone
+        tally.failed += 1
+        desk.failed(error)
 
 
 def _moment(day: date, _wish: time, hours: Hours, zones: tuple[ZoneInfo, ...]) -> datetime:
@@ -99,12 +128,14 @@ def _page(task: Task, borrowers: dict[str, list[IndexEntry]], now: datetime, des
             for e in entries
             for name in _stages_on(task.day, e, desk)
         ]
-        if borrower_id in unrecorded or any(not ledgers[borrower_id].answered(key) for key in keys):
-            _finish(borrower_id, task, now, desk, tally)
-        # What `_finish` settles has expired, which warns of nothing: the ledger as it was read tells all.
-        silent = [key for key in keys if key.stage in watched and early_warning.unreachable(ledgers[borrower_id], key)]
-        if silent:
-            _warn(borrower_id, silent, now, desk)
+        with _apart(tally, desk):
+            if borrower_id in unrecorded or any(not ledgers[borrower_id].answered(key) for key in keys):
+                _finish(borrower_id, task, now, desk, tally)
+            # What `_finish` settles has expired, which warns of nothing: the ledger as it was read tells all.
+            ledger = ledgers[borrower_id]
+            silent = [key for key in keys if key.stage in watched and early_warning.unreachable(ledger, key)]
+            if silent:
+                _warn(borrower_id, silent, now, desk)
 
 
 def _warn(borrower_id: str, keys: Sequence[StageKey], now: datetime, desk: CloseDesk) -> None:

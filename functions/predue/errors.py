@@ -7,6 +7,7 @@ PredueError
 |   |-- LoanBusy               another message about the loan is being applied
 |   |-- OutOfTime              the function ends soon: leave the rest for the next call
 |   |-- ImportMoved            another call goes on with the import: leave it to that one
+|   |-- LeftOut                a run has left somebody to the next one
 |   |-- NotRecordedYet         a receipt came before our own record of the reminder
 |   `-- Unreachable            a service that we depend on did not answer
 |-- Unusable                   trying again cannot help: a person must look
@@ -54,6 +55,10 @@ class OutOfTime(Retryable):
 
 class ImportMoved(Retryable):
     """What is known of an import was changed by another call after it was read; that one goes on with it."""
+
+
+class LeftOut(Retryable):
+    """A closing run came to its end, but for borrowers whom the next run must see to; nothing counts as covered."""
 
 
 class NotRecordedYet(Retryable):

@@ -266,6 +266,10 @@ class Rulebook:
             self._places[jurisdiction, day] = self._known.setdefault(pack.label, Rules(self.policy, pack))
         return self._places[jurisdiction, day]
 
+    def label(self, day: date) -> str:
+        """What names the policy and the editions of all packs that hold on a day."""
+        return "|".join((self.policy.label, *sorted(rules.pack.label for rules in self.every(day))))
+
     def every(self, day: date) -> tuple[Rules, ...]:
         """The rules with each pack in force on a day, for what must hold whoever the borrower is."""
         names = {name for pack in packs() for name in pack.jurisdictions}

@@ -187,7 +187,7 @@ class Checkpoint(NamedTuple):
     resumes.
 
     `queued`: the jobs `since` an instant; `held`: the run is unfinished since it may queue no more, whatever the
-    target.
+    target. `rules`: under which what is covered was covered; `failed`: the unfinished run had to leave somebody out.
     """
 
     covered: datetime
@@ -196,6 +196,8 @@ class Checkpoint(NamedTuple):
     since: datetime | None = None
     queued: int = 0
     held: bool = False
+    rules: str = ""
+    failed: bool = False
 
 
 Progress = Literal["new", "begun", "applied"]

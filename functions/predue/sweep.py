@@ -48,7 +48,9 @@ class Sweep:
     """One run over one shard up to `target`; `moment` says when a place and time is due on a day.
 
     `again` is how much of what was covered is covered once more. `by_time` False takes the send times of a place
-    together. `volume` counts what a run queues, and holds it.
+    together. `volume` counts what a run queues, and holds it. `rules` names what the moments follow from: a run that
+    finds others looks back as far as it can, since a moment may have gone to where all is covered. `failed` tells
+    whether `page` had to leave somebody out; then the run goes on with the others, and covers nothing.
     """
 
     run: str
@@ -62,6 +64,8 @@ class Sweep:
     by_time: bool = True
     enough: float = 20.0
     volume: Volume | None = None
+    rules: str = ""
+    failed: Callable[[], bool] = lambda: False
 
     def through(
         self, offsets: Callable[[InUse], Iterable[int]], page: Callable[[Task, dict[str, list[IndexEntry]], bool], None]
@@ -73,13 +77,17 @@ class Sweep:
         `offsets` gives the days from due date to task day that matter. Memory holds one page of borrowers.
         """
         in_use, found = self.plans.start(self.run, self.shard)
-        checkpoint = found or Checkpoint(self.target - timedelta(days=1))
+        checkpoint = found or Checkpoint(self.target - timedelta(days=1), rules=self.rules)
         after = max(checkpoint.covered - self.again, self.target - LOOK_BACK)
+        if checkpoint.rules != self.rules:
+            after = self.target - LOOK_BACK
         tasks = self.tasks(in_use, after)
         if self.volume:
             self.volume.begin(checkpoint)
         goes_on = checkpoint.held or checkpoint.target == self.target
         resume = _Position.read(checkpoint.position) if goes_on else None
+        if resume and resume.rules != self.rules:
+            resume = None
         for task in tasks:
             if resume and task < resume.task:
                 continue
@@ -87,13 +95,16 @@ class Sweep:
             for borrowers, last in self._pages(task, offsets(in_use), start):
                 held = self.volume is not None and self.volume.holds()
                 if held or self.time_left() < self.enough:
-                    position = _Position(task, start).text()
-                    self._save(Checkpoint(checkpoint.covered, self.target, position, held=held))
+                    failed = self.failed() or (checkpoint.failed and resume is not None)
+                    position = _Position(task, start, self.rules).text()
+                    self._save(checkpoint._replace(target=self.target, position=position, held=held, failed=failed))
                     return held
                 page(task, borrowers, task.at <= checkpoint.covered)
                 start = f"{last.wish}#{last.borrower_id}"
-        if tasks:
-            self._save(Checkpoint(self.target))
+        if self.failed() or (checkpoint.failed and resume is not None):
+            self._save(checkpoint._replace(target=self.target, position="", held=False, failed=False))
+        elif tasks:
+            self._save(Checkpoint(self.target, rules=self.rules))
         return True
 
     def _save(self, checkpoint: Checkpoint) -> None:
@@ -140,22 +151,22 @@ class Sweep:
 
 
 class _Position(NamedTuple):
-    """Where a run stopped: the task, and the last send time and borrower whose page is done."""
+    """Where a run stopped, and by which rules: the task, and the last send time and borrower whose page is done."""
 
     task: Task
     last: str
+    rules: str
 
     def text(self) -> str:
-        return json.dumps(
-            [instant.to_text(self.task.at), self.task.place, self.task.wish, self.task.day.isoformat(), self.last]
-        )
+        at, place, wish, day = self.task
+        return json.dumps([instant.to_text(at), place, wish, day.isoformat(), self.last, self.rules])
 
     @classmethod
     def read(cls, text: str) -> "_Position | None":
         if not text:
             return None
-        at, place, wish, day, last = json.loads(text)
-        return cls(Task(instant.from_text(at), place, wish, date.fromisoformat(day)), last)
+        at, place, wish, day, last, rules = json.loads(text)
+        return cls(Task(instant.from_text(at), place, wish, date.fromisoformat(day)), last, rules)
 
 
 def _days(after: datetime, until: datetime) -> Iterator[date]:

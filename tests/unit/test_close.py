@@ -1,10 +1,12 @@
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import date, time, timedelta
 
 import pytest
 
 from predue import close, news
+from predue.errors import Unreachable
+from predue.policy import HoursSetting, Policy, Rulebook
 from predue.ports import Refused
 from tests.unit.world import SLOT, World, ready, utc
 
@@ -268,7 +270,7 @@ def test_a_move_to_a_zone_whose_day_is_closed_already_leaves_no_stage_without_an
     for hours in range(1, 30):
         world.now = utc("06-13 01:00") + timedelta(hours=hours)
         world.close()
-    assert world.outcomes()["L-1 T-3"] == ("expired", "no_run")
+    assert world.outcomes().get("L-1 T-3") == ("expired", "no_run")
 
 
 def test_a_closing_run_between_the_two_halves_of_a_move_leaves_no_stage_without_an_outcome() -> None:
@@ -285,7 +287,7 @@ def test_a_closing_run_between_the_two_halves_of_a_move_leaves_no_stage_without_
     for _ in range(30):
         world.now += timedelta(hours=1)
         world.close()
-    assert world.outcomes()["L-1 T-3"] == ("expired", "no_run")
+    assert world.outcomes().get("L-1 T-3") == ("expired", "no_run")
 
 
 def test_a_move_cut_short_twice_around_a_closing_run_leaves_no_stage_without_an_outcome() -> None:
@@ -303,7 +305,7 @@ def test_a_move_cut_short_twice_around_a_closing_run_leaves_no_stage_without_an_
     for _ in range(30):
         world.now += timedelta(hours=1)
         world.close()
-    assert world.outcomes()["L-1 T-3"] == ("expired", "no_run")
+    assert world.outcomes().get("L-1 T-3") == ("expired", "no_run")
 
 
 def test_a_borrower_whom_a_crash_left_under_two_send_times_is_closed_whole() -> None:
@@ -342,6 +344,118 @@ def test_what_was_paid_after_the_closing_run_was_away_for_days_leaves_no_stage_w
     world.tell("installment.paid", amount="100.00")
     world.close()
     assert set(world.outcomes()) == {"L-1 T-3", "L-1 T-1", "L-1 T0"}
+
+
+def many_at_closing() -> World:
+    """More borrowers than two pages hold, whose day is over."""
+    world = day_is_over()
+    for number in range(2, 250):
+        world.borrower(f"b-{number:03}")
+        world.installment(f"L-{number:03}", borrower_id=f"b-{number:03}")
+    return world
+
+
+def west_and_east() -> World:
+    """A borrower whose day ends late, and one elsewhere whose closing moves the run's checkpoint on."""
+    world = World()
+    world.borrower(time_zone="America/Los_Angeles", preferred_time="19:00")
+    world.installment()
+    world.borrower("b-2", time_zone="America/Chicago")
+    world.installment("L-2", borrower_id="b-2")
+    return world
+
+
+def quarter_hours(world: World, first: str, last: str) -> None:
+    world.now = utc(first)
+    while world.now < utc(last):
+        world.plan()
+        world.close()
+        world.now += timedelta(minutes=15)
+
+
+def narrowed(world: World) -> None:
+    """The lender lets the hours end at six from now on."""
+    world.policy = Policy(hours=HoursSetting(end=time(18)))
+    world.rulebook = Rulebook(world.policy)
+
+
+def test_hours_that_are_narrowed_in_the_evening_leave_no_stage_without_an_outcome() -> None:
+    world = west_and_east()
+    quarter_hours(world, "06-12 14:05", "06-13 01:30")
+    narrowed(world)
+    quarter_hours(world, "06-13 01:35", "06-13 04:00")
+    assert world.outcomes().get("L-1 T-3") == ("expired", "no_run")
+
+
+def test_hours_that_are_narrowed_in_the_evening_keep_no_due_from_its_hand_over() -> None:
+    world = west_and_east()
+    quarter_hours(world, "06-18 14:05", "06-19 01:30")
+    narrowed(world)
+    quarter_hours(world, "06-19 01:35", "06-19 04:00")
+    assert {due.loan_id for _, due, _ in world.bus.events} == {"L-1", "L-2"}
+
+
+def test_a_run_of_changed_rules_that_is_out_of_time_begins_anew_and_gets_through() -> None:
+    world = west_and_east()
+    quarter_hours(world, "06-12 14:05", "06-13 01:30")
+    narrowed(world)
+    world.now = utc("06-13 01:35")
+    world.seconds_left = 0
+    assert not close.close(0, world.now, world.close_desk())[1]
+    world.seconds_left = 600
+    world.close()
+    assert world.outcomes().get("L-1 T-3") == ("expired", "no_run")
+
+
+def test_a_run_whose_rules_change_half_way_goes_on_from_no_place_of_the_old_ones() -> None:
+    world = many_at_closing()
+    left = iter([600, 0])
+    assert not close.close(0, world.now, replace(world.close_desk(), time_left=lambda: next(left)))[1]
+    narrowed(world)
+    world.close()
+    assert len(world.outcomes()) == 249
+
+
+@pytest.mark.parametrize("away", ["write_ledger", "write_record"])
+def test_a_borrower_whose_state_cannot_be_written_keeps_no_other_from_an_outcome_and_comes_again(away: str) -> None:
+    world = day_is_over()
+    for number in (2, 3):
+        world.borrower(f"b-{number}")
+        world.installment(f"L-{number}", borrower_id=f"b-{number}")
+    world.now = SLOT
+    world.close()
+    world.now = CLOSING
+    failing = iter([True])
+
+    def before(call: str) -> None:
+        if call == away and next(failing, False):
+            raise Unreachable("a write timed out")
+
+    world.hook(before)
+    assert world.close().failed == 1
+    assert len(world.outcomes()) == 2
+    world.now += timedelta(minutes=15)
+    assert world.close().failed == 0
+    assert world.outcomes() == {f"L-{number} T-3": ("expired", "no_run") for number in (1, 2, 3)}
+
+
+def test_who_was_left_out_before_the_time_ran_out_is_not_forgotten_by_the_call_that_goes_on() -> None:
+    world = many_at_closing()
+    failing = iter([True])
+
+    def before(call: str) -> None:
+        if call == "write_ledger" and next(failing, False):
+            raise Unreachable("a write timed out")
+
+    world.hook(before)
+    left = iter([600, 0])
+    desk = replace(world.close_desk(), time_left=lambda: next(left))
+    tally, finished = close.close(0, world.now, desk)
+    assert (tally.failed, finished) == (1, False)
+    world.close()
+    world.now += timedelta(minutes=15)
+    world.close()
+    assert len(world.outcomes()) == 249
 
 
 def test_a_claim_without_a_record_is_unknown_even_if_its_installment_closes_before_the_run() -> None:

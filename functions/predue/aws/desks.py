@@ -4,6 +4,7 @@ What only some functions need is imported by the desk that needs it: the functio
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -81,7 +82,15 @@ def closing(time_left: Callable[[], float]) -> "CloseDesk":
     """The closing run's desk."""
     from predue.close import CloseDesk  # noqa: PLC0415 - see the module
 
-    return CloseDesk(plans(), news(), EventBus(env("BUS_NAME")), time_left)
+    return CloseDesk(plans(), news(), EventBus(env("BUS_NAME")), time_left, _left_out)
+
+
+def _left_out(error: Exception) -> None:
+    """Log and count what one borrower met in a closing run that goes on with the others."""
+    from predue.aws.telemetry import failures  # noqa: PLC0415 - as above
+
+    with suppress(type(error)), failures("a borrower is left to the next closing run"):
+        raise error
 
 
 def forget() -> None:

@@ -143,6 +143,8 @@ class TablePlans:
             "since": checkpoint.since and instant.to_ms(checkpoint.since),
             "queued": checkpoint.queued or None,
             "held": checkpoint.held or None,
+            "rules": checkpoint.rules or None,
+            "failed": checkpoint.failed or None,
         }
         try:
             with translated("checkpoint"):
@@ -173,4 +175,6 @@ def _checkpoint(item: items.Item) -> Checkpoint:
         since,
         int(item.get("queued", 0)),
         bool(item.get("held")),
+        item.get("rules", ""),
+        bool(item.get("failed")),
     )
