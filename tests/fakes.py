@@ -425,7 +425,7 @@ def state_of(store: Store) -> Mapping[str, Any]:
             for name, (ledger, _) in store.ledgers.items()
         },
         "dues": {
-            (due.loan_id, due.installment_no): replace(due, version=0, changes=())
+            (due.loan_id, due.installment_no): replace(due, version=0, changes=(), stated_at=None)
             for dues in store.dues.values()
             for due in dues.values()
             if due.moved_to is None

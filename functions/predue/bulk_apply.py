@@ -173,6 +173,7 @@ def report(state: Import) -> bytes:
         "rejected": state.tally.get("rejected", 0),
         "applied": state.tally.get("applied", 0),
         "known_already": state.tally.get("repeat", 0),
+        "no_news": state.tally.get("no_news", 0),
         "kept_aside": state.tally.get("kept_aside", 0),
         "closed": state.tally.get("closed", 0),
         "due_soon": state.due_soon,

@@ -25,8 +25,9 @@ class Due:
 
     `amount` is in minor units; `payments` maps each payment's event to its signed minor units, so that counting one
     twice is impossible; `sequences` holds, by aspect (`due_date`, `amount`, `cancelled`, `disputed`), the sequence of
-    the newest news. `source` is the one that stated its schedule, "" for a book that was loaded at the start. `changes`
-    tells when it was open, because what is planned depends on what was known at the slot.
+    the newest news. `source` is the one that stated its schedule, "" for a book that was loaded at the start, and
+    `stated_at` when the newest news of that arrived. `changes` tells when it was open: what is planned depends on what
+    was known at the slot.
     """
 
     borrower_id: str
@@ -44,6 +45,7 @@ class Due:
     moved_to: date | None = None
     handed_over_at: datetime | None = None
     source: str = ""
+    stated_at: datetime | None = None
     version: int = 0
 
     @property

@@ -34,7 +34,8 @@ from predue.news_ends import settle_over, settle_planned
 from predue.ports import Dues
 from predue.profile import Profile
 
-Effect = Literal["applied", "repeat", "kept aside"]
+Effect = Literal["applied", "no news", "repeat", "kept aside"]
+"""`no news` was taken, and says nothing that is not known, or known better, already."""
 
 _TRIES = 20
 
@@ -70,9 +71,10 @@ def _apply(event: Event, body: dict[str, Any], at: datetime, desk: NewsDesk, *, 
             continue
         except LedgerMoved:
             continue
-        if kept and effect == "applied" and isinstance(event, InstallmentNews):
+        if kept and effect != "kept aside" and isinstance(event, InstallmentNews):
             desk.dues.drop_aside(_awaits(event), event.identity)
-        return effect
+        # What an earlier try has changed already is no news to this one.
+        return "applied" if kept and effect == "no news" else effect
     raise LedgerMoved(f"a borrower's state moved under {_TRIES} tries to apply news")
 
 
@@ -105,7 +107,7 @@ def _update(event: ev.Updated, body: dict[str, Any], at: datetime, desk: NewsDes
         settle_over(new, at, desk)
     desk.dues.bump(event.borrower_id)
     _apply_kept(f"borrower#{event.borrower_id}", at, desk)
-    return "applied"
+    return "applied" if new != old else "no news"
 
 
 def _mark(
@@ -180,8 +182,12 @@ def _schedule(event: ev.Scheduled, body: dict[str, Any], at: datetime, desk: New
             return "applied"
         # The pointer may be that of a creation which was cut short, with another date: then this due moves at once.
         moved_to = None if where[1] == event.due_date else event.due_date
-        create_due(replace(scheduled(event), due_date=where[1], moved_to=moved_to), profile, at, desk)
-    effect = _installment(event, body, at, desk)
+        created = replace(scheduled(event), due_date=where[1], moved_to=moved_to, stated_at=at)
+        create_due(created, profile, at, desk)
+        _installment(event, body, at, desk)
+        effect: Effect = "applied"
+    else:
+        effect = _installment(event, body, at, desk)
     _apply_kept(_about(event), at, desk)
     return effect
 
@@ -222,6 +228,8 @@ def _installment(event: InstallmentNews, body: dict[str, Any], at: datetime, des
         raise LedgerMoved("a move that was cut short is completed; read again")
     changed = changed_by(due, event)
     if changed != due:
+        if isinstance(event, ev.Scheduled | ev.Rescheduled):
+            changed = replace(changed, stated_at=at)
         changed = changed.noted(at)
         settle_planned(due, changed, at, desk)
         store_due(changed, profile, at, desk)
@@ -230,7 +238,7 @@ def _installment(event: InstallmentNews, body: dict[str, Any], at: datetime, des
     desk.dues.bump(where[0])
     if early_warning.payment_reversed(changed) and not window_over(changed, profile, at, desk):
         open_case(case.at_risk(changed, "payment_reversed", at), desk)
-    return "applied"
+    return "applied" if changed != due else "no news"
 
 
 def _gone(last_day: date, at: datetime) -> bool:

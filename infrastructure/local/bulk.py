@@ -193,10 +193,11 @@ def text(reports: Sequence[Report], out: Path) -> str:
     """What a terminal is told."""
     lines = []
     for one in reports:
+        no_news = f"{one['no_news']} no news, " if one["no_news"] else ""
         lines.append(
             f"{one['file']}: {one['status']}; {one['rows']} rows: {one['applied']} applied, "
-            f"{one['known_already']} known already, {one['kept_aside']} kept aside, {one['rejected']} rejected; "
-            f"{one['closed']} closed"
+            f"{one['known_already']} known already, {no_news}{one['kept_aside']} kept aside, "
+            f"{one['rejected']} rejected; {one['closed']} closed"
         )
         lines += [f"  {reason}" for reason in one["reasons"]]
         if one["status"] == "held":

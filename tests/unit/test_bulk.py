@@ -120,6 +120,16 @@ def test_a_payment_that_was_acknowledged_is_never_undone_by_a_later_file(filled:
     assert "L-1" not in open_loans(filled)
 
 
+def test_rows_that_say_otherwise_than_what_is_known_are_told_to_be_no_news(filled: Depot) -> None:
+    filled.imported("new.csv", installments(*LOANS[:3], "L-new", amount="55.00"))
+    assert due_of(filled).amount == 10000
+    told = filled.report("new.csv")
+    assert (told["applied"], told["no_news"], told["known_already"]) == (0, 3, 0)
+    assert told["kept_aside"] == 1
+    filled.imported("b-new.csv", borrowers("b-1", name="Other"))
+    assert filled.report("b-new.csv")["no_news"] == 1
+
+
 def test_a_stop_a_consent_and_a_move_that_were_acknowledged_stand_against_a_later_file(filled: Depot) -> None:
     filled.world.tell("borrower.opted_out", channel="sms")
     filled.world.tell("borrower.updated", consent="email", phone="+12015550199")

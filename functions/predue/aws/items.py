@@ -268,6 +268,7 @@ def due_item(due: Due) -> Item:
         "moved_to": due.moved_to and due.moved_to.isoformat(),
         "handed_over_at": _ms(due.handed_over_at),
         "source": due.source,
+        "stated_at": _ms(due.stated_at),
         "version": due.version,
     }
 
@@ -290,6 +291,7 @@ def read_due(item: Item) -> Due:
         moved_to=date.fromisoformat(item["moved_to"]) if "moved_to" in item else None,
         handed_over_at=instant.from_ms(int(item["handed_over_at"])) if "handed_over_at" in item else None,
         source=item.get("source", ""),
+        stated_at=instant.from_ms(int(item["stated_at"])) if "stated_at" in item else None,
         version=int(item["version"]),
     )
 

@@ -25,7 +25,12 @@ ENOUGH_MS = 5_000
 """What one event may need: some twenty calls, and one of them tried again."""
 _TURN = timedelta(seconds=60)
 """Longer than any function lives that takes messages: whoever holds a turn beyond it is dead."""
-_TAKEN: Mapping[news.Effect, TakenAs] = {"applied": "applied", "repeat": "repeat", "kept aside": "kept_aside"}
+_TAKEN: Mapping[news.Effect, TakenAs] = {
+    "applied": "applied",
+    "no news": "applied",
+    "repeat": "repeat",
+    "kept aside": "kept_aside",
+}
 
 
 def outcomes(told: Delivery, time_left_ms: Callable[[], int]) -> list[Outcome]:
