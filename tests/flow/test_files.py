@@ -139,8 +139,8 @@ def _texts(written: Book) -> tuple[bytes, bytes]:
 def test_an_import_goes_on_by_messages_of_its_own_when_its_time_runs_out(
     stand: Standing, book: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("predue.bulk_apply._ENOUGH_SECONDS", 10_000)
-    monkeypatch.setattr("predue.bulk_read._ENOUGH_SECONDS", 10_000)
+    monkeypatch.setattr("predue.bulk.ENOUGH_SECONDS", 10_000)
+    monkeypatch.setattr("predue.bulk_read._LEAF_CHUNKS", 1)
     monkeypatch.setattr("predue.bulk_read.CHUNK_ROWS", 1)
     before = stand.stack.meter.invocations["predue-import-book"]
     put(stand, "borrowers.csv", book["borrowers.csv"])

@@ -227,8 +227,35 @@ def test_a_statement_with_a_rejected_row_closes_nothing_and_says_so(filled: Depo
     assert open_loans(filled) == set(LOANS)
 
 
+def test_a_statement_of_which_a_row_is_refused_while_it_is_applied_closes_nothing_and_says_so(filled: Depot) -> None:
+    text = installments(*LOANS[2:]) + installments("L-2", currency="EUR").splitlines()[1] + "\n"
+    state = filled.imported("all.complete.csv", text)
+    assert (state.phase, state.closable, state.tally["rejected"]) == ("done", 1, 1)
+    assert state.reasons == ("closes_nothing: rows were rejected",)
+    assert open_loans(filled) == set(LOANS)
+
+
+def test_a_statement_that_had_nothing_to_close_says_nothing_of_it(filled: Depot) -> None:
+    text = installments(*LOANS[1:]) + installments("L-1", currency="EUR").splitlines()[1] + "\n"
+    state = filled.imported("all.complete.csv", text)
+    assert (state.tally["rejected"], state.reasons) == (1, ())
+
+
+def test_a_book_of_borrowers_is_no_complete_statement(filled: Depot) -> None:
+    state = filled.imported("b.complete.csv", borrowers(*PEOPLE))
+    assert state.phase == "refused"
+    assert state.reasons[0].endswith("put a book of borrowers under a name without .complete")
+    assert open_loans(filled) == set(LOANS)
+
+
+def test_an_event_of_a_borrower_may_hold_more_than_predue_reads(depot: Depot) -> None:
+    body = depot.world.body("borrower.updated", borrower_id="b-1", installment_no="x", due_date="2026-06-15")
+    state = depot.imported("e.complete.jsonl", events(body))
+    assert (state.phase, state.installments, state.due_soon) == ("done", 0, 0)
+
+
 def test_a_statement_of_many_passes_closes_the_same(filled: Depot, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("predue.bulk_check._IN_A_PASS", 3)
+    monkeypatch.setattr("predue.bulk_sweep._IN_A_PASS", 3)
     state = filled.imported("all.complete.csv", installments(*LOANS[2:]))
     assert (state.passes, state.phase, state.closable, state.open_held) == (6, "done", 2, 18)
     assert open_loans(filled) == set(LOANS[2:])
@@ -293,8 +320,10 @@ STORY = {
 
 def play(depot: Depot, before: Callable[[str], None] = lambda _call: None, tries: int = 1) -> Depot:
     """Import the files of the story; `before` runs ahead of every call of a port, and may end a try."""
-    depot.limits = ImportsSetting(most_closed_percent=50)
     for name, content in STORY.items():
+        # What the statement makes due soon is counted through, since it is more than this.
+        most = 2 if name == "i.complete.csv" else 10
+        depot.limits = ImportsSetting(most_closed_percent=50, due_soon_days=30, most_due_soon=most)
         depot.world.now += timedelta(minutes=1)
         put = depot.put(name, content)
         depot.world.now += timedelta(minutes=1)
@@ -311,16 +340,22 @@ class Crash(BaseException):
 
 
 @pytest.fixture
-def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("predue.bulk_read.CHUNK_ROWS", 2)
+def small_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each part of an import takes several steps."""
+    sizes = {"bulk_read.CHUNK_ROWS": 2, "bulk_read._LEAF_CHUNKS": 1, "bulk_sweep._IN_A_PASS": 2}
+    sizes |= {"bulk_check.SIDE_BY_SIDE": 1, "bulk_sweep.SIDE_BY_SIDE": 1, "bulk_report._TOGETHER": 1}
+    for name, size in sizes.items():
+        monkeypatch.setattr(f"predue.{name}", size)
+    monkeypatch.setattr("tests.depot.StoreOpenDues.page", 1)
 
 
-@pytest.mark.usefixtures("small_chunks")
+@pytest.mark.usefixtures("small_steps")
 def test_a_crash_at_any_point_is_completed_by_the_next_call(new: Callable[[], Depot]) -> None:
     calls: list[str] = []
     whole = play(new(), calls.append)
     assert open_loans(whole) == {"L-1", "L-2", "L-3"}
     assert len(calls) > 200
+    assert {"all_open", "dues_of", "due_dates_of"} <= set(calls)
     for number in range(0, len(calls), 3):
         left = [number]
 
@@ -332,7 +367,7 @@ def test_a_crash_at_any_point_is_completed_by_the_next_call(new: Callable[[], De
         assert outcome(play(new(), before, tries=2)) == outcome(whole), (number, calls[number])
 
 
-@pytest.mark.usefixtures("small_chunks")
+@pytest.mark.usefixtures("small_steps")
 def test_calls_that_end_after_one_step_each_come_to_the_same(new: Callable[[], Depot]) -> None:
     whole, parts = play(new()), new()
     parts.time_left = lambda: 0.0
