@@ -1,5 +1,6 @@
 """What a file does to what is known, and what it never does."""
 
+import hashlib
 import itertools
 from collections.abc import Callable
 from contextlib import suppress
@@ -235,6 +236,18 @@ def test_a_statement_of_which_a_row_is_refused_while_it_is_applied_closes_nothin
     assert open_loans(filled) == set(LOANS)
 
 
+def test_a_closing_that_is_refused_holds_up_no_other(filled: Depot, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("predue.bulk_sweep.CHUNK_ROWS", 1)
+    filled.world.now += timedelta(minutes=1)
+    name = filled.put("all.complete.csv", installments(*LOANS[2:]))
+    taken = f"unheld-{hashlib.sha256(f'{name}L-1#1'.encode()).hexdigest()[:32]}"
+    filled.world.tell("borrower.updated", event_id=taken, borrower_id="b-9", name="Anna")
+    filled.world.now += timedelta(minutes=1)
+    state = filled.run(name)
+    assert (state.closings, state.tally["rejected"], state.reasons) == (2, 1, ())
+    assert open_loans(filled) == {"L-1", *LOANS[2:]}
+
+
 def test_a_statement_that_had_nothing_to_close_says_nothing_of_it(filled: Depot) -> None:
     text = installments(*LOANS[1:]) + installments("L-1", currency="EUR").splitlines()[1] + "\n"
     state = filled.imported("all.complete.csv", text)
@@ -364,7 +377,9 @@ def test_a_crash_at_any_point_is_completed_by_the_next_call(new: Callable[[], De
             if left[0] == -1:
                 raise Crash
 
-        assert outcome(play(new(), before, tries=2)) == outcome(whole), (number, calls[number])
+        again = play(new(), before, tries=2)
+        assert outcome(again) == outcome(whole), (number, calls[number])
+        assert again.rejected("i.csv") == whole.rejected("i.csv"), (number, calls[number])
 
 
 @pytest.mark.usefixtures("small_steps")

@@ -46,7 +46,7 @@ def new(tmp_path: Path) -> Callable[[], Depot]:
         depot.imported("i.csv", installments(*LOANS, due_date=SOON))
         for loan in (*LOANS, *NEW):
             depot.world.borrower(loan.replace("L-", "b-"))
-        depot.open_dues.page = 2
+        depot.open_dues.page = 1
         depot.limits = ImportsSetting(most_due_soon=5, most_closed_percent=50)
         return depot
 
@@ -127,15 +127,35 @@ def test_a_part_that_takes_several_calls_comes_to_the_same_end_and_no_call_is_cu
     assert told(parts, name) == told(whole, name)
 
 
+@pytest.mark.parametrize("page", [1, 7, 60, 100])
 def test_a_statement_whose_sweep_takes_many_calls_closes_what_it_lacks_and_nothing_else(
-    new: Callable[[], Depot],
+    page: int, new: Callable[[], Depot]
 ) -> None:
     depot = new()
+    depot.open_dues.page = page
     name = put(depot, "s.complete.csv", installments(*LOANS[:40], due_date=SOON))
     state = Slow(depot, SECONDS).run(name)
     assert (state.phase, state.passes, state.open_held, state.closable) == ("done", 3, 40, 20)
     closed = {due.loan_id for owed in depot.world.store.dues.values() for due in owed.values() if due.closed_by}
     assert closed == set(LOANS[40:])
+
+
+@pytest.mark.parametrize(("most", "phase"), [(9, "held"), (10, "done")])
+def test_what_falls_due_soon_and_did_not_is_counted_to_the_last_installment(
+    most: int, phase: str, new: Callable[[], Depot]
+) -> None:
+    depot = new()
+    depot.limits = ImportsSetting(most_due_soon=most)
+    name = put(depot, "i.csv", installments(*LOANS[:33], *NEW, due_date=SOON))
+    state = Slow(depot, SECONDS).run(name)
+    assert (state.phase, state.newly_due, state.counted) == (phase, 10, state.leaves)
+
+
+@pytest.mark.parametrize("parts", range(8))
+def test_each_rejected_row_is_in_the_report_once_and_in_its_order(parts: int, new: Callable[[], Depot]) -> None:
+    depot = new()
+    depot.run(put(depot, "j.csv", installments() + BAD * 2 * parts))
+    assert [line.split(",")[1] for line in depot.rejected("j.csv")] == [str(2 + row) for row in range(2 * parts)]
 
 
 def test_a_call_that_was_overtaken_and_has_less_time_leaves_all_as_the_other_wrote_it(
