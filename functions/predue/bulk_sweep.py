@@ -24,11 +24,18 @@ _IN_A_BATCH = 100
 def sweeping(state: Import, desk: BulkDesk) -> Iterator[Import]:
     """What is known after each page of what is open, until there was a pass for each part of the file's names."""
     while state.complete and not state.unfit and state.passes < _passes(state):
-        held = _held(state, desk)
-        at = state.passes
-        while state.passes == at:
-            state = _page(state, held, desk)
-            yield state
+        for known in _pass(state, desk):
+            yield known
+            state = known
+
+
+def _pass(state: Import, desk: BulkDesk) -> Iterator[Import]:
+    """Go on with one pass to its end; the names that it holds go with it, before those of the next one come."""
+    held = _held(state, desk)
+    at = state.passes
+    while state.passes == at:
+        state = _page(state, held, desk)
+        yield state
 
 
 def _passes(state: Import) -> int:
