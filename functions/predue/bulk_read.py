@@ -198,7 +198,8 @@ def _named_in(leaf: Leaf, good: list[Chunked], state: Import, desk: BulkDesk) ->
     about = [row.body for row in good if row.body["type"].startswith("installment.")]
     soon = [falls_due_soon(body, state, desk) for body in about]
     for body, is_soon in zip(about, soon, strict=True):
-        (leaf.soon if is_soon else leaf.later).append(name_of(body["loan_id"], body["installment_no"]))
+        # An event may say 1.0 or "01", where the index says 1.
+        (leaf.soon if is_soon else leaf.later).append(name_of(body["loan_id"], int(body["installment_no"])))
     return replace(state, installments=state.installments + len(about), due_soon=state.due_soon + sum(soon))
 
 

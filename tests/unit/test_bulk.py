@@ -237,6 +237,14 @@ def test_a_statement_of_which_a_row_is_refused_while_it_is_applied_closes_nothin
     assert open_loans(filled) == set(LOANS)
 
 
+@pytest.mark.parametrize("number", [1, 1.0, "1", "01"])
+def test_an_installment_is_held_in_whatever_form_its_number_is_written(number: object, filled: Depot) -> None:
+    body: dict[str, Any] = {"borrower_id": "b-1", "due_date": "2026-06-30", "amount": "100.00", "currency": "USD"}
+    told = [filled.world.body("installment.scheduled", loan_id=one, **body) for one in LOANS]
+    state = filled.imported("e.complete.jsonl", events(*(one | {"installment_no": number} for one in told)))
+    assert (state.phase, state.open_held, state.closable) == ("done", 20, 0)
+
+
 def test_a_closing_that_is_refused_holds_up_no_other(filled: Depot, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("predue.bulk_sweep.CHUNK_ROWS", 1)
     filled.world.now += timedelta(minutes=1)

@@ -6,15 +6,20 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from predue import bulk_apply
 from predue.bulk import Import
-from predue.errors import ImportMoved
+from predue.bulk_names import Leaf, name_of, named
+from predue.errors import BadNews, ImportMoved
+from predue.message import prepared
 from predue.policy import ImportsSetting
-from tests.depot import Depot, installments
+from tests.depot import SOURCE, Depot, installments
 
 TIMEOUT = 120
 """Seconds of a call (template.yaml, ImportBook)."""
@@ -156,6 +161,33 @@ def test_each_rejected_row_is_in_the_report_once_and_in_its_order(parts: int, ne
     depot = new()
     depot.run(put(depot, "j.csv", installments() + BAD * 2 * parts))
     assert [line.split(",")[1] for line in depot.rejected("j.csv")] == [str(2 + row) for row in range(2 * parts)]
+
+
+@given(st.lists(st.tuples(st.text(max_size=20), st.integers(1, 10**9), st.booleans()), max_size=9))
+def test_whatever_id_an_event_may_have_its_name_comes_back(rows: list[tuple[str, int, bool]]) -> None:
+    taken = [row for row in rows if _is_taken(row[0])]
+    with TemporaryDirectory() as folder:
+        desk = Depot(Path(folder)).desk()
+        leaf = Leaf()
+        for loan_id, number, is_soon in taken:
+            (leaf.soon if is_soon else leaf.later).append(name_of(loan_id, number))
+        state = leaf.put(Import("books/core/i.csv", "e", 1, "2026-06-12T14:00:00Z", "core"), desk)
+        assert state.leaves == bool(taken)
+        found = Leaf.get(state, desk, 0) if taken else Leaf()
+    for names, is_soon in ((found.soon, True), (found.later, False)):
+        assert {named(name) for name in names} == {(loan, number) for loan, number, soon in taken if soon == is_soon}
+
+
+def _is_taken(loan_id: str) -> bool:
+    try:
+        prepared(
+            {"type": "installment.cancelled", "event_id": "e", "sequence": 0, "loan_id": loan_id}
+            | {"installment_no": 1},
+            SOURCE,
+        )
+    except BadNews:
+        return False
+    return True
 
 
 def test_a_call_that_was_overtaken_and_has_less_time_leaves_all_as_the_other_wrote_it(
