@@ -89,15 +89,21 @@ class FolderFiles:
 
 
 class StoreOpenDues:
-    """The port OpenDues over the store in memory."""
+    """The port OpenDues over the store in memory; `page` is how many open dues are listed at a time."""
+
+    page = 1000
 
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    def all_open(self) -> Iterator[IndexEntry]:
-        yield from [entry for _, _, entry in self._store.index.values()]
+    def all_open(self, after: str) -> tuple[list[IndexEntry], str]:
+        self._store.before("all_open")
+        found = {f"{one.due_date} {one.loan_id} {one.installment_no}": one for _, _, one in self._store.index.values()}
+        names = sorted(name for name in found if name > after)[: self.page]
+        return [found[name] for name in names], names[-1] if len(names) == self.page else ""
 
     def dues_of(self, entries: Sequence[IndexEntry]) -> list[Due]:
+        self._store.before("dues_of")
         found = [
             self._store.dues.get(one.borrower_id, {}).get(DueKey(one.due_date, one.loan_id, one.installment_no))
             for one in entries
@@ -105,6 +111,7 @@ class StoreOpenDues:
         return [due for due in found if due is not None]
 
     def due_dates_of(self, installments: Sequence[tuple[str, int]]) -> dict[tuple[str, int], date]:
+        self._store.before("due_dates_of")
         return {one: self._store.pointers[one][1] for one in installments if one in self._store.pointers}
 
 

@@ -12,7 +12,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import date, datetime
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol, TypeVar
 
 from predue.due import Due
 from predue.news_desk import NewsDesk
@@ -28,7 +28,15 @@ REJECTED, REPORT = ".rejected.csv", ".report.json"
 """What is appended to a file's key for what stands beside it."""
 CHUNK_ROWS = 200
 """Rows applied between two looks at the clock."""
+ENOUGH_SECONDS = 45
+"""What a step may need: two hundred rows of ten calls each, eight at a time, with a table that is slow."""
+SIDE_BY_SIDE = 8
+"""Objects that are taken in a step, as many as a function works on at a time."""
+CLOSES_NOTHING = "closes_nothing: rows were rejected"
+"""Why a complete statement is done and has closed nothing: what stands in a rejected row would seem to be missing."""
 
+_GIVEN = ("key", "etag", "size", "put_at", "source", "complete", "started_at", "updated_at")
+"""What is known of an import before anything of its file was read."""
 Phase = Literal["reading", "checking", "held", "applying", "finishing", "done", "refused"]
 
 
@@ -37,8 +45,10 @@ class Import:
     """What is known of an import; `done` and `size` are bytes of the file, `offset` one of its text unpacked.
 
     `chunks` and `closings` tell how many objects of events there are from its rows and of what it no longer holds,
-    `applied` how many of both are through. `open_held` and `closable` are open installments of the source that the file
-    holds, and does not hold.
+    `applied` how many of both are through; `leaves` how many objects of names there are, `counted` of how many of them
+    it is known what falls due soon and did not, which is `newly_due`. `passes` over what is open are through, and the
+    one at hand came to `swept_to`. `open_held` and `closable` are open installments of the source that the file holds,
+    and does not hold. `parts` of the report of rejected rows became `joined` larger ones.
     """
 
     key: str
@@ -55,12 +65,17 @@ class Import:
     done: int = 0
     rows: int = 0
     chunks: int = 0
+    leaves: int = 0
     closings: int = 0
     applied: int = 0
     parts: int = 0
+    joined: int = 0
     installments: int = 0
     due_soon: int = 0
+    counted: int = 0
+    newly_due: int = 0
     passes: int = 0
+    swept_to: str = ""
     open_held: int = 0
     closable: int = 0
     confirmed: bool = False
@@ -88,6 +103,11 @@ class Import:
         """Whether nothing of it is left to do, unless somebody confirms it."""
         return self.phase in ("held", "done", "refused")
 
+    @property
+    def unfit(self) -> bool:
+        """Whether a statement cannot close anything: what stands in a rejected row would seem to be missing."""
+        return self.tally.get("rejected", 0) > 0
+
     def work(self, name: str) -> str:
         """The key of an object that the import works with."""
         return f"{WORK}{self.id}/{name}"
@@ -105,6 +125,10 @@ class Import:
     def read(cls, text: str) -> "Import":
         """The import that a text holds."""
         raw = json.loads(text)
+        if "leaves" not in raw and raw["phase"] in ("reading", "checking"):
+            # An older version read it and kept no names. Without them a statement would close what it holds: so it is
+            # read anew, which writes the same.
+            raw = {name: raw[name] for name in _GIVEN} | {"phase": "reading", "reasons": (), "columns": ()}
         return cls(**raw | {name: tuple(raw[name]) for name in ("reasons", "columns")})
 
 
@@ -156,14 +180,24 @@ class Files(Protocol):
 class OpenDues(Protocol):
     """The open dues of all borrowers, for what a file no longer holds."""
 
-    def all_open(self) -> Iterator[IndexEntry]:
-        """Every open due that the index shows."""
+    def all_open(self, after: str) -> tuple[list[IndexEntry], str]:
+        """Some of the open dues that the index shows, and a token for those that follow, "" if none do; `after` is such
+        a token, "" for the first ones.
+        """
 
     def dues_of(self, entries: Sequence[IndexEntry]) -> list[Due]:
         """The dues of entries; those that have gone meanwhile are left out."""
 
     def due_dates_of(self, installments: Sequence[tuple[str, int]]) -> dict[tuple[str, int], date]:
         """The current due dates of installments that are known."""
+
+
+_T = TypeVar("_T")
+
+
+def stretches(items: Sequence[_T], size: int) -> list[Sequence[_T]]:
+    """Items in their order, so many at a time."""
+    return [items[start : start + size] for start in range(0, len(items), size)]
 
 
 def one_by_one(work: Callable[[Any], Any], items: Sequence[Any]) -> list[Any]:
@@ -185,3 +219,8 @@ class BulkDesk:
     now: Callable[[], datetime]
     time_left: Callable[[], float]
     each: Callable[[Callable[[Any], Any], Sequence[Any]], list[Any]] = one_by_one
+
+    @property
+    def time_is_up(self) -> bool:
+        """Whether too little of the call is left for another step."""
+        return self.time_left() < ENOUGH_SECONDS

@@ -1,4 +1,4 @@
-"""Applying a file chunk by chunk, and its report."""
+"""Going on with an import from part to part, and applying its file chunk by chunk."""
 
 import hashlib
 import json
@@ -9,17 +9,16 @@ from datetime import datetime
 from typing import Any
 
 from predue import instant, news
-from predue.bulk import REJECTED, REPORT, BulkDesk, Chunked, Files, Import
+from predue.bulk import CLOSES_NOTHING, REPORT, BulkDesk, Chunked, Files, Import
 from predue.bulk_check import checking
 from predue.bulk_read import Rejected, reading, rejected_lines
+from predue.bulk_report import finishing, report
 from predue.errors import BadNews, Gone, LedgerMoved, Replaced
 from predue.message import rounds
 from predue.money import Money
 from predue.news import NewsDesk
 from predue.unpacked import BadFile
 
-_ENOUGH_SECONDS = 45
-"""What a chunk may need: two hundred rows of ten calls each, eight at a time, with a table that is slow."""
 _TRIES = 5
 REPLACED = "replaced: another file came under its key, or it was taken away"
 _REPORT_EVERY = 5
@@ -63,43 +62,33 @@ def _steps(state: Import, desk: BulkDesk) -> Iterator[Import]:
         for known in _PHASES[state.phase](state, desk):
             yield known
             state = known
-        if desk.time_left() < _ENOUGH_SECONDS:
-            return
-
-
-def _checked(state: Import, desk: BulkDesk) -> Iterator[Import]:
-    yield checking(state, desk)
-
-
-def _finished(state: Import, desk: BulkDesk) -> Iterator[Import]:
-    _join_rejected(state, desk)
-    yield replace(state, phase="done")
+            if desk.time_is_up:
+                return
 
 
 def _applying(state: Import, desk: BulkDesk) -> Iterator[Import]:
     while state.applied < state.chunks + state.closings:
         state = _applied(state, desk)
-        if state.applied % _REPORT_EVERY == 0 or desk.time_left() < _ENOUGH_SECONDS:
+        if state.applied % _REPORT_EVERY == 0 or desk.time_is_up:
             yield state
-        if desk.time_left() < _ENOUGH_SECONDS:
-            return
     yield replace(state, phase="finishing")
 
 
 _PHASES: Mapping[str, Callable[[Import, BulkDesk], Iterator[Import]]] = {
     "reading": reading,
-    "checking": _checked,
+    "checking": checking,
     "applying": _applying,
-    "finishing": _finished,
+    "finishing": finishing,
 }
 
 
 def _applied(state: Import, desk: BulkDesk) -> Import:
     """Apply the next chunk; what need not wait for another is applied side by side."""
+    if state.applied == state.chunks and state.unfit:
+        # A row was refused only now. All closings are left, or none: that one of them is refused says nothing of a row.
+        return replace(state, applied=state.chunks + state.closings, reasons=(*state.reasons, CLOSES_NOTHING))
     closes = state.applied >= state.chunks
     name = f"closing-{state.applied - state.chunks:06}" if closes else f"chunk-{state.applied:06}"
-    if closes and state.tally.get("rejected", 0):
-        return replace(state, applied=state.applied + 1)
     rows = Chunked.read(desk.files.get(state.work(name)))
     news_desk, at = desk.news(), desk.now()
 
@@ -153,52 +142,3 @@ def _ending(row: Chunked, owed: str, counted: Sequence[str] = ()) -> dict[str, A
     told = about | said | {"counted": list(counted)}
     digest = hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:32]
     return {**said, **about, "event_id": f"book-{digest}", "sequence": 0}
-
-
-# The report
-
-
-def report(state: Import) -> bytes:
-    """How far an import came, for whoever put the file; it repeats nothing of its rows."""
-    told = {
-        "import": state.id,
-        "status": state.phase,
-        "reasons": state.reasons,
-        "confirmed": state.confirmed,
-        "complete": state.complete,
-        "source": state.source,
-        "bytes": state.size,
-        "bytes_read": state.done,
-        "rows": state.rows,
-        "rejected": state.tally.get("rejected", 0),
-        "applied": state.tally.get("applied", 0),
-        "known_already": state.tally.get("repeat", 0),
-        "no_news": state.tally.get("no_news", 0),
-        "kept_aside": state.tally.get("kept_aside", 0),
-        "closed": state.tally.get("closed", 0),
-        "due_soon": state.due_soon,
-        "share_done": round(share_done(state), 3),
-        "started_at": state.started_at,
-        "updated_at": state.updated_at,
-    }
-    return (json.dumps(told, indent=2) + "\n").encode()
-
-
-def share_done(state: Import) -> float:
-    """How far an import is, from 0 to 1: reading is a tenth of it."""
-    if state.over or state.phase == "finishing":
-        return 1.0
-    read = 0.1 * (state.done / state.size if state.size else 1)
-    steps = state.chunks + state.closings
-    return read + (0.9 * state.applied / steps if steps and state.phase == "applying" else 0)
-
-
-def _join_rejected(state: Import, desk: BulkDesk) -> None:
-    """Put the report of rejected rows beside the file, in one piece; its header stands there even without a row."""
-    parts = (desk.files.get(state.work(f"rejected-{number:06}")) for number in range(state.parts))
-
-    def pieces() -> Iterator[bytes]:
-        yield b"file,line,reason\n"
-        yield from parts
-
-    desk.files.join(state.key + REJECTED, pieces())

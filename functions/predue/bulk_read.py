@@ -12,6 +12,7 @@ from typing import Any
 from predue import instant, strict_json
 from predue.book_rows import BORROWER_COLUMNS, INSTALLMENT_COLUMNS, borrower_row, installment_row
 from predue.bulk import BOOKS, CHUNK_ROWS, BulkDesk, Chunked, Import
+from predue.bulk_names import Leaf, name_of
 from predue.errors import BadNews
 from predue.message import prepared
 from predue.rows import BadHeader, BadRow, Lines, header, records, whole
@@ -20,9 +21,8 @@ from predue.unpacked import BadFile, plain, unpacked
 
 _ENDINGS = (".csv", ".jsonl", ".csv.gz", ".jsonl.gz")
 _COMPLETE = ".complete"
-_SAVE_EVERY = 10
-"""Chunks: how much is read again when a call is cut off."""
-_ENOUGH_SECONDS = 15
+_LEAF_CHUNKS = 10
+"""Chunks whose names make an object, and how much is read again when a call is cut off."""
 _ZIP = (b"PK\x03\x04", b"7z\xbc\xaf", b"Rar!")
 Rejected = tuple[int, str]
 
@@ -39,25 +39,29 @@ def begun(state: Import) -> Import:
 def reading(state: Import, desk: BulkDesk) -> Iterator[Import]:
     """Read on from where an import stands, and yield what is known now and then; the last says how far it came.
 
+    It stops after whole leaves only, however little time is left: so each object's content follows from its name, and a
+    call that was overtaken by another overwrites nothing with something else.
+
     Raises BadFile, and whatever `Files.blocks` raises.
     """
     taken = _Taken()
     text = _text(state, desk, taken)
     lines = Lines(text, state.line, state.offset)
     if not state.columns and not state.events:
-        state = replace(state, columns=tuple(_header(lines)))
+        state = replace(state, columns=tuple(_header(lines, state)))
+    leaf = Leaf()
     for number, rows in enumerate(_chunks(state, lines), start=1):
         good, rejected = _sorted_out(rows, state, desk.source)
-        state = _noted(state, good, rejected, desk)
+        state = _noted(_named_in(leaf, good, state, desk), good, rejected, desk)
         following = lines.peek()
         if following is not None:
             state = replace(state, offset=following.start, line=following.number - 1)
         state = replace(state, done=min(state.size, taken.total))
-        if following is not None and (number % _SAVE_EVERY == 0 or desk.time_left() < _ENOUGH_SECONDS):
+        if following is not None and number % _LEAF_CHUNKS == 0:
+            state = leaf.put(state, desk)
+            leaf = Leaf()
             yield state
-            if desk.time_left() < _ENOUGH_SECONDS:
-                return
-    yield replace(state, phase="checking", done=state.size)
+    yield replace(leaf.put(state, desk), phase="checking", done=state.size)
 
 
 class _Taken:
@@ -80,10 +84,15 @@ def _text(state: Import, desk: BulkDesk, taken: _Taken) -> Iterator[bytes]:
     return unpacked(blocks, state.offset) if state.packed else plain(blocks)
 
 
-def _header(lines: Lines) -> list[str]:
+def _header(lines: Lines, state: Import) -> list[str]:
     """The columns of a book: those of borrowers if its first line names one that only borrowers have."""
     first = lines.peek()
     borrowers = first is not None and b"consent" in first.text
+    if borrowers and state.complete:
+        # It holds no installment, so that as a statement it would close all of them.
+        raise BadFile(
+            f"a complete statement holds installments; put a book of borrowers under a name without {_COMPLETE}"
+        )
     try:
         return header(lines, BORROWER_COLUMNS if borrowers else INSTALLMENT_COLUMNS)
     except BadHeader as fault:
@@ -176,15 +185,22 @@ def _noted(state: Import, good: list[Chunked], rejected: list[Rejected], desk: B
         desk.files.put(state.work(f"chunk-{state.chunks:06}"), Chunked.text(good))
     if rejected:
         desk.files.put(state.work(f"rejected-{state.parts:06}"), rejected_lines(state.key, rejected))
-    stated = [row for row in good if row.body["type"] == "installment.scheduled" and row.status == "open"]
     return replace(
         state.counting(rejected=len(rejected)),
         rows=state.rows + len(good) + len(rejected),
         chunks=state.chunks + bool(good),
         parts=state.parts + bool(rejected),
-        installments=state.installments + len(stated),
-        due_soon=state.due_soon + sum(falls_due_soon(row.body, state, desk) for row in good),
     )
+
+
+def _named_in(leaf: Leaf, good: list[Chunked], state: Import, desk: BulkDesk) -> Import:
+    """Put the names of the installments that rows are about into a leaf, and count them."""
+    about = [row.body for row in good if row.body["type"].startswith("installment.")]
+    soon = [falls_due_soon(body, state, desk) for body in about]
+    for body, is_soon in zip(about, soon, strict=True):
+        # An event may say 1.0 or "01", where the index says 1.
+        (leaf.soon if is_soon else leaf.later).append(name_of(body["loan_id"], int(body["installment_no"])))
+    return replace(state, installments=state.installments + len(about), due_soon=state.due_soon + sum(soon))
 
 
 def falls_due_soon(row: dict[str, Any], state: Import, desk: BulkDesk) -> bool:

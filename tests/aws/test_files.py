@@ -86,12 +86,31 @@ def due(number: int, day: date = date(2026, 12, 10)) -> Due:
     return Due(f"b-{number}", f"L-{number}", 1, day, 100, "USD", 0, (), source="core")
 
 
+@pytest.mark.parametrize("size", [1, 7, 100])
+def test_open_dues_are_listed_page_by_page_each_once(size: int, table: Table, storage: Storage) -> None:
+    for number in range(30):
+        table.write_due(due(number), "America/New_York", "--:--", KNOWN, indexed=True)
+    opened = TableOpenDues(storage.table, "due_index")
+
+    def limited(params: dict[str, object], **_: object) -> dict[str, object]:
+        return params | {"Limit": size}
+
+    clients.client("dynamodb").meta.events.register("provide-client-params.dynamodb.Scan", limited)
+    found, rest = list[list[IndexEntry]](), ""
+    while not found or rest:
+        entries, rest = opened.all_open(rest)
+        found.append(entries)
+    assert all(len(entries) <= size for entries in found)
+    assert sorted(one.loan_id for entries in found for one in entries) == sorted(f"L-{number}" for number in range(30))
+
+
 def test_all_open_dues_are_listed_and_read_and_no_closed_one(table: Table, storage: Storage) -> None:
     for number in range(150):
         table.point(f"L-{number}", 1, f"b-{number}", date(2026, 12, 10), None)
         table.write_due(due(number), "America/New_York", "--:--", KNOWN, indexed=number % 3 > 0)
     opened = TableOpenDues(storage.table, "due_index")
-    entries = list(opened.all_open())
+    entries, rest = opened.all_open("")
+    assert rest == ""
     wanted = sorted(f"L-{number}" for number in range(150) if number % 3)
     assert sorted(one.loan_id for one in entries) == wanted
     assert all(isinstance(one, IndexEntry) for one in entries)

@@ -115,6 +115,23 @@ def test_a_complete_statement_closes_what_it_lacks_and_one_that_is_too_small_wai
     assert stand.stack.dead_letters() == {}
 
 
+def test_a_statement_of_which_a_row_is_refused_is_alarmed_and_one_that_was_confirmed_is_not(
+    stand: Standing, book: dict[str, bytes]
+) -> None:
+    for name, content in book.items():
+        put(stand, name, content)
+    lines = book["installments.csv"].splitlines(keepends=True)
+    put(stand, "monday.complete.csv", b"".join(lines[:2]))
+    put(stand, f"confirmed/{report(stand, 'monday.complete.csv')['import']}", b"")
+    confirmed = report(stand, "monday.complete.csv")
+    assert (confirmed["status"], confirmed["closed"], len(confirmed["reasons"])) == ("done", 2, 1)
+    assert counted(stand, "ImportClosedNothing") == 0
+    put(stand, "again.csv", book["installments.csv"].replace(b"loan-", b"loan-1"))
+    put(stand, "tuesday.complete.csv", b"".join(lines).replace(b"loan-", b"loan-1").replace(b"USD", b"EUR", 1))
+    assert report(stand, "tuesday.complete.csv")["reasons"] == ["closes_nothing: rows were rejected"]
+    assert counted(stand, "ImportClosedNothing") == 1
+
+
 def test_a_file_that_makes_too_many_due_is_held_and_alarmed_and_nothing_is_sent(stand: Standing) -> None:
     written = Book()
     for number in range(1, 6):
@@ -139,8 +156,8 @@ def _texts(written: Book) -> tuple[bytes, bytes]:
 def test_an_import_goes_on_by_messages_of_its_own_when_its_time_runs_out(
     stand: Standing, book: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("predue.bulk_apply._ENOUGH_SECONDS", 10_000)
-    monkeypatch.setattr("predue.bulk_read._ENOUGH_SECONDS", 10_000)
+    monkeypatch.setattr("predue.bulk.ENOUGH_SECONDS", 10_000)
+    monkeypatch.setattr("predue.bulk_read._LEAF_CHUNKS", 1)
     monkeypatch.setattr("predue.bulk_read.CHUNK_ROWS", 1)
     before = stand.stack.meter.invocations["predue-import-book"]
     put(stand, "borrowers.csv", book["borrowers.csv"])

@@ -1,6 +1,8 @@
 """What a file does to what is known, and what it never does."""
 
+import hashlib
 import itertools
+import json
 from collections.abc import Callable
 from contextlib import suppress
 from copy import deepcopy
@@ -229,6 +231,28 @@ def test_what_became_known_after_the_file_was_put_is_not_closed(filled: Depot) -
     assert "L-99" in open_loans(filled)
 
 
+@pytest.mark.parametrize(
+    ("kind", "fields"),
+    [
+        (
+            "installment.scheduled",
+            {"borrower_id": "b-1", "due_date": "2026-06-30", "amount": "100.00", "currency": "USD"},
+        ),
+        ("installment.rescheduled", {"due_date": "2026-06-29"}),
+    ],
+)
+def test_what_was_stated_anew_after_the_file_was_put_is_not_closed(
+    kind: str, fields: dict[str, str], filled: Depot
+) -> None:
+    filled.world.now += timedelta(minutes=1)
+    put = filled.put("all.complete.csv", installments(*LOANS[1:]))
+    filled.world.now += timedelta(minutes=1)
+    filled.world.tell(kind, **fields)
+    filled.world.now += timedelta(minutes=1)
+    assert filled.run(put).phase == "done"
+    assert open_loans(filled) == set(LOANS)
+
+
 def test_a_suspiciously_small_statement_is_held_and_nothing_of_it_is_applied(filled: Depot) -> None:
     before = exact(filled.world.store)
     state = filled.imported("all.complete.csv", installments(*LOANS[:17], "L-77"))
@@ -255,8 +279,55 @@ def test_a_statement_with_a_rejected_row_closes_nothing_and_says_so(filled: Depo
     assert open_loans(filled) == set(LOANS)
 
 
+def test_a_statement_of_which_a_row_is_refused_while_it_is_applied_closes_nothing_and_says_so(filled: Depot) -> None:
+    text = installments(*LOANS[2:]) + installments("L-2", currency="EUR").splitlines()[1] + "\n"
+    state = filled.imported("all.complete.csv", text)
+    assert (state.phase, state.closable, state.tally["rejected"]) == ("done", 1, 1)
+    assert state.reasons == ("closes_nothing: rows were rejected",)
+    assert open_loans(filled) == set(LOANS)
+
+
+@pytest.mark.parametrize("number", [1, 1.0, "1", "01"])
+def test_an_installment_is_held_in_whatever_form_its_number_is_written(number: object, filled: Depot) -> None:
+    body: dict[str, Any] = {"borrower_id": "b-1", "due_date": "2026-06-30", "amount": "100.00", "currency": "USD"}
+    told = [filled.world.body("installment.scheduled", loan_id=one, **body) for one in LOANS]
+    state = filled.imported("e.complete.jsonl", events(*(one | {"installment_no": number} for one in told)))
+    assert (state.phase, state.open_held, state.closable) == ("done", 20, 0)
+
+
+def test_a_closing_that_is_refused_holds_up_no_other(filled: Depot, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("predue.bulk_sweep.CHUNK_ROWS", 1)
+    filled.world.now += timedelta(minutes=1)
+    name = filled.put("all.complete.csv", installments(*LOANS[2:]))
+    taken = f"unheld-{hashlib.sha256(f'{name}L-1#1'.encode()).hexdigest()[:32]}"
+    filled.world.tell("borrower.updated", event_id=taken, borrower_id="b-9", name="Anna")
+    filled.world.now += timedelta(minutes=1)
+    state = filled.run(name)
+    assert (state.closings, state.tally["rejected"], state.reasons) == (2, 1, ())
+    assert open_loans(filled) == {"L-1", *LOANS[2:]}
+
+
+def test_a_statement_that_had_nothing_to_close_says_nothing_of_it(filled: Depot) -> None:
+    text = installments(*LOANS[1:]) + installments("L-1", currency="EUR").splitlines()[1] + "\n"
+    state = filled.imported("all.complete.csv", text)
+    assert (state.tally["rejected"], state.reasons) == (1, ())
+
+
+def test_a_book_of_borrowers_is_no_complete_statement(filled: Depot) -> None:
+    state = filled.imported("b.complete.csv", borrowers(*PEOPLE))
+    assert state.phase == "refused"
+    assert state.reasons[0].endswith("put a book of borrowers under a name without .complete")
+    assert open_loans(filled) == set(LOANS)
+
+
+def test_an_event_of_a_borrower_may_hold_more_than_predue_reads(depot: Depot) -> None:
+    body = depot.world.body("borrower.updated", borrower_id="b-1", installment_no="x", due_date="2026-06-15")
+    state = depot.imported("e.complete.jsonl", events(body))
+    assert (state.phase, state.installments, state.due_soon) == ("done", 0, 0)
+
+
 def test_a_statement_of_many_passes_closes_the_same(filled: Depot, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("predue.bulk_check._IN_A_PASS", 3)
+    monkeypatch.setattr("predue.bulk_sweep._IN_A_PASS", 3)
     state = filled.imported("all.complete.csv", installments(*LOANS[2:]))
     assert (state.passes, state.phase, state.closable, state.open_held) == (6, "done", 2, 18)
     assert open_loans(filled) == set(LOANS[2:])
@@ -321,8 +392,10 @@ STORY = {
 
 def play(depot: Depot, before: Callable[[str], None] = lambda _call: None, tries: int = 1) -> Depot:
     """Import the files of the story; `before` runs ahead of every call of a port, and may end a try."""
-    depot.limits = ImportsSetting(most_closed_percent=50)
     for name, content in STORY.items():
+        # What the statement makes due soon is counted through, since it is more than this.
+        most = 2 if name == "i.complete.csv" else 10
+        depot.limits = ImportsSetting(most_closed_percent=50, due_soon_days=30, most_due_soon=most)
         depot.world.now += timedelta(minutes=1)
         put = depot.put(name, content)
         depot.world.now += timedelta(minutes=1)
@@ -339,16 +412,22 @@ class Crash(BaseException):
 
 
 @pytest.fixture
-def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("predue.bulk_read.CHUNK_ROWS", 2)
+def small_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each part of an import takes several steps."""
+    sizes = {"bulk_read.CHUNK_ROWS": 2, "bulk_read._LEAF_CHUNKS": 1, "bulk_sweep._IN_A_PASS": 2}
+    sizes |= {"bulk_check.SIDE_BY_SIDE": 1, "bulk_sweep.SIDE_BY_SIDE": 1, "bulk_report._TOGETHER": 1}
+    for name, size in sizes.items():
+        monkeypatch.setattr(f"predue.{name}", size)
+    monkeypatch.setattr("tests.depot.StoreOpenDues.page", 1)
 
 
-@pytest.mark.usefixtures("small_chunks")
+@pytest.mark.usefixtures("small_steps")
 def test_a_crash_at_any_point_is_completed_by_the_next_call(new: Callable[[], Depot]) -> None:
     calls: list[str] = []
     whole = play(new(), calls.append)
     assert open_loans(whole) == {"L-1", "L-2", "L-3"}
     assert len(calls) > 200
+    assert {"all_open", "dues_of", "due_dates_of"} <= set(calls)
     for number in range(0, len(calls), 3):
         left = [number]
 
@@ -357,10 +436,12 @@ def test_a_crash_at_any_point_is_completed_by_the_next_call(new: Callable[[], De
             if left[0] == -1:
                 raise Crash
 
-        assert outcome(play(new(), before, tries=2)) == outcome(whole), (number, calls[number])
+        again = play(new(), before, tries=2)
+        assert outcome(again) == outcome(whole), (number, calls[number])
+        assert again.rejected("i.csv") == whole.rejected("i.csv"), (number, calls[number])
 
 
-@pytest.mark.usefixtures("small_chunks")
+@pytest.mark.usefixtures("small_steps")
 def test_calls_that_end_after_one_step_each_come_to_the_same(new: Callable[[], Depot]) -> None:
     whole, parts = play(new()), new()
     parts.time_left = lambda: 0.0
@@ -373,6 +454,25 @@ def test_calls_that_end_after_one_step_each_come_to_the_same(new: Callable[[], D
     )
     for name in STORY:
         assert parts.report(name) | {"updated_at": ""} == whole.report(name) | {"updated_at": ""}
+
+
+@pytest.mark.usefixtures("small_steps")
+@pytest.mark.parametrize("steps", range(12))
+def test_what_an_older_version_began_to_read_without_keeping_names_closes_nothing_that_it_holds(
+    steps: int, filled: Depot
+) -> None:
+    filled.world.now += timedelta(minutes=1)
+    name = filled.put("all.complete.csv", installments(*LOANS[1:]))
+    filled.world.now += timedelta(minutes=1)
+    filled.time_left = lambda: 0.0
+    for _ in range(steps):
+        filled.call(name)
+    known = json.loads(filled.files.get(f"work/{name}/state.json"))
+    kept = {key: value for key, value in known.items() if key not in ("leaves", "counted", "newly_due", "swept_to")}
+    filled.files.put(f"work/{name}/state.json", json.dumps(kept).encode())
+    state = filled.run(name)
+    assert (state.phase, state.rows, state.closable) == ("done", 19, 1)
+    assert open_loans(filled) == set(LOANS[1:])
 
 
 def test_of_two_calls_side_by_side_one_goes_on(depot: Depot) -> None:

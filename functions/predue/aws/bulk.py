@@ -13,7 +13,7 @@ from predue.aws.open_dues import TableOpenDues
 from predue.aws.settings import env
 from predue.aws.telemetry import count, failures, logger
 from predue.aws.workers import each_of
-from predue.bulk import BOOKS, CONFIRMED, REJECTED, REPORT, BulkDesk, Import
+from predue.bulk import BOOKS, CLOSES_NOTHING, CONFIRMED, REJECTED, REPORT, BulkDesk, Import
 from predue.errors import ImportMoved
 from predue.source import Source
 from predue.unpacked import BadFile
@@ -119,7 +119,7 @@ def _tell(state: Import) -> None:
     """Count how an import ended, and log how far it came; neither its key nor a row's words."""
     if state.over:
         count({"held": "ImportHeld", "done": "ImportDone"}.get(state.phase, "ImportRefused"))
-    if state.phase == "done" and state.reasons:
+    if state.phase == "done" and CLOSES_NOTHING in state.reasons:
         count("ImportClosedNothing")
     logger.info(
         "import",

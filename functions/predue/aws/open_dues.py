@@ -1,10 +1,12 @@
 """The open dues of all borrowers, as the index shows them; only an import of a complete statement asks."""
 
-from collections.abc import Iterator, Sequence
+import json
+from collections.abc import Sequence
 from datetime import date
 
 from predue.aws import items
-from predue.aws.plans import TablePlans
+from predue.aws.clients import client, translated
+from predue.aws.plans import TablePlans, entry_of
 from predue.due import Due
 from predue.ports import IndexEntry
 
@@ -12,9 +14,16 @@ from predue.ports import IndexEntry
 class TableOpenDues(TablePlans):
     """Implements the port OpenDues over one table and its index."""
 
-    def all_open(self) -> Iterator[IndexEntry]:
-        """See OpenDues; the index is sparse and its entries are small, so that to read all of it costs little."""
-        return self._entries("scan", {"TableName": self._name, "IndexName": self._index})
+    def all_open(self, after: str) -> tuple[list[IndexEntry], str]:
+        """See OpenDues; the index is sparse and its entries are small, so that to read all of it costs little.
+
+        A page holds a megabyte, and may hold nothing though others follow (DynamoDB API reference, "Scan").
+        """
+        position = {"ExclusiveStartKey": json.loads(after)} if after else {}
+        with translated("index"):
+            page = client("dynamodb").scan(TableName=self._name, IndexName=self._index, **position)
+        rest = json.dumps(page["LastEvaluatedKey"]) if "LastEvaluatedKey" in page else ""
+        return [entry_of(item) for item in page["Items"]], rest
 
     def dues_of(self, entries: Sequence[IndexEntry]) -> list[Due]:
         """See OpenDues."""
