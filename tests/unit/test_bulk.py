@@ -242,7 +242,7 @@ def test_what_became_known_after_the_file_was_put_is_not_closed(filled: Depot) -
     ],
 )
 def test_what_was_stated_anew_after_the_file_was_put_is_not_closed(
-    kind: str, fields: dict[str, str], filled: Depot
+    kind: str, fields: dict[str, Any], filled: Depot
 ) -> None:
     filled.world.now += timedelta(minutes=1)
     put = filled.put("all.complete.csv", installments(*LOANS[1:]))
