@@ -199,6 +199,26 @@ def test_what_is_no_file_of_rows_is_refused_with_its_reason(name: str, stand: St
     assert report(stand, name)["reasons"][0].startswith("file: a file is put as books/<source>/<name>")
 
 
+def test_a_report_that_a_dead_call_left_unwritten_is_there_once_the_file_comes_again(
+    stand: Standing, book: dict[str, bytes]
+) -> None:
+    put(stand, "borrowers.csv", book["borrowers.csv"])
+    with stand.stack.feeding():
+        where = {"Bucket": stand.environment["BOOKS_BUCKET"], "Key": "books/core/borrowers.csv.report.json"}
+        clients.client("s3").put_object(**where, Body=b'{"status": "finishing"}')
+    put(stand, "borrowers.csv", book["borrowers.csv"])
+    assert (report(stand, "borrowers.csv")["status"], report(stand, "borrowers.csv")["applied"]) == ("done", 3)
+
+
+def test_a_file_that_comes_back_under_its_name_has_its_own_report_beside_it(
+    stand: Standing, book: dict[str, bytes]
+) -> None:
+    short = b"".join(book["borrowers.csv"].splitlines(keepends=True)[:2])
+    for content, rows in ((book["borrowers.csv"], 3), (short, 1), (book["borrowers.csv"], 3)):
+        put(stand, "borrowers.csv", content)
+        assert report(stand, "borrowers.csv")["rows"] == rows
+
+
 def test_reports_start_no_import(stand: Standing, book: dict[str, bytes]) -> None:
     put(stand, "borrowers.csv", book["borrowers.csv"])
     put(stand, "borrowers.csv.rejected.csv", b"file,line,reason\n")

@@ -14,6 +14,7 @@ from predue.aws.settings import env
 from predue.aws.telemetry import count, failures, logger
 from predue.aws.workers import each_of
 from predue.bulk import BOOKS, CLOSES_NOTHING, CONFIRMED, REJECTED, REPORT, BulkDesk, Import
+from predue.bulk_report import report
 from predue.errors import ImportMoved
 from predue.source import Source
 from predue.unpacked import BadFile
@@ -84,6 +85,9 @@ def _go_on(known: Known, files: BucketFiles, time_left: Callable[[], float]) -> 
     """Go on with an import that is not over; what is left when the time is goes into a message of its own."""
     state, token = known
     if state.over:
+        # The call that ended it may have died before it told so; or another file had this name meanwhile.
+        if files.still_there(state.key, state.etag):
+            files.put(state.key + REPORT, report(state))
         return
     source = settings.sources().get(state.source)
     if source is None:
