@@ -48,8 +48,8 @@ def _feed(borrowers: int, due_date: date, channel: str) -> None:
     Both runs have covered all before this day, as they have in a stack that stands for long.
     """
     desk = desks.news()
-    for run in ("plan", "close"):
-        desks.plans().save_checkpoint(run, 0, Checkpoint(_START))
+    for run, rules in (("plan", ""), ("close", desk.rulebook.label(_START.date()))):
+        desks.plans().save_checkpoint(run, 0, Checkpoint(_START, rules=rules))
     for number in range(borrowers):
         name, loan = f"b-{number:08d}", f"loan-{number:08d}"
         order = (channel, "email" if channel == "sms" else "sms")
