@@ -6,7 +6,8 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import date
+from dataclasses import replace
+from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
@@ -119,7 +120,9 @@ def test_a_killed_process_ends_the_runs_and_says_which_seeds_are_missing(tmp_pat
 
 def test_ctrl_c_ends_the_runs_and_their_processes(tmp_path: Path) -> None:
     watcher = when_a_worker_is_there(lambda _pid: os.kill(os.getpid(), signal.SIGINT))
-    tally = chaos_runs.play_all([case(tmp_path / "a")], tmp_path, 1)
+    # Long enough not to be over before a busy machine lets the watcher strike.
+    long = replace(case(tmp_path / "a"), last_day=DAY + timedelta(days=30))
+    tally = chaos_runs.play_all([long], tmp_path, 1)
     watcher.join()
     assert (tally.lost, tally.stopped) == ([1], "stopped by hand")
     assert multiprocessing.active_children() == []
