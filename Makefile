@@ -76,10 +76,10 @@ bench: $(VENV) ## the bill, a delivery's processor time, the planner's time and 
 	@PYTHONPATH=functions:. .venv/bin/python -m tests.bench.run $(if $(DUES),--dues $(DUES))
 
 runtime: $(VENV) $(SAM) $(RUNTIME) ## every function in the real Lambda runtime, with its cold start; STARTS=3
-	@.venv/bin/python -m infrastructure.local.runtime --starts $(or $(STARTS),3)
+	@.venv/bin/python -m infrastructure.local.runtime.cold_starts --starts $(or $(STARTS),3)
 
 sam-local: $(VENV) ## an endpoint for `sam local` in docker, with what its events name; HOST=127.0.0.1
-	@.venv/bin/python -m infrastructure.local.sam_local --host $(or $(HOST),127.0.0.1)
+	@.venv/bin/python -m infrastructure.local.runtime.sam_local --host $(or $(HOST),127.0.0.1)
 
 openapi: $(VENV) ## docs/openapi.json anew, after a change of routes, events or answers
 	@.venv/bin/python -m infrastructure.openapi

@@ -6,20 +6,20 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
-from predue.aws import desks
-from predue.aws.runs import fan_out
-from predue.aws.telemetry import count, failures, logger, metrics
-from predue.close import close
+from predue import wiring
+from predue.aws.shard_runs import fan_out
 from predue.errors import LeftOut
+from predue.reminders.closing import close
+from predue.runtime.telemetry import count, failures, logger, metrics
 
 
 def _run(shard: int, target: datetime, time_left: Callable[[], float]) -> bool:
     with failures("the closing run failed"):
-        tally, finished = close(shard, target, desks.closing(time_left))
+        tally, finished = close(shard, target, wiring.closing(time_left))
     count("StagesExpired", tally.expired)
     count("OutcomesUnknown", tally.unknown)
     if shard == 0:
-        oldest = desks.plans().oldest_aside()
+        oldest = wiring.plans().oldest_aside()
         count("OldestKeptAsideHours", 0 if oldest is None else (target - oldest) / timedelta(hours=1))
     logger.info(
         "closed",

@@ -2,10 +2,11 @@
 
 from typing import Any
 
-from predue.aws.delivery import deliver_each
+from predue import wiring
 from predue.aws.providers import EndUserMessaging
-from predue.aws.settings import env
-from predue.aws.telemetry import logger, metrics
+from predue.reminders.delivery_batch import deliver_each
+from predue.runtime.settings import env
+from predue.runtime.telemetry import logger, metrics
 
 
 def _provider() -> EndUserMessaging:
@@ -16,4 +17,4 @@ def _provider() -> EndUserMessaging:
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: Any) -> Any:
     """Take a batch of jobs; answer with those to be brought again."""
-    return deliver_each("sms", _provider, event, context)
+    return deliver_each("sms", lambda: wiring.delivery("sms", _provider), event, context)

@@ -2,9 +2,10 @@
 
 from typing import Any
 
-from predue.aws import bus_intake
-from predue.aws.batches import each
-from predue.aws.telemetry import failures, logger, metrics
+from predue import wiring
+from predue.inbound import bus_messages
+from predue.runtime.batches import each
+from predue.runtime.telemetry import failures, logger, metrics
 
 
 @logger.inject_lambda_context(clear_state=True)
@@ -14,6 +15,6 @@ def handler(event: dict[str, Any], context: Any) -> Any:
 
     def one(body: str) -> None:
         with failures("news from the bus failed"):
-            bus_intake.take(body, context.get_remaining_time_in_millis)
+            bus_messages.take(body, context.get_remaining_time_in_millis, wiring.bus_messages())
 
     return each(event, one)

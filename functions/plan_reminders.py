@@ -4,15 +4,15 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
-from predue.aws import desks
-from predue.aws.runs import fan_out
-from predue.aws.telemetry import count, failures, logger, metrics
-from predue.plan import plan
+from predue import wiring
+from predue.aws.shard_runs import fan_out
+from predue.reminders.planner import plan
+from predue.runtime.telemetry import count, failures, logger, metrics
 
 
 def _run(shard: int, target: datetime, time_left: Callable[[], float]) -> bool:
     with failures("the planner failed"):
-        tally, finished = plan(shard, target, desks.planning(time_left))
+        tally, finished = plan(shard, target, wiring.planning(time_left))
     count("JobsQueued", tally.queued)
     if tally.held:
         count("VolumeHeld")

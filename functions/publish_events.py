@@ -2,14 +2,14 @@
 
 from typing import Any
 
-from predue.aws.bus import EventBus
-from predue.aws.publishing import publish
-from predue.aws.settings import env
-from predue.aws.telemetry import logger, metrics
+from predue import wiring
+from predue.aws.stream_changes import events_of
+from predue.outbound.publishing import publish
+from predue.runtime.telemetry import logger, metrics
 
 
 @logger.inject_lambda_context(clear_state=True)
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Take a batch of changes; answer with the first that could not be told."""
-    return publish(event["Records"], EventBus(env("BUS_NAME")), context.get_remaining_time_in_millis)
+    return publish(event["Records"], events_of, wiring.bus(), context.get_remaining_time_in_millis)

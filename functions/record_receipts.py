@@ -4,12 +4,13 @@ import json
 from collections import Counter
 from typing import Any
 
-from predue.aws import clock, desks
-from predue.aws.batches import check_time, each
-from predue.aws.telemetry import count, failures, logger, metrics
-from predue.aws.workers import each_of
+from predue import wiring
 from predue.errors import Unusable
-from predue.receipt import note, read_receipt
+from predue.reminders.receipts import note, read_receipt
+from predue.runtime import clock
+from predue.runtime.batches import check_time, each
+from predue.runtime.telemetry import count, failures, logger, metrics
+from predue.runtime.workers import each_of
 
 
 def _one(body: str) -> str:
@@ -23,7 +24,7 @@ def _one(body: str) -> str:
     receipt = read_receipt(event)
     if receipt is None:
         return "passed_over"
-    store = desks.table()
+    store = wiring.table()
     note(receipt, clock.now(), store, store, store)
     logger.debug("receipt", reminder_id=receipt.reminder_id, status=receipt.status)
     return receipt.status

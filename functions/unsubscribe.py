@@ -6,9 +6,10 @@ from typing import Any
 
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 
-from predue import news
-from predue.aws import clock, desks, settings
-from predue.aws.telemetry import count, failures, logger, metrics
+from predue import wiring
+from predue.events import applying
+from predue.runtime import clock
+from predue.runtime.telemetry import count, failures, logger, metrics
 
 app = APIGatewayHttpResolver()
 
@@ -41,7 +42,7 @@ def _unknown() -> Response[str]:
 @app.get("/unsubscribe/<token>")
 def show(token: str) -> Response[str]:
     """What would be stopped; changes nothing, since mail scanners follow links."""
-    if settings.keys().read_stop_token(token) is None:
+    if wiring.keys().read_stop_token(token) is None:
         return _unknown()
     count("LinkShown")
     form = (
@@ -54,12 +55,12 @@ def show(token: str) -> Response[str]:
 @app.post("/unsubscribe/<token>")
 def act(token: str) -> Response[str]:
     """Stop the channel that the token names; the same again changes nothing."""
-    meant = settings.keys().read_stop_token(token)
-    store = desks.table()
+    meant = wiring.keys().read_stop_token(token)
+    store = wiring.table()
     borrower_id = meant and store.borrower_of(meant[0])
     if not meant or not borrower_id:
         return _unknown()
-    news.stop(borrower_id, meant[1], f"one-click-{meant[0]}", "one-click", clock.now(), store)
+    applying.stop(borrower_id, meant[1], f"one-click-{meant[0]}", "one-click", clock.now(), store)
     count("OneClickStop")
     return _page(HTTPStatus.OK, "Done", "<p>You will get no more payment reminders by email.</p>")
 

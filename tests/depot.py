@@ -10,14 +10,15 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from predue import bulk_apply, bulk_read, instant
-from predue.book_rows import BORROWER_COLUMNS, INSTALLMENT_COLUMNS
-from predue.bulk import BulkDesk, Import
-from predue.due import Due
+from predue.borrowers.ports import IndexEntry
+from predue.domain import instant
+from predue.domain.due import Due
+from predue.domain.policy import ImportsSetting
 from predue.errors import Gone, ImportMoved, Replaced
-from predue.policy import ImportsSetting
-from predue.ports import IndexEntry
-from predue.source import Source
+from predue.events.sources import Source
+from predue.imports import chunk_applying, file_reading
+from predue.imports.book_rows import BORROWER_COLUMNS, INSTALLMENT_COLUMNS
+from predue.imports.import_state import BulkDesk, Import
 from tests.fakes import DueKey, Step, Store
 from tests.unit.world import World
 
@@ -149,14 +150,14 @@ class Depot:
         at = instant.to_text(self.world.now)
         state = Import(key, FolderFiles.etag(stored), len(stored), at, "", started_at=at, updated_at=at)
         if self.files.load(state.id) is None:
-            self.files.save(bulk_read.begun(state), "")
+            self.files.save(file_reading.begun(state), "")
         return state.id
 
     def call(self, name: str) -> Import:
         """One call of the function about an import."""
         known = self.files.load(name)
         assert known is not None
-        return known[0] if known[0].over else bulk_apply.go_on(*known, self.desk())
+        return known[0] if known[0].over else chunk_applying.go_on(*known, self.desk())
 
     def run(self, name: str) -> Import:
         """As many calls as it takes."""
@@ -175,7 +176,7 @@ class Depot:
     def confirm(self, name: str) -> Import:
         known = self.files.load(name)
         assert known is not None
-        self.files.save(bulk_apply.confirmed(known[0]), known[1])
+        self.files.save(chunk_applying.confirmed(known[0]), known[1])
         return self.run(name)
 
     def report(self, name: str) -> dict[str, Any]:

@@ -6,12 +6,7 @@ from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from typing import Any, NamedTuple
 
-from predue.case import About, Case
-from predue.due import Due
-from predue.errors import EventConflict, LedgerMoved
-from predue.job import Job
-from predue.ledger import Ledger
-from predue.ports import (
+from predue.borrowers.ports import (
     Accepted,
     Checkpoint,
     Envelope,
@@ -22,8 +17,13 @@ from predue.ports import (
     Refused,
     State,
 )
-from predue.profile import Profile
-from predue.record import Record
+from predue.domain.case import About, Case
+from predue.domain.due import Due
+from predue.domain.job import Job
+from predue.domain.ledger import Ledger
+from predue.domain.profile import Profile
+from predue.domain.record import Record
+from predue.errors import EventConflict, LedgerMoved
 
 Answer = Accepted | Refused | NoAnswer
 Step = Callable[[str], None]

@@ -4,11 +4,11 @@ import json
 from pathlib import Path
 from typing import Any
 
-from infrastructure.local.template import Resource, TemplateFile
+from infrastructure.local.sam.template import Resource, TemplateFile
 from infrastructure.openapi import examples
 from infrastructure.openapi.schemas import ref, schemas
-from predue import problem
-from predue.intake import RETRY_AFTER_SECONDS
+from predue.inbound import problem
+from predue.inbound.answers import RETRY_AFTER_SECONDS
 
 ROOT = Path(__file__).resolve().parents[2]
 SHIPPED = ROOT / "docs" / "openapi.json"

@@ -3,9 +3,9 @@
 import json
 from typing import Any
 
-from predue import intake, problem
 from predue.errors import BadNews, EventConflict
-from predue.problem import Problem
+from predue.inbound import answers, problem
+from predue.inbound.problem import Problem
 
 Examples = dict[str, dict[str, Any]]
 _LOAN = {"loan_id": "loan-77", "installment_no": 3}
@@ -86,9 +86,9 @@ def waiting() -> Examples:
     }
 
 
-def _answered(outcomes: list[intake.Outcome], *, single: bool) -> dict[str, Any]:
+def _answered(outcomes: list[answers.Outcome], *, single: bool) -> dict[str, Any]:
     ids = [f"evt-{number}" for number in range(len(outcomes))]
-    return {"value": json.loads(intake.answer(outcomes, ids, single=single).body)}
+    return {"value": json.loads(answers.answer(outcomes, ids, single=single).body)}
 
 
 def problems() -> tuple[Problem, ...]:

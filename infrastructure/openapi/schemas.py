@@ -7,9 +7,9 @@ from babel.numbers import list_currencies
 from pydantic import Field, TypeAdapter
 from pydantic.json_schema import models_json_schema
 
-from predue.event import Event
-from predue.problem import Problem, Results, ResultsProblem, Taken
-from predue.webhook import MOST_MESSAGES
+from predue.events.models import Event
+from predue.inbound.problem import Problem, Results, ResultsProblem, Taken
+from predue.inbound.webhook import MOST_MESSAGES
 
 Schema = dict[str, Any]
 _AT = "#/components/schemas/{model}"
@@ -42,7 +42,7 @@ def _events() -> dict[str, Schema]:
 
 
 def _of_one_tenant(schema: Schema) -> Schema:
-    """An id of a borrower or loan: it holds no `~`, which parts tenants (predue.webhook)."""
+    """An id of a borrower or loan: it holds no `~`, which parts tenants (predue.inbound.webhook)."""
     if "anyOf" in schema:
         return schema | {"anyOf": [_of_one_tenant(one) for one in schema["anyOf"]]}
     return schema | {"pattern": schema["pattern"].replace("[^#", "[^#~")} if "pattern" in schema else schema

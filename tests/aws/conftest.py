@@ -7,11 +7,13 @@ import botocore.session
 import pytest
 from moto import mock_aws
 
-from infrastructure.local.clock import VirtualClock
-from infrastructure.local.template import REGION
-from predue.aws import clients, clock, desks
+from infrastructure.local.sam.template import REGION
+from infrastructure.local.virtual.virtual_clock import VirtualClock
+from predue import wiring
+from predue.aws import clients
 from predue.aws.plans import TablePlans
 from predue.aws.table import Table
+from predue.runtime import clock
 from tests.aws.line import Line, Storage
 
 
@@ -34,10 +36,10 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr("botocore.retries.standard.ExponentialBackoff.delay_amount", lambda _self, context: 0)  # noqa: ARG005
     with mock_aws():
         clients.forget()
-        desks.forget()
+        wiring.forget()
         yield
     clients.forget()
-    desks.forget()
+    wiring.forget()
 
 
 @pytest.fixture

@@ -12,9 +12,9 @@ from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from botocore.exceptions import ConnectTimeoutError, ReadTimeoutError
 from moto.core.models import botocore_stubber
 
-from infrastructure.local.answers import answer
-from infrastructure.local.resources import MADE, Resources
-from infrastructure.local.template import TemplateFile
+from infrastructure.local.aws.wire_answers import answer
+from infrastructure.local.sam.resources import MADE, Resources
+from infrastructure.local.sam.template import TemplateFile
 from predue.aws import clients
 
 ROOT = Path(__file__).parents[2]

@@ -17,8 +17,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from predue.aws import https
-from predue.aws.https import is_public, post
+from predue.outbound import https
+from predue.outbound.https import is_public, post
 
 NAME = "hooks.lender.example"
 Resolve = Callable[[str], list[str]]

@@ -10,11 +10,11 @@ from moto.dynamodb.models import DynamoDBBackend
 
 from predue.aws import items
 from predue.aws.table import Table
+from predue.domain.ledger import Contact, Ledger, Mark, Settled
+from predue.domain.policy import Cap
+from predue.domain.record import Attempt
+from predue.domain.stage import StageKey
 from predue.errors import LedgerMoved, PredueError, Unreachable
-from predue.ledger import Contact, Ledger, Mark, Settled
-from predue.policy import Cap
-from predue.record import Attempt
-from predue.stage import StageKey
 from tests.aws.line import DAY, Line, Storage
 
 NOW = datetime(2026, 12, 2, 15, tzinfo=UTC)

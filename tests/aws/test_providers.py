@@ -6,8 +6,8 @@ from botocore.validate import ParamValidator
 
 from predue.aws import clients
 from predue.aws.providers import EndUserMessaging, Ses
-from predue.ports import Accepted, Envelope, NoAnswer, Provider, RefusalKind, Refused
-from predue.render import Message
+from predue.borrowers.ports import Accepted, Envelope, NoAnswer, Provider, RefusalKind, Refused
+from predue.messages.render import Message
 from tests.aws.line import Line
 
 SES, SMS = "sesv2.SendEmail", "pinpoint-sms-voice-v2.SendTextMessage"

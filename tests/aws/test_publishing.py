@@ -11,14 +11,15 @@ import pytest
 
 from predue.aws import clients, items
 from predue.aws.bus import EventBus
-from predue.aws.cases import case_item
-from predue.aws.publishing import events_of, publish
-from predue.case import Case, Hold, asked_for_help, at_risk
-from predue.due import Change, Due
+from predue.aws.case_items import case_item
+from predue.aws.stream_changes import events_of
+from predue.domain.case import Case, Hold, asked_for_help, at_risk
+from predue.domain.due import Change, Due
+from predue.domain.ledger import Ledger, Mark
+from predue.domain.record import Outcome, Record
+from predue.domain.stage import StageKey
 from predue.errors import Unusable
-from predue.ledger import Ledger, Mark
-from predue.record import Outcome, Record
-from predue.stage import StageKey
+from predue.outbound.publishing import publish
 from tests.aws.line import Line
 
 AT = datetime(2026, 12, 2, 15, tzinfo=UTC)
@@ -47,7 +48,7 @@ def told(line: Line) -> list[str]:
 
 
 def answer(*changes: dict[str, Any], left: Callable[[], int] = lambda: 30_000) -> list[str]:
-    found = publish(changes, EventBus("predue"), left)
+    found = publish(changes, events_of, EventBus("predue"), left)
     return [one["itemIdentifier"] for one in found["batchItemFailures"]]
 
 

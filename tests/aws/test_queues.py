@@ -6,14 +6,14 @@ from typing import Any
 
 import pytest
 
-from infrastructure.local.template import ACCOUNT, REGION
+from infrastructure.local.sam.template import ACCOUNT, REGION
 from predue.aws import clients
 from predue.aws.bus import EventBus
 from predue.aws.queues import OneOffSchedules, SqsQueues
-from predue.due import Change, Due
+from predue.domain.due import Change, Due
+from predue.domain.job import Job, parts
+from predue.domain.stage import StageKey
 from predue.errors import PredueError, Unreachable
-from predue.job import Job, parts
-from predue.stage import StageKey
 from tests.aws.line import DAY, Line
 
 NOW = datetime(2026, 12, 2, 15, tzinfo=UTC)

@@ -8,9 +8,9 @@ import pytest
 from predue.aws import clients
 from predue.aws.plans import TablePlans
 from predue.aws.table import Table
+from predue.domain.record import Attempt, Record
+from predue.domain.stage import StageKey
 from predue.errors import LedgerMoved
-from predue.record import Attempt, Record
-from predue.stage import StageKey
 from tests.aws.line import DAY, Line, Storage
 
 NOW = datetime(2026, 12, 2, 15, 0, 0, 123000, tzinfo=UTC)

@@ -4,8 +4,9 @@ from datetime import timedelta
 
 import pytest
 
-from infrastructure.local.clock import VirtualClock
-from predue.aws import clients, settings
+from infrastructure.local.virtual.virtual_clock import VirtualClock
+from predue import wiring
+from predue.aws import clients
 from predue.errors import BadPolicy, PredueError, Unreachable
 from tests.aws.line import Line, Storage
 
@@ -17,9 +18,9 @@ def environment(storage: Storage, virtual_clock: VirtualClock, monkeypatch: pyte
     assert virtual_clock
     for name, value in storage.environment.items():
         monkeypatch.setenv(name, value)
-    settings.forget()
+    wiring.forget()
     yield
-    settings.forget()
+    wiring.forget()
 
 
 def put(name: str, value: str) -> None:
@@ -31,40 +32,40 @@ def set_secret(storage: Storage, value: str) -> None:
 
 
 def test_what_the_template_writes_at_first_is_the_default_policy_and_nothing_stopped() -> None:
-    controls = settings.controls()
+    controls = wiring.controls()
     assert controls.rulebook.policy.version == "default"
-    assert controls.switches.stopped == frozenset()
+    assert controls.switches.paused == frozenset()
 
 
 def test_policy_and_switch_are_read_together_in_one_request(line: Line) -> None:
-    settings.controls()
+    wiring.controls()
     assert line.counts() == {"ssm.GetParameters": 1}
 
 
 def test_a_read_setting_serves_fifteen_seconds_of_the_injected_clock_and_no_longer(
     virtual_clock: VirtualClock, line: Line
 ) -> None:
-    put("/predue/switch", '{"stopped": []}')
-    settings.controls()
-    put("/predue/switch", '{"stopped": ["sms"]}')
+    put("/predue/switch", '{"paused": []}')
+    wiring.controls()
+    put("/predue/switch", '{"paused": ["sms"]}')
     virtual_clock.move_to(virtual_clock() + timedelta(seconds=14.999))
-    assert settings.controls().switches.stopped == frozenset()
+    assert wiring.controls().switches.paused == frozenset()
     virtual_clock.move_to(virtual_clock() + timedelta(milliseconds=1))
-    assert settings.controls().switches.stopped == {"sms"}
+    assert wiring.controls().switches.paused == {"sms"}
     assert line.counts()["ssm.GetParameters"] == 2
 
 
 @pytest.mark.parametrize(
-    ("switch", "production"), [('{"stopped": ["all"]}', "production"), ('{"stopped": []}', "sandbox")]
+    ("switch", "production"), [('{"paused": ["all"]}', "production"), ('{"paused": []}', "sandbox")]
 )
 def test_whether_this_is_production_comes_from_the_environment(
     switch: str, production: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("ENVIRONMENT", production)
     put("/predue/switch", switch)
-    switches = settings.controls().switches
+    switches = wiring.controls().switches
     assert switches.production is (production == "production")
-    assert switches.stops("sms") is ("all" in switch)
+    assert switches.pauses("sms") is ("all" in switch)
 
 
 NONSENSE = [
@@ -78,15 +79,15 @@ NONSENSE = [
     ("/predue/switch", "[]"),
     ("/predue/switch", "{}"),
     ("/predue/switch", "null"),
-    ("/predue/switch", '{"stopped": null}'),
-    ("/predue/switch", '{"stopped": "sms"}'),
-    ("/predue/switch", '{"stopped": "all"}'),
-    ("/predue/switch", '{"stopped": ["smss"]}'),
-    ("/predue/switch", '{"stopped": [1]}'),
-    ("/predue/switch", '{"stopped": [["sms"]]}'),
-    ("/predue/switch", '{"stopped": ""}'),
-    ("/predue/switch", '{"stopped": {}}'),
-    ("/predue/switch", '{"stopped": {"sms": false}}'),
+    ("/predue/switch", '{"paused": null}'),
+    ("/predue/switch", '{"paused": "sms"}'),
+    ("/predue/switch", '{"paused": "all"}'),
+    ("/predue/switch", '{"paused": ["smss"]}'),
+    ("/predue/switch", '{"paused": [1]}'),
+    ("/predue/switch", '{"paused": [["sms"]]}'),
+    ("/predue/switch", '{"paused": ""}'),
+    ("/predue/switch", '{"paused": {}}'),
+    ("/predue/switch", '{"paused": {"sms": false}}'),
 ]
 
 
@@ -94,41 +95,41 @@ NONSENSE = [
 def test_a_setting_that_makes_no_sense_stops_the_work(name: str, value: str) -> None:
     put(name, value)
     with pytest.raises(BadPolicy):
-        settings.controls()
+        wiring.controls()
 
 
 @pytest.mark.parametrize("name", ["/predue/policy", "/predue/switch"])
 def test_a_setting_that_is_missing_stops_the_work(name: str) -> None:
     clients.client("ssm").delete_parameter(Name=name)
     with pytest.raises(BadPolicy, match=name):
-        settings.controls()
+        wiring.controls()
 
 
 def test_settings_that_cannot_be_read_stop_the_work_and_nothing_stale_serves(
     virtual_clock: VirtualClock, line: Line
 ) -> None:
-    settings.controls()
+    wiring.controls()
     virtual_clock.move_to(virtual_clock() + timedelta(seconds=15))
     line.no_answer("ssm.GetParameters", times=8)
     for _ in range(2):
         with pytest.raises(Unreachable):
-            settings.controls()
-    assert settings.controls().switches.stopped == frozenset()
+            wiring.controls()
+    assert wiring.controls().switches.paused == frozenset()
 
 
 def test_settings_that_may_not_be_read_stop_the_work(line: Line) -> None:
     line.say("ssm.GetParameters", "AccessDeniedException", times=8)
     with pytest.raises(PredueError, match="AccessDeniedException"):
-        settings.controls()
+        wiring.controls()
 
 
 def test_a_setting_turned_to_nonsense_does_not_leave_the_old_one_in_force(virtual_clock: VirtualClock) -> None:
-    settings.controls()
+    wiring.controls()
     put("/predue/switch", "off")
     virtual_clock.move_to(virtual_clock() + timedelta(seconds=15))
     for _ in range(2):
         with pytest.raises(BadPolicy):
-            settings.controls()
+            wiring.controls()
 
 
 @pytest.mark.parametrize("name", ["POLICY_PARAMETER", "SWITCH_PARAMETER", "ENVIRONMENT"])
@@ -137,7 +138,7 @@ def test_a_variable_that_the_template_forgot_stops_the_work_by_its_name(
 ) -> None:
     monkeypatch.delenv(name)
     with pytest.raises(BadPolicy, match=name):
-        settings.controls()
+        wiring.controls()
 
 
 # Keys
@@ -145,17 +146,17 @@ def test_a_variable_that_the_template_forgot_stops_the_work_by_its_name(
 
 def test_keys_come_from_the_secret_with_older_roots_behind_the_newest(storage: Storage) -> None:
     set_secret(storage, json.dumps({"version": 1, "root": ROOT_KEY}))
-    old = settings.keys()
+    old = wiring.keys()
     token, ref = old.stop_token("refrefrefrefrefr", "email"), old.borrower_ref("b-1")
     set_secret(storage, json.dumps({"root": "n" * 64, "older": [ROOT_KEY]}))
-    settings.forget()
-    new = settings.keys()
+    wiring.forget()
+    new = wiring.keys()
     assert new.read_stop_token(token) == ("refrefrefrefrefr", "email")
     assert new.borrower_ref("b-1") == ref
     assert new.stop_token("refrefrefrefrefr", "email") != token
     set_secret(storage, json.dumps({"root": "n" * 64}))
-    settings.forget()
-    assert settings.keys().read_stop_token(token) is None
+    wiring.forget()
+    assert wiring.keys().read_stop_token(token) is None
 
 
 @pytest.mark.parametrize(
@@ -177,21 +178,21 @@ def test_keys_come_from_the_secret_with_older_roots_behind_the_newest(storage: S
 def test_keys_that_make_no_sense_stop_the_work(secret: str, storage: Storage) -> None:
     set_secret(storage, secret or " ")
     with pytest.raises(BadPolicy):
-        settings.keys()
+        wiring.keys()
 
 
 def test_keys_that_cannot_be_read_stop_the_work_and_nothing_stale_serves(
     virtual_clock: VirtualClock, line: Line
 ) -> None:
-    settings.keys()
+    wiring.keys()
     virtual_clock.move_to(virtual_clock() + timedelta(minutes=5))
     line.no_answer("secrets-manager.GetSecretValue", times=4)
     with pytest.raises(Unreachable):
-        settings.keys()
+        wiring.keys()
 
 
 def test_an_error_about_keys_never_repeats_them(storage: Storage) -> None:
     set_secret(storage, json.dumps({"root": "hunter2"}))
     with pytest.raises(BadPolicy) as caught:
-        settings.keys()
+        wiring.keys()
     assert "hunter2" not in f"{caught.value}{caught.value.__cause__}"

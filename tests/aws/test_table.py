@@ -7,10 +7,10 @@ import pytest
 from predue.aws import clients
 from predue.aws.plans import TablePlans
 from predue.aws.table import Table, shard_of
-from predue.due import Change, Due
+from predue.domain.due import Change, Due
+from predue.domain.ledger import Ledger
+from predue.domain.profile import Profile
 from predue.errors import EventConflict, LedgerMoved
-from predue.ledger import Ledger
-from predue.profile import Profile
 from tests.aws.line import DAY, Line, Storage
 
 NOW = datetime(2026, 12, 2, 15, tzinfo=UTC)

@@ -15,14 +15,14 @@ from typing import Any
 
 from infrastructure.cost.bill import bill, prices
 from infrastructure.cost.meter import Meter
-from infrastructure.local.run import _moto
-from infrastructure.local.stack import Stack
-from predue import book
-from predue.aws import desks
-from predue.book import InstallmentRow
-from predue.ledger import Ledger
-from predue.ports import Checkpoint
-from predue.record import reminder_id
+from infrastructure.local.aws.stack import Stack
+from infrastructure.local.runs.run import _moto
+from predue import wiring
+from predue.borrowers.ports import Checkpoint
+from predue.domain.ledger import Ledger
+from predue.domain.record import reminder_id
+from predue.imports import book
+from predue.imports.book import InstallmentRow
 from tests.bench import designs, setting
 
 SHARES = {"email": 0.71, "sms": 0.29}
@@ -47,9 +47,9 @@ def _feed(borrowers: int, due_date: date, channel: str) -> None:
 
     Both runs have covered all before this day, as they have in a stack that stands for long.
     """
-    desk = desks.news()
+    desk = wiring.news()
     for run, rules in (("plan", ""), ("close", desk.rulebook.label(_START.date()))):
-        desks.plans().save_checkpoint(run, 0, Checkpoint(_START, rules=rules))
+        wiring.plans().save_checkpoint(run, 0, Checkpoint(_START, rules=rules))
     for number in range(borrowers):
         name, loan = f"b-{number:08d}", f"loan-{number:08d}"
         order = (channel, "email" if channel == "sms" else "sms")
@@ -60,7 +60,7 @@ def _feed(borrowers: int, due_date: date, channel: str) -> None:
         for installment, day, status in ((1, date(2026, 11, 20), "paid"), (2, due_date, "open")):
             row = InstallmentRow(loan, installment, name, day, 12_000, "USD", 5, status)
             book.put_installment(row, profile, _START - timedelta(days=60), desk)
-        _remember(name, loan, profile.ref, desks.table())
+        _remember(name, loan, profile.ref, wiring.table())
 
 
 def _remember(name: str, loan: str, ref: str, table: Any) -> None:

@@ -20,7 +20,7 @@ from typing import Any
 from botocore import xform_name
 
 from predue.aws import clients
-from predue.job import text
+from predue.domain.job import text
 from tests.bench.setting import answers, endpoint, job
 
 _BATCH, _PACK = 50, 10
@@ -55,7 +55,7 @@ def event(first: int) -> dict[str, Any]:
 
 def _quiet() -> contextlib.AbstractContextManager[Any]:
     """What a function logs goes nowhere, as fast as it can."""
-    from predue.aws.telemetry import logger  # noqa: PLC0415 - it reads the function's environment when it is imported
+    from predue.runtime.telemetry import logger  # noqa: PLC0415 - it reads the function's environment when it is imported
 
     nowhere = io.StringIO()
     for handler in logger.handlers:

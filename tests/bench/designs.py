@@ -14,7 +14,7 @@ from moto import mock_aws
 
 from infrastructure.cost.bill import bill
 from infrastructure.cost.meter import Meter
-from infrastructure.local.wire import Wire
+from infrastructure.local.aws.wire import Wire
 from predue.aws import items
 
 _REMINDERS = 250

@@ -20,13 +20,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, timedelta
 from pathlib import Path
 
-from predue import bulk_read, instant
-from predue.bulk import Import
-from predue.due import Change, Due
-from predue.news import NewsDesk
-from predue.policy import ImportsSetting
-from predue.ports import IndexEntry
-from predue.profile import Profile
+from predue.borrowers.ports import IndexEntry
+from predue.domain import instant
+from predue.domain.due import Change, Due
+from predue.domain.policy import ImportsSetting
+from predue.domain.profile import Profile
+from predue.events.applying import NewsDesk
+from predue.imports import file_reading
+from predue.imports.import_state import Import
 from tests.depot import Depot, StoreOpenDues
 from tests.unit.world import World
 
@@ -137,7 +138,7 @@ def _put(depot: Depot, rows: int, name: str) -> str:
             file.write(f"{loan_id},{installment_no},{borrower_id},{day},120.50,USD,5,open\n")
     at = instant.to_text(depot.world.now)
     etag = depot.files._etag_of(path)
-    state = bulk_read.begun(Import(key, etag, path.stat().st_size, at, "", started_at=at))
+    state = file_reading.begun(Import(key, etag, path.stat().st_size, at, "", started_at=at))
     depot.files.save(state, "")
     return state.id
 

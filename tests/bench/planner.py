@@ -12,8 +12,8 @@ from typing import Any
 
 from botocore.client import BaseClient
 
-from predue.aws import desks
-from predue.plan import plan
+from predue import wiring
+from predue.reminders.planner import plan
 from tests.bench.setting import NOW, answers, endpoint
 
 _call = BaseClient._make_api_call  # type: ignore[attr-defined]  # botocore's one way for every call
@@ -48,7 +48,7 @@ def measure(dues: int) -> dict[str, float]:
     """Plan one slot of so many dues; the own time is all but what the SDK's calls took."""
     sdk = _Sdk()
     with endpoint(answers("sms", dues)):
-        desk = desks.planning(lambda: 900.0)
+        desk = wiring.planning(lambda: 900.0)
         plan(0, NOW - timedelta(days=300), desk)  # what is read and worked out once
         before = _peak()
         BaseClient._make_api_call = sdk.hook()  # type: ignore[attr-defined]

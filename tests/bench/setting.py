@@ -11,14 +11,16 @@ from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from typing import Any
 
-from predue import instant
-from predue.aws import clients, clock, desks, items
-from predue.due import Change, Due
-from predue.job import Job
-from predue.ledger import Contact, Ledger
-from predue.profile import Profile
-from predue.record import reminder_id
-from predue.stage import StageKey
+from predue import wiring
+from predue.aws import clients, items
+from predue.domain import instant
+from predue.domain.due import Change, Due
+from predue.domain.job import Job
+from predue.domain.ledger import Contact, Ledger
+from predue.domain.profile import Profile
+from predue.domain.record import reminder_id
+from predue.domain.stage import StageKey
+from predue.runtime import clock
 
 DUE = date(2026, 12, 20)
 NOW = datetime(2026, 12, 20, 15, tzinfo=UTC)
@@ -92,7 +94,7 @@ def answers(channel: str, dues_in_index: int = 0) -> dict[str, Any]:
         "due": items.wire(index),
         "dues": dues_in_index,
         "single": [items.wire(in_use), items.wire(covered)],
-        "parameters": [{"Name": "policy", "Value": "{}"}, {"Name": "switch", "Value": '{"stopped": []}'}],
+        "parameters": [{"Name": "policy", "Value": "{}"}, {"Name": "switch", "Value": '{"paused": []}'}],
         "secret": {"SecretString": json.dumps({"root": "k" * 32})},
     }
 
@@ -150,7 +152,7 @@ def endpoint(given: dict[str, Any], workers: int = 1) -> Iterator[None]:
             assert server.stdout is not None
             os.environ.update(environment(int(server.stdout.readline()), workers))
             clients.forget()
-            desks.forget()
+            wiring.forget()
             yield
         finally:
             clock.source.reset(token)

@@ -12,12 +12,14 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from predue.aws import clients, clock, delivery, desks
-from predue.deliver import deliver
+from predue import wiring
+from predue.aws import clients
+from predue.borrowers.ports import Accepted, Envelope, Refused
+from predue.domain.job import Job
+from predue.domain.stage import StageKey
 from predue.errors import LedgerMoved, StillCalling
-from predue.job import Job
-from predue.ports import Accepted, Envelope, Refused
-from predue.stage import StageKey
+from predue.reminders.deliver import deliver
+from predue.runtime import clock
 
 CHANNELS = ("sms", "email")
 WHO = "b-1"
@@ -79,7 +81,7 @@ def start(environment: dict[str, str]) -> None:
     """Begin a process: the environment of a deliver function, a session of its own."""
     os.environ.update(environment)
     clients.forget()
-    desks.forget()
+    wiring.forget()
     _contention.append(Contention())
 
 
@@ -97,7 +99,7 @@ def _attempt(work: Day, slot: datetime, second: int, rng: random.Random, calls: 
     job = Job(WHO, work.day, slot, tuple(sorted(keys)))
     token = clock.source.set(lambda: now)
     try:
-        return deliver(job, delivery.desk_maker(channel, lambda: Calls(calls, channel, job, now))())
+        return deliver(job, wiring.delivery(channel, lambda: Calls(calls, channel, job, now)).desk())
     except (LedgerMoved, StillCalling) as error:
         return type(error).__name__
     finally:

@@ -3,7 +3,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from infrastructure.local import engine
+from infrastructure.local.aws import engine
 
 _VARIABLE = "PREDUE_ENGINE"
 

@@ -13,15 +13,16 @@ from typing import Any
 
 import pytest
 
-from infrastructure.local import engine, outputs
-from infrastructure.local.stack import Stack
-from predue import book
-from predue.aws import desks
-from predue.book import InstallmentRow
-from predue.ledger import Ledger
-from predue.policy import Policy
-from predue.record import Record
-from predue.stage import StageKey
+from infrastructure.local.aws import engine
+from infrastructure.local.aws.stack import Stack
+from infrastructure.local.runs import outputs
+from predue import wiring
+from predue.domain.ledger import Ledger
+from predue.domain.policy import Policy
+from predue.domain.record import Record
+from predue.domain.stage import StageKey
+from predue.imports import book
+from predue.imports.book import InstallmentRow
 from tests.engine import claiming
 
 pytestmark = pytest.mark.engine
@@ -62,7 +63,7 @@ def keys_of(day: date) -> tuple[StageKey, ...]:
 
 
 def know_the_borrower() -> None:
-    desk = desks.news()
+    desk = wiring.news()
     fields = {"name": "Ana López", "phone": "+12125550100", "email": "ana@example.com", "locale": "en-US",
               "time_zone": "America/New_York", "jurisdiction": "US-NY", "channels": ("sms", "email"),
               "consent": ("sms", "email")}  # fmt: skip
@@ -83,7 +84,7 @@ def storm(endpoint: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S
                 know_the_borrower()
             answers, lost = let_loose(stack.functions_environment(), calls)
             with stack.feeding():
-                state = desks.table().load(claiming.WHO, FIRST + timedelta(days=LOANS))
+                state = wiring.table().load(claiming.WHO, FIRST + timedelta(days=LOANS))
             records = outputs.records(stack.functions_environment()["TABLE_NAME"])
         finally:
             stack.remove()

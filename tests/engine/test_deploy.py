@@ -11,13 +11,16 @@ from urllib.request import urlopen
 import pytest
 from botocore.exceptions import ClientError
 
-from infrastructure.local import engine, outputs
-from infrastructure.local.clock import VirtualClock
-from infrastructure.local.lambdas import Function, call, environment
-from infrastructure.local.pollers import Message, sqs_record
-from predue import book
-from predue.aws import clients, clock, desks
-from predue.book import InstallmentRow
+from infrastructure.local.aws import engine
+from infrastructure.local.aws.lambdas import Function, call, environment
+from infrastructure.local.runs import outputs
+from infrastructure.local.virtual.pollers import Message, sqs_record
+from infrastructure.local.virtual.virtual_clock import VirtualClock
+from predue import wiring
+from predue.aws import clients
+from predue.imports import book
+from predue.imports.book import InstallmentRow
+from predue.runtime import clock
 from tests.engine import deployment
 from tests.engine.deployment import Made
 from tests.engine.effects import in_effect
@@ -74,7 +77,7 @@ def test_a_reminder_goes_from_the_planner_over_the_deployed_queue_to_the_engines
 ) -> None:
     own = functions(stack)
     shared = {name: value for variables in own.values() for name, value in variables.items()}
-    desks.forget()
+    wiring.forget()
     token = clock.source.set(VirtualClock(SLOT))
     try:
         clients.client("sesv2").create_email_identity(EmailIdentity="reminders@lender.example")
@@ -95,7 +98,7 @@ def test_a_reminder_goes_from_the_planner_over_the_deployed_queue_to_the_engines
 
 
 def know_a_borrower() -> None:
-    desk = desks.news()
+    desk = wiring.news()
     fields = {"name": "Ana López", "email": MAILBOX, "locale": "en-US", "time_zone": "America/New_York",
               "jurisdiction": "US-NY", "channels": ("email",), "consent": ("email",)}  # fmt: skip
     row = InstallmentRow("loan-1", 1, WHO, date(2026, 12, 10), 12_000, "USD", 3, "open")

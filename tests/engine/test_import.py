@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from infrastructure.local import engine
-from predue.aws import desks
+from infrastructure.local.aws import engine
+from predue import wiring
 from tests.depot import borrowers, installments
 from tests.flow.deployed import Deployed, deployed, imported
 
@@ -27,4 +27,4 @@ def test_files_reach_the_import_and_their_reports_come_back(stand: Deployed, tmp
     status, said = imported(stand, tmp_path, "b.csv", "i.csv")
     assert status == 3, said
     assert "i.csv: done; 3 rows: 2 applied, 0 known already, 0 kept aside, 1 rejected" in said
-    assert [due.loan_id for due in desks.table().all_dues("b-2")] == ["L-2"]
+    assert [due.loan_id for due in wiring.table().all_dues("b-2")] == ["L-2"]

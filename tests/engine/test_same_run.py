@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from infrastructure.local import demo, engine, run
-from infrastructure.local.portfolio import read_portfolio
+from infrastructure.local.aws import engine
+from infrastructure.local.runs import demo, run
+from infrastructure.local.runs.portfolio import read_portfolio
 from predue.aws import clients
 from tests.flow.small import Played, read_lines
 

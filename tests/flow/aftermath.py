@@ -1,9 +1,9 @@
 """Receipts in the interleavings: what providers say afterwards, before, twice, and out of order."""
 
-from predue import receipt
+from predue.domain.record import Record
 from predue.errors import NotRecordedYet
-from predue.receipt import Receipt
-from predue.record import Record
+from predue.reminders import receipts
+from predue.reminders.receipts import Receipt
 from tests.flow.chances import BORROWERS, RECEIPTS
 from tests.flow.deliveries import Call, Deliveries
 from tests.flow.scene import Work
@@ -33,7 +33,7 @@ class Aftermath(Deliveries):
         at = self.now
 
         def note() -> str:
-            receipt.note(said, at, self.store, self.store, self.store)
+            receipts.note(said, at, self.store, self.store, self.store)
             return "noted"
 
         work = Work(Task(note), self.controls, borrower_id=call.borrower_id, notes={"receipt": said})

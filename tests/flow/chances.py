@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 
 from hypothesis import strategies as st
 
-from predue.gate import Switches
-from predue.policy import Cap, Policy, Rulebook, StageSetting
-from predue.ports import Accepted, NoAnswer, Refused
+from predue.borrowers.ports import Accepted, NoAnswer, Refused
+from predue.domain.channel import Switches
+from predue.domain.policy import Cap, Policy, Rulebook, StageSetting
 from tests.fakes import Answer
 
 WHO, OTHER, GRACE = "b-1", "b-2", 1

@@ -3,13 +3,13 @@
 from dataclasses import dataclass, field
 from datetime import datetime, time, timedelta
 
-from predue import deliver
+from predue.borrowers.ports import Accepted, Envelope, NoAnswer, Refused
+from predue.domain.job import Job
+from predue.domain.ledger import Contact, Settled
+from predue.domain.record import Record
 from predue.errors import StillCalling
-from predue.gate import LAST_CALL, STOPPED_WAIT
-from predue.job import Job
-from predue.ledger import Contact, Settled
-from predue.ports import Accepted, Envelope, NoAnswer, Refused
-from predue.record import Record
+from predue.reminders import deliver
+from predue.reminders.gate import LAST_CALL, PAUSED_WAIT
 from tests.fakes import Answer
 from tests.flow.chances import BORROWERS, CAPS, OTHER, WHO
 from tests.flow.scene import KEYS, Scene, Work
@@ -221,12 +221,12 @@ class Deliveries(Scene):
         claimed = {key for contact in self.held(borrower_id) for key in contact.keys}
         assert not claimed & set(settled.keys), "promise 6: a stage is settled and claimed"
         self.check_cap(borrower_id, settled)
-        if settled.reason == "stopped":
+        if settled.reason == "paused":
             self.reach("expired under the kill switch")
             assert settled.outcome == "expired", "the operator kept it back, no rule did"
             assert work is not None, "news knows no kill switch"
-            assert work.controls.stopped, "`stopped` without the switch"
-            soon = self.now + STOPPED_WAIT + LAST_CALL
+            assert work.controls.stopped, "`paused` without the switch"
+            soon = self.now + PAUSED_WAIT + LAST_CALL
             assert any(
                 (soon.astimezone(wall.tzinfo).date(), soon.astimezone(wall.tzinfo).time()) >= (wall.date(), time(20))
                 for wall in self.walls(borrower_id, self.truths())

@@ -11,9 +11,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from infrastructure.local import engine
-from infrastructure.local.clock import LiveClock, machine_time
-from infrastructure.local.stack import Stack
+from infrastructure.local.aws import engine
+from infrastructure.local.aws.stack import Stack
+from infrastructure.local.virtual.virtual_clock import LiveClock, machine_time
 from predue.aws import clients
 from tests.functions.recorded import ROOT
 from tests.signing import SOURCES
@@ -75,7 +75,7 @@ def imported(stand: Deployed, folder: Path, *words: str) -> tuple[int, str]:
         "AWS_SECRET_ACCESS_KEY": "operator",
         "AWS_DEFAULT_REGION": "us-east-1",
     }
-    command = [sys.executable, "-m", "infrastructure.local.cli", "import", *there, *files]
+    command = [sys.executable, "-m", "infrastructure.local.cli.__main__", "import", *there, *files]
     process = subprocess.Popen(  # noqa: S603 - our own command
         command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )

@@ -10,14 +10,14 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
-from infrastructure.local import run
-from infrastructure.local.book_routes import BookRoutes
-from infrastructure.local.clock import LiveClock
-from infrastructure.local.console import Console
-from infrastructure.local.serve import Live
-from infrastructure.local.server import App, Server, Work
-from infrastructure.local.stack import Stack
-from predue.policy import Policy
+from infrastructure.local.aws.stack import Stack
+from infrastructure.local.runs import run
+from infrastructure.local.serve.book_routes import BookRoutes
+from infrastructure.local.serve.console import Console
+from infrastructure.local.serve.serve import Live
+from infrastructure.local.serve.server import App, Server, Work
+from infrastructure.local.virtual.virtual_clock import LiveClock
+from predue.domain.policy import Policy
 from tests.flow.small import Book, Line, read_lines
 
 _T = TypeVar("_T")

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from predue import news
-from predue.case import Hold
+from predue.domain.case import Hold
+from predue.events import applying
 from tests.flow.chances import WHO
 from tests.flow.scene import KEYS, Scene
 from tests.flow.steps import Task
@@ -14,8 +14,8 @@ class Newsroom(Scene):
 
     telling: Task | None
 
-    def news_desk(self) -> news.NewsDesk:
-        return news.NewsDesk(self.store, self.store, self.store, self.controls.rulebook, lambda: KEYS)
+    def news_desk(self) -> applying.NewsDesk:
+        return applying.NewsDesk(self.store, self.store, self.store, self.controls.rulebook, lambda: KEYS)
 
     def tell(self, kind: str, **fields: Any) -> None:
         """Tell one event from beginning to end."""
@@ -33,7 +33,7 @@ class Newsroom(Scene):
     def repeat_telling(self) -> None:
         body, at, desk = self.untold, self.now, self.news_desk()
         assert body is not None
-        self.telling = Task(lambda: news.apply(body, at, desk))
+        self.telling = Task(lambda: applying.apply(body, at, desk))
 
     def step_telling(self) -> None:
         assert self.telling is not None

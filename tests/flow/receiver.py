@@ -8,7 +8,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 from typing import Any, NamedTuple
 
-from predue.aws import clients, settings
+from predue import wiring
+from predue.aws import clients
 from tests.flow.small import Standing
 from tests.signing import OURS, signature
 
@@ -84,7 +85,7 @@ def subscribe(stand: Standing, **subscribers: dict[str, Any]) -> None:
     """Put whom to call where an operator puts it."""
     secret = stand.environment["WEBHOOKS_SECRET"]
     clients.client("secretsmanager").put_secret_value(SecretId=secret, SecretString=json.dumps(subscribers))
-    settings.forget()
+    wiring.forget()
 
 
 def subscriber(receiver: Receiver, *events: str, **more: Any) -> dict[str, Any]:

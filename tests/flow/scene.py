@@ -13,10 +13,10 @@ from zoneinfo import ZoneInfo
 
 from hypothesis.stateful import RuleBasedStateMachine
 
-from predue.keys import Keys
-from predue.ledger import Ledger
-from predue.slot import Hours, slot_of
-from predue.stage import Stage, StageKey
+from predue.domain.keys import Keys
+from predue.domain.ledger import Ledger
+from predue.domain.slot import Hours, slot_of
+from predue.domain.stage import Stage, StageKey
 from tests.fakes import Answer, FakeBus, FakeLater, FakeQueues, Store
 from tests.flow.chances import ANSWERS, BORROWERS, LOANS, OTHER, OTHERS, STAGES, START, WHO, Controls
 from tests.flow.steps import Task, pause

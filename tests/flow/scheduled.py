@@ -1,6 +1,6 @@
 """The planner and the closing run in the interleavings: whole, or stepped, met half-way and killed."""
 
-from predue import close, plan
+from predue.reminders import closing, planner
 from tests.flow.newsroom import Newsroom
 from tests.flow.scene import Work
 from tests.flow.steps import BEGIN, Task
@@ -16,13 +16,13 @@ class Scheduled(Newsroom):
 
     def start_planner(self) -> Work:
         at, controls = self.now, self.controls
-        desk = plan.PlanDesk(self.store, self.store, self.queues, controls.rulebook, controls.switches, lambda: 600)
-        return self.begin(Work(Task(lambda: str(plan.plan(0, at, desk))), controls, notes={"run": plan.RUN}))
+        desk = planner.PlanDesk(self.store, self.store, self.queues, controls.rulebook, controls.switches, lambda: 600)
+        return self.begin(Work(Task(lambda: str(planner.plan(0, at, desk))), controls, notes={"run": planner.RUN}))
 
     def start_closing(self) -> Work:
         at = self.now
-        desk = close.CloseDesk(self.store, self.news_desk(), self.bus, lambda: 600)
-        work = Work(Task(lambda: str(close.close(0, at, desk))), self.controls, notes={"run": close.RUN})
+        desk = closing.CloseDesk(self.store, self.news_desk(), self.bus, lambda: 600)
+        work = Work(Task(lambda: str(closing.close(0, at, desk))), self.controls, notes={"run": closing.RUN})
 
         def ended() -> None:
             if work.task.error is None:

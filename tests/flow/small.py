@@ -10,14 +10,15 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from infrastructure.local import outputs, run
-from infrastructure.local.agenda import NEWS, SCHEDULE
-from infrastructure.local.chaos import Chaos
-from infrastructure.local.portfolio import BORROWER_COLUMNS, INSTALLMENT_COLUMNS, Portfolio, read_portfolio
-from infrastructure.local.stack import Stack
-from predue import news
-from predue.aws import clients, desks
-from predue.policy import Policy
+from infrastructure.local.aws.stack import Stack
+from infrastructure.local.chaos.faults import Chaos
+from infrastructure.local.runs import outputs, run
+from infrastructure.local.runs.portfolio import BORROWER_COLUMNS, INSTALLMENT_COLUMNS, Portfolio, read_portfolio
+from infrastructure.local.virtual.agenda import NEWS, SCHEDULE
+from predue import wiring
+from predue.aws import clients
+from predue.domain.policy import Policy
+from predue.events import applying
 
 DUE = date(2026, 12, 10)
 Line = dict[str, Any]
@@ -148,7 +149,7 @@ class Standing:
 
     def _apply(self, body: Line, later: timedelta = timedelta(0)) -> None:
         with self.stack.feeding():
-            news.apply(body, self.stack.clock() + later, desks.news())
+            applying.apply(body, self.stack.clock() + later, wiring.news())
 
     def while_queued(self, at: datetime, kind: str, **fields: Any) -> None:
         """News that comes when the planner has queued its jobs, before a function takes one up."""
@@ -158,9 +159,9 @@ class Standing:
         after = timedelta(milliseconds=1)
         self.stack.at(at, SCHEDULE, lambda: self.stack.at(at, SCHEDULE, lambda: self._apply(body, after)))
 
-    def switch(self, at: datetime, *stopped: str) -> None:
+    def switch(self, at: datetime, *paused: str) -> None:
         """Turn the kill switch at an instant."""
-        self.put(at, "SWITCH_PARAMETER", json.dumps({"stopped": stopped}))
+        self.put(at, "SWITCH_PARAMETER", json.dumps({"paused": paused}))
 
     def put(self, at: datetime, variable: str, value: str) -> None:
         """Set a parameter at an instant."""

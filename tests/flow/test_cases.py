@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from infrastructure.local import cases
-from infrastructure.local.agenda import NEWS
-from infrastructure.local.chaos import Chaos, no_waiting
+from infrastructure.local.chaos.faults import Chaos, no_waiting
+from infrastructure.local.runs import case_lines
+from infrastructure.local.virtual.agenda import NEWS
 from tests.flow.small import DUE, Book, Line, Standing, play, read_lines, standing, utc
 from tests.flow.test_publishing import emitted, schemas
 from tests.flow.told import counted, event, open_door, tell
@@ -41,7 +41,7 @@ def book() -> Book:
 def opened(stand: Standing) -> set[tuple[str, str, str]]:
     """Whose cases there are, of which kind, and what was seen."""
     with stand.stack.feeding():
-        found = cases.read(stand.environment["TABLE_NAME"])
+        found = case_lines.read(stand.environment["TABLE_NAME"])
     assert len({one["case_id"] for one in found}) == len(found)
     return {
         (one["borrower_id"], one["kind"], seen)

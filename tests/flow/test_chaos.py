@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from infrastructure.local import chaos_runs
-from infrastructure.local.chaos_case import Case, kept_cases
+from infrastructure.local.chaos import chaos_runs
+from infrastructure.local.chaos.chaos_case import Case, kept_cases
 from tests.flow.small import DUE, Book, utc
 
 ROOT = Path(__file__).parents[2]
@@ -55,7 +55,7 @@ def in_another_process(case: Case, out: Path, hash_seed: str) -> dict[str, Any]:
     """A run's faults, outcomes and provider calls, from an interpreter of its own that orders sets in its own way."""
     files = [f"--{name}={case.folder / name}.{end}" for name, end in (("borrowers", "csv"), ("installments", "csv"))]
     options = [f"--from={case.first_day}", f"--to={case.last_day}", f"--out={out}", f"--seed={case.seed}", "--chaos"]
-    command = [sys.executable, "-m", "infrastructure.local.cli", "run", *files, *options]
+    command = [sys.executable, "-m", "infrastructure.local.cli.__main__", "run", *files, *options]
     command.append(f"--events={case.folder / 'events.jsonl'}")
     path = f"{ROOT / 'functions'}{os.pathsep}{ROOT}"
     environment = {"PATH": os.environ["PATH"], "PYTHONPATH": path, "PYTHONHASHSEED": hash_seed}

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import BotoCoreError, ClientError
 
-from infrastructure.local.chaos import Chaos, Rates, Running, no_waiting
+from infrastructure.local.chaos.faults import Chaos, Rates, Running, no_waiting
 from predue.aws.clients import client
 from tests.flow.small import DUE, Book, Line, Standing, standing, utc
 

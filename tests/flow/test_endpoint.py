@@ -11,9 +11,10 @@ import pytest
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 from werkzeug.serving import make_server
 
-from infrastructure.local import engine, run
-from infrastructure.local.cli import main
-from infrastructure.local.engine import BadEndpoint, EndpointFailed
+from infrastructure.local.aws import engine
+from infrastructure.local.aws.engine import BadEndpoint, EndpointFailed
+from infrastructure.local.cli.__main__ import main
+from infrastructure.local.runs import run
 from predue.aws import clients
 from tests.flow.small import DUE, Book, read_lines, utc
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from predue.aws import clients
-from predue.policy import Policy
+from predue.domain.policy import Policy
 from tests.flow.small import Book, Standing, standing, told, utc
 
 
@@ -96,7 +96,7 @@ def broken_texts() -> Iterator[pytest.MonkeyPatch]:
         raise ZeroDivisionError
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("predue.deliver.render", broken)
+        patch.setattr("predue.reminders.deliver.render", broken)
         yield patch
 
 
@@ -140,7 +140,7 @@ def test_a_dead_letter_that_is_redriven_finds_the_world_as_it_is_now(
         assert stand.wire == []
 
 
-@pytest.mark.parametrize("value", ["off", '{"stopped": ["everything"]}'])
+@pytest.mark.parametrize("value", ["off", '{"paused": ["everything"]}'])
 def test_a_kill_switch_that_cannot_be_read_sends_nothing_until_it_can(value: str, tmp_path: Path) -> None:
     with standing(tmp_path, one(), utc(10, 14, 50)) as stand:
         stand.put(utc(10, 14, 55), "SWITCH_PARAMETER", value)

@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from predue.aws import clients, desks
-from predue.policy import ImportsSetting, Policy
+from predue import wiring
+from predue.aws import clients
+from predue.domain.policy import ImportsSetting, Policy
 from tests.flow.small import Book, Standing, standing, utc
 from tests.flow.told import counted, event, open_door, table, tell
 from tests.functions.recorded import batch, call, failed
@@ -63,7 +64,7 @@ def known(stand: Standing) -> list[str]:
 
 def closed(stand: Standing) -> list[str | None]:
     with stand.stack.feeding():
-        return [due.closed_by for number in (1, 2, 3) for due in desks.table().all_dues(f"b-{number}")]
+        return [due.closed_by for number in (1, 2, 3) for due in wiring.table().all_dues(f"b-{number}")]
 
 
 def test_borrowers_and_installments_of_files_are_reminded(stand: Standing, book: dict[str, bytes]) -> None:
@@ -156,9 +157,9 @@ def _texts(written: Book) -> tuple[bytes, bytes]:
 def test_an_import_goes_on_by_messages_of_its_own_when_its_time_runs_out(
     stand: Standing, book: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("predue.bulk.ENOUGH_SECONDS", 10_000)
-    monkeypatch.setattr("predue.bulk_read._LEAF_CHUNKS", 1)
-    monkeypatch.setattr("predue.bulk_read.CHUNK_ROWS", 1)
+    monkeypatch.setattr("predue.imports.import_state.ENOUGH_SECONDS", 10_000)
+    monkeypatch.setattr("predue.imports.file_reading._LEAF_CHUNKS", 1)
+    monkeypatch.setattr("predue.imports.file_reading.CHUNK_ROWS", 1)
     before = stand.stack.meter.invocations["predue-import-book"]
     put(stand, "borrowers.csv", book["borrowers.csv"])
     assert report(stand, "borrowers.csv")["applied"] == 3
@@ -189,8 +190,8 @@ def test_a_source_that_nobody_named_may_put_nothing_until_it_is_named(stand: Sta
 def test_a_file_of_a_tenant_lands_under_the_tenants_own_ids(stand: Standing, book: dict[str, bytes]) -> None:
     put(stand, "borrowers.csv", book["borrowers.csv"], source="acme")
     with stand.stack.feeding():
-        assert desks.table().profile("acme~b-1") is not None
-        assert desks.table().profile("b-1") is None
+        assert wiring.table().profile("acme~b-1") is not None
+        assert wiring.table().profile("b-1") is None
 
 
 @pytest.mark.parametrize("name", ["notes.txt", "deep/borrowers.csv", "borrowers.csv.zip"])

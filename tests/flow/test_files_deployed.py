@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from infrastructure.local import engine
-from infrastructure.local.aws_server import aws_server
-from predue.aws import desks
+from infrastructure.local.aws import engine
+from infrastructure.local.aws.aws_server import aws_server
+from predue import wiring
 from tests.depot import borrowers, installments
 from tests.flow.deployed import Deployed, deployed, imported
 
@@ -42,7 +42,7 @@ def test_files_reach_the_import_of_a_deployed_stack_and_their_reports_come_back(
     assert "i.csv: done; 2 rows: 2 applied" in said
     assert (report(folder, "bad.csv")["known_already"], report(folder, "bad.csv")["rejected"]) == (1, 1)
     assert (folder / "out" / "bad.csv.rejected.csv").read_text().splitlines()[1].startswith("bad.csv,3,")
-    assert [due.loan_id for due in desks.table().all_dues("b-2")] == ["L-2"]
+    assert [due.loan_id for due in wiring.table().all_dues("b-2")] == ["L-2"]
 
 
 def test_a_file_of_a_source_that_is_not_named_there_is_refused_with_what_to_do(stand: Deployed, folder: Path) -> None:

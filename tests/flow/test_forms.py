@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from infrastructure.local.agenda import SCHEDULE
-from infrastructure.local.clock import VirtualClock
-from predue.aws import desks
+from infrastructure.local.virtual.agenda import SCHEDULE
+from infrastructure.local.virtual.virtual_clock import VirtualClock
+from predue import wiring
 from predue.aws.table import Table
 from tests.flow.forms import AVRO, BOOK, SLOT, START, SYSTEMS, System, put, send
 from tests.flow.small import Standing, standing, told
@@ -43,7 +43,7 @@ def while_queued(stand: Standing, happening: Callable[[], Any]) -> None:
 
 def outstanding(stand: Standing, loan: str) -> dict[int, int]:
     with stand.stack.feeding():
-        known = desks.table().installments(loan)
+        known = wiring.table().installments(loan)
     return {number: due.outstanding for number, (_, due) in known.items() if due and due.closed_by is None}
 
 
@@ -254,7 +254,7 @@ def test_a_turn_that_its_holder_died_with_passes_by_itself(tmp_path: Path) -> No
         send(stand, system, system.opened)
         now = stand.stack.clock()
         with stand.stack.feeding():
-            desks.table().take_turn("77", "dead", now, now + timedelta(seconds=60))
+            wiring.table().take_turn("77", "dead", now, now + timedelta(seconds=60))
         assert send(stand, system, system.paid).status == 503
         stand.until(now + timedelta(seconds=61))
         assert send(stand, system, system.paid).body == {"status": "applied"}

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from predue.aws import clients
-from predue.policy import Policy
+from predue.domain.policy import Policy
 from tests.flow.small import Book, Standing, standing, told, utc
 
 SLOT = utc(10, 15)

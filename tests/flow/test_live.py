@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from infrastructure.local.serve import _name_source
-from predue import news
-from predue.aws import clients, desks
+from infrastructure.local.serve.serve import _name_source
+from predue import wiring
+from predue.aws import clients
+from predue.events import applying
 from tests.flow.live import Served, served
 from tests.flow.small import Book, read_lines, told, utc
 
@@ -64,7 +65,7 @@ def test_the_console_shows_whom_a_person_should_look_at_while_there_is_something
         assert "Whom a person should look at" not in stand.ask("GET", "/").body
         for kind, shown in (("borrower.hold_started", True), ("borrower.hold_ended", False)):
             with stand.stack.feeding():
-                news.apply(asked | {"type": kind, "event_id": kind, "sequence": 2 - shown}, START, desks.news())
+                applying.apply(asked | {"type": kind, "event_id": kind, "sequence": 2 - shown}, START, wiring.news())
             stand.pass_to(stand.now + timedelta(minutes=20))
             assert ("the borrower asked for help" in stand.ask("GET", "/").body) is shown
             assert [one["open"] for one in read_lines(stand.out / "cases.jsonl")] == [shown]

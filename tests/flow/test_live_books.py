@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from infrastructure.local.buckets import CannotImport
-from infrastructure.local.bulk import Options, import_files
-from infrastructure.local.cli import main
-from infrastructure.local.serve import _name_source, _Stopped
+from infrastructure.local.cli.__main__ import main
+from infrastructure.local.cli.buckets import CannotImport
+from infrastructure.local.cli.import_run import Options, import_files
+from infrastructure.local.serve.serve import _name_source, _Stopped
 from predue.aws import clients
 from tests.flow.live import Served, served
 from tests.flow.small import Book, told, utc

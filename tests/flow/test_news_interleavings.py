@@ -9,11 +9,11 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from predue import news
 from predue.errors import EventConflict, LedgerMoved
+from predue.events import applying
 from tests.fakes import Store, state_of
 from tests.flow.steps import BEGIN, Task, pause
-from tests.unit.test_news_order import _FIRST, _NEWS
+from tests.unit.events.test_applying_order import _FIRST, _NEWS
 from tests.unit.world import World, utc
 
 Body = dict[str, Any]
@@ -36,7 +36,7 @@ class SideBySide:
 
     def task(self, body: Body) -> Task:
         def work() -> str:
-            return news.apply(body, self.world.now, self.world.news_desk())
+            return applying.apply(body, self.world.now, self.world.news_desk())
 
         return Task(work)
 
@@ -87,7 +87,7 @@ def play(bodies: Sequence[Body], pick: Callable[[int], int], crashes: int, at_a_
 def in_true_order(bodies: Sequence[Body]) -> World:
     world = World(now=utc("05-01 00:00"))
     for body in bodies:
-        news.apply(body, world.now, world.news_desk())
+        applying.apply(body, world.now, world.news_desk())
     return world
 
 

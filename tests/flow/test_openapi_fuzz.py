@@ -20,9 +20,9 @@ from schemathesis.checks import CheckContext
 from schemathesis.core.parameters import ParameterLocation
 from schemathesis.specs.openapi.checks import ignored_auth
 
-from infrastructure.local.serve import _name_source
+from infrastructure.local.serve.serve import _name_source
 from infrastructure.openapi.document import SHIPPED
-from predue.keys import Keys
+from predue.domain.keys import Keys
 from tests.flow.live import Served, served
 from tests.flow.small import Book, utc
 from tests.signing import FOREIGN, OURS, signature

@@ -9,10 +9,10 @@ import pytest
 from jsonschema import Draft202012Validator
 from jsonschema.validators import validator_for
 
-from infrastructure.local.chaos import Chaos, Rates, no_waiting
-from infrastructure.local.schemas import FOLDER
-from predue import news
-from predue.aws import desks
+from infrastructure.local.chaos.faults import Chaos, Rates, no_waiting
+from infrastructure.openapi.event_schemas import FOLDER
+from predue import wiring
+from predue.events import applying
 from tests.flow.small import Book, Standing, standing, utc
 
 LATER = utc(13)
@@ -69,7 +69,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Any:
         stand.switch(utc(10, 15, 5), "all")
         stand.until(LATER)
         with stand.stack.feeding():
-            news.stop("sent-1", "email", "one-click-x", "one-click", stand.stack.clock(), desks.table())
+            applying.stop("sent-1", "email", "one-click-x", "one-click", stand.stack.clock(), wiring.table())
         stand.settle()
         return emitted(stand), stand.contacts, told(stand), outcomes(stand)
 
@@ -115,7 +115,7 @@ def test_what_expired_is_told_as_suppressed_with_its_reason(tmp_path: Path) -> N
         stand.switch(utc(10, 14, 30), "all")
         stand.until(utc(11, 4))
         (detail,) = [one["detail"] for one in emitted(stand) if one["detail-type"] == "ReminderSuppressed"]
-        assert (detail["outcome"], detail["reason"]) == ("expired", "stopped")
+        assert (detail["outcome"], detail["reason"]) == ("expired", "paused")
         schemas()["ReminderSuppressed"].validate(detail)
 
 

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from infrastructure.local import chaos_runs, run
-from infrastructure.local.chaos import Chaos, Rates, no_waiting
-from infrastructure.local.portfolio import Portfolio, read_portfolio
+from infrastructure.local.chaos import chaos_runs
+from infrastructure.local.chaos.faults import Chaos, Rates, no_waiting
+from infrastructure.local.runs import run
+from infrastructure.local.runs.portfolio import Portfolio, read_portfolio
 from tests.flow.small import Book, Line, read_lines, standing, utc
 
 SEED = 4

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from infrastructure.local.serve import _name_source
-from predue.aws import desks
+from infrastructure.local.serve.serve import _name_source
+from predue import wiring
 from tests.flow.live import Served, served
 from tests.flow.small import Book, told
 from tests.functions.recorded import ROOT
@@ -97,4 +97,4 @@ def test_the_example_of_a_book_puts_it_into_the_served_stack_with_its_bad_rows_t
         "  build/import/new-loans.csv.rejected.csv says which rows, and why",
     ]
     with stand.stack.feeding():
-        assert len(desks.table().all_dues("b-3")) == 2
+        assert len(wiring.table().all_dues("b-3")) == 2

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from predue.policy import Policy
+from predue.domain.policy import Policy
 from tests.flow.small import DUE, Book, Line, Played, play, told, utc
 
 US_ZONES = ("America/New_York", "America/Los_Angeles", "America/Anchorage", "Pacific/Honolulu", "America/Adak")

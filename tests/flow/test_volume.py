@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from predue import sweep
-from predue.policy import Policy
+from predue.domain.policy import Policy
+from predue.reminders import slot_sweep
 from tests.flow.small import Book, standing, told, utc
 from tests.flow.told import counted
 
@@ -23,7 +23,7 @@ def crowd(size: int = 7) -> Book:
 
 @pytest.fixture(autouse=True)
 def _small_pages(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sweep, "PAGE", 2)
+    monkeypatch.setattr(slot_sweep, "PAGE", 2)
 
 
 def test_what_goes_beyond_the_days_volume_is_held_alarmed_and_gets_its_outcome(tmp_path: Path) -> None:

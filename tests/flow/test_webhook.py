@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from infrastructure.local.agenda import NEWS, SCHEDULE
-from infrastructure.local.clock import VirtualClock
-from predue.aws import desks
+from infrastructure.local.virtual.agenda import NEWS, SCHEDULE
+from infrastructure.local.virtual.virtual_clock import VirtualClock
+from predue import wiring
 from tests.flow.small import Book, Standing, standing, told, utc
 from tests.flow.told import Heard, counted, event, open_door, tell
 
@@ -90,7 +90,7 @@ def test_an_older_version_of_a_loan_that_comes_late_changes_nothing(tmp_path: Pa
         older = event("installment.rescheduled", "v-4", 4, due_date="2026-12-24", amount="99.00", grace_days=9)
         assert [tell(stand, one).body for one in (newer, older)] == [{"status": "applied"}] * 2
         with stand.stack.feeding():
-            (due,) = desks.table().all_dues("b-1")
+            (due,) = wiring.table().all_dues("b-1")
             assert (due.outstanding, due.due_date.isoformat(), due.moved_to) == (8500, "2026-12-10", None)
         stand.until(utc(10, 15, 20))
         assert told(stand.contacts) == {("T0", "sent", "")}
@@ -133,7 +133,7 @@ def test_a_payment_before_its_loan_and_a_loan_before_its_borrower_wait_and_then_
         assert [one.body for one in kept] == [{"status": "kept_aside"}] * 2
         assert tell(stand, BORROWER).body == {"status": "applied"}
         with stand.stack.feeding():
-            (due,) = desks.table().all_dues("b-1")
+            (due,) = wiring.table().all_dues("b-1")
             assert due.closed_by == "paid"
         stand.until(utc(10, 15, 20))
         assert stand.contacts == stand.wire == []

@@ -4,7 +4,8 @@ import json
 from datetime import timedelta
 from typing import Any, NamedTuple
 
-from predue.aws import clients, settings
+from predue import wiring
+from predue.aws import clients
 from tests.flow.small import Line, Standing
 from tests.signing import FOREIGN, OURS, SOURCES, signed, written
 
@@ -24,7 +25,7 @@ def open_door(stand: Standing, sources: Any = SOURCES) -> None:
     text = sources if isinstance(sources, str) else json.dumps(sources)
     secret = stand.environment["SOURCES_SECRET"]
     clients.client("secretsmanager").put_secret_value(SecretId=secret, SecretString=text)
-    settings.forget()
+    wiring.forget()
 
 
 def post(

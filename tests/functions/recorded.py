@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from infrastructure.local.stack import Stack
+from infrastructure.local.aws.stack import Stack
 
 EVENTS = Path(__file__).parents[1] / "events"
 ROOT = Path(__file__).parents[2]

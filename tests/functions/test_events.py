@@ -12,10 +12,10 @@ from aws_lambda_powertools.utilities.parser.models import (
     SqsModel,
 )
 
-from infrastructure.local.emulator import Deployed
-from infrastructure.local.scene import deployed, template
-from infrastructure.local.streams import filters, lets_through
-from infrastructure.local.template import ACCOUNT, REGION, Resource
+from infrastructure.local.aws.streams import filters, lets_through
+from infrastructure.local.runtime.emulator import Deployed
+from infrastructure.local.runtime.scene import deployed, template
+from infrastructure.local.sam.template import ACCOUNT, REGION, Resource
 from tests.functions.recorded import EVENTS, recorded
 
 

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from predue.aws import clients, desks
+from predue import wiring
+from predue.aws import clients
 from predue.aws.table import Table
 from predue.errors import Unreachable
 from tests.flow.small import Book, Standing, standing, utc
@@ -27,7 +28,7 @@ def stand(tmp_path: Path) -> Iterator[Standing]:
 
 def outstanding(stand: Standing, loan: str = "loan-1", borrower: str = "b-1") -> int:
     with stand.stack.feeding():
-        (due,) = [due for due in desks.table().all_dues(borrower) if due.loan_id == loan]
+        (due,) = [due for due in wiring.table().all_dues(borrower) if due.loan_id == loan]
     return due.outstanding
 
 
@@ -180,7 +181,7 @@ def test_a_whole_schedule_and_its_payments_in_one_request_are_applied_each_once(
             {"repeat"},
         ]
         with stand.stack.feeding():
-            owed = {due.installment_no: due.outstanding for due in desks.table().all_dues("b-1")}
+            owed = {due.installment_no: due.outstanding for due in wiring.table().all_dues("b-1")}
         assert owed == {number: 10_000 - 100 * number for number in range(1, 41)}
 
 
@@ -242,7 +243,7 @@ def test_without_sources_keys_policy_or_switch_nothing_is_taken_until_they_are_m
     else:
         before = clients.client("ssm").get_parameter(Name=name)["Parameter"]["Value"]
         clients.client("ssm").put_parameter(Name=name, Value=value, Overwrite=True)
-    desks.forget()
+    wiring.forget()
     body = event("borrower.updated", borrower_id="b-7", phone="+12125550170")
     heard = tell(stand, body)
     assert (heard.status, heard.body["type"]) == (503, "urn:predue:problem:try-again")
@@ -251,7 +252,7 @@ def test_without_sources_keys_policy_or_switch_nothing_is_taken_until_they_are_m
         vault.put_secret_value(SecretId=name, SecretString=before)
     else:
         clients.client("ssm").put_parameter(Name=name, Value=before, Overwrite=True)
-    desks.forget()
+    wiring.forget()
     assert tell(stand, body).body == {"status": "applied"}
     with stand.stack.feeding():
-        assert desks.table().profile("b-7") is not None
+        assert wiring.table().profile("b-7") is not None

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from infrastructure.local.aws_server import AwsServer, aws_server
-from infrastructure.local.emulator import Deployed, RuntimeFailure, children, missing, running
-from infrastructure.local.runtime import functions, measure
+from infrastructure.local.aws.aws_server import AwsServer, aws_server
+from infrastructure.local.runtime.cold_starts import functions, measure
+from infrastructure.local.runtime.emulator import Deployed, RuntimeFailure, children, missing, running
 
 pytestmark = pytest.mark.skipif(bool(missing()), reason=f"the real runtime is not installed: {missing()}")
 

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from predue.aws import clients
-from predue.job import parts, text
-from predue.policy import Policy
+from predue.domain.job import parts, text
+from predue.domain.policy import Policy
 from tests.flow.small import Book, Standing, standing, utc
 from tests.functions.recorded import call, recorded
 

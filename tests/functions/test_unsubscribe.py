@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
-from predue.aws import clients, delivery, desks
-from predue.keys import Keys
+from predue import wiring
+from predue.aws import clients
+from predue.domain.keys import Keys
 from tests.flow.small import Book, Standing, standing, told, utc
 from tests.flow.told import counted
 from tests.functions.recorded import call, recorded
@@ -21,9 +22,9 @@ def one() -> Book:
 def link(stand: Standing) -> str:
     """The path of b-1's one-click link."""
     with stand.stack.feeding():
-        profile = desks.table().profile("b-1")
+        profile = wiring.table().profile("b-1")
         assert profile is not None
-        return delivery.unsubscribe_url(profile.ref).partition("amazonaws.com")[2]
+        return wiring.unsubscribe_url(profile.ref).partition("amazonaws.com")[2]
 
 
 def state(stand: Standing) -> list[str]:
@@ -121,7 +122,7 @@ def test_a_forged_or_garbled_link_is_not_found_and_changes_nothing(method: str, 
 
 def test_a_link_of_nobody_that_we_signed_ourselves_is_not_found(tmp_path: Path) -> None:
     with standing(tmp_path, one(), START) as stand, stand.stack.feeding():
-        path = delivery.unsubscribe_url("nobodynobodynobo").partition("amazonaws.com")[2]
+        path = wiring.unsubscribe_url("nobodynobodynobo").partition("amazonaws.com")[2]
         assert stand.stack.request("POST", path)["statusCode"] == 404
 
 

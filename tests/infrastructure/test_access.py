@@ -5,9 +5,9 @@ from itertools import chain
 
 import pytest
 
-from predue.aws.cases import case_item
-from predue.case import SIGNALS, Case, Hold, at_risk
-from predue.due import Due
+from predue.aws.case_items import case_item
+from predue.domain.case import SIGNALS, Case, Hold, at_risk
+from predue.domain.due import Due
 from tests.infrastructure.stack import NESTED, ROOT, STACK, Resource, Stack, Statement, load, parts
 
 ALLOWS = [statement for statement in STACK.statements() if statement.allows]

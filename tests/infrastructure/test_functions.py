@@ -83,7 +83,7 @@ def test_links_in_messages_lead_to_the_lenders_own_domain_when_there_is_one(stac
 
 def test_the_policy_starts_as_the_built_in_defaults_with_a_days_volume_and_nothing_is_stopped(stack: Stack) -> None:
     values = {parameter.name: parameter.get("Value") for parameter in stack.of("AWS::SSM::Parameter")}
-    assert values == {"Policy": '{"max_reminders_per_day": 100000}', "Switch": '{"stopped": []}'}
+    assert values == {"Policy": '{"max_reminders_per_day": 100000}', "Switch": '{"paused": []}'}
 
 
 def test_the_deployment_sets_every_parameter_without_a_default(stack: Stack) -> None:

@@ -1,8 +1,8 @@
 """What bounds a flood: at the edge, and in what a new stack begins with."""
 
-from infrastructure.local.template import TemplateFile
-from predue.policy import read_policy
-from predue.webhook import MOST_BYTES
+from infrastructure.local.sam.template import TemplateFile
+from predue.domain.policy import read_policy
+from predue.inbound.webhook import MOST_BYTES
 from tests.infrastructure.stack import ROOT, Resource, Stack
 
 _LAMBDA_PAYLOAD = 6 * 1024 * 1024

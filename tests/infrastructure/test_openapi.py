@@ -11,7 +11,7 @@ from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT202012
 
 from infrastructure.openapi import document, examples
-from predue.event import Event
+from predue.events.models import Event
 
 SHIPPED = json.loads(document.SHIPPED.read_text(encoding="utf-8"))
 

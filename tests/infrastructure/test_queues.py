@@ -3,8 +3,8 @@ from typing import Any
 
 import pytest
 
-from infrastructure.local.streams import filters, lets_through
-from predue import hooks
+from infrastructure.local.aws.streams import filters, lets_through
+from predue.outbound import outbound_webhooks
 from tests.infrastructure.stack import STACK, Resource, Stack
 
 FED_BY_QUEUE = STACK.events("SQS")
@@ -95,8 +95,14 @@ def test_an_event_is_kept_for_longer_than_a_subscriber_is_called_and_a_subscribe
 ) -> None:
     (queue,) = [one for one in stack.of("AWS::SQS::Queue") if one.name == "WebhooksQueue"]
     tries = queue.get("RedrivePolicy", "maxReceiveCount")
-    shortest = sum((hooks.wait(number, 0, "x") / (1 + hooks.JITTER) for number in range(1, tries)), timedelta())
-    longest = sum((hooks.wait(number, 0, "x") * (1 + hooks.JITTER) for number in range(1, tries)), timedelta())
+    shortest = sum(
+        (outbound_webhooks.wait(number, 0, "x") / (1 + outbound_webhooks.JITTER) for number in range(1, tries)),
+        timedelta(),
+    )
+    longest = sum(
+        (outbound_webhooks.wait(number, 0, "x") * (1 + outbound_webhooks.JITTER) for number in range(1, tries)),
+        timedelta(),
+    )
     assert shortest > timedelta(hours=24)
     assert longest.total_seconds() + queue.get("VisibilityTimeout") * tries < queue.get("MessageRetentionPeriod")
 

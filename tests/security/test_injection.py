@@ -8,9 +8,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from predue.domain.money import Money
 from predue.errors import TextMissing
-from predue.money import Money
-from predue.render import Lender, Line, Message, render
+from predue.messages.render import Lender, Line, Message, render
 
 TODAY = date(2026, 12, 2)
 BIDI = set("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u200e\u200f\u061c")

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from predue.aws import clients, delivery, desks
+from predue import wiring
+from predue.aws import clients
 from tests.flow.receiver import receiving, subscribe, subscriber
 from tests.flow.small import DUE, Book, play, standing, utc
 from tests.flow.told import event as event_body
@@ -202,15 +203,15 @@ def broken(*_: Any, **__: Any) -> None:
 
 DEFECTS = {
     "deliver-email": (
-        "predue.deliver.render",
-        "predue.deliver.decide",
+        "predue.reminders.deliver.render",
+        "predue.reminders.deliver.decide",
         "predue.aws.items.read_profile",
         "predue.aws.providers.Ses.send",
         "predue.aws.table.Table.write_ledger",
     ),
     "record-receipts": ("predue.aws.table.Table.raise_receipt",),
-    "plan-reminders": ("predue.plan._page", "predue.aws.items.read_profile"),
-    "close-day": ("predue.aws.plans.TablePlans.overdue", "predue.close.Tally"),
+    "plan-reminders": ("predue.reminders.planner._page", "predue.aws.items.read_profile"),
+    "close-day": ("predue.aws.plans.TablePlans.overdue", "predue.reminders.closing.Tally"),
 }
 
 
@@ -238,9 +239,9 @@ def event(function: str) -> dict[str, Any]:
 def test_an_unsubscribe_link_tells_nothing_of_whom_it_belongs_to(tmp_path: Path) -> None:
     with standing(tmp_path, book(), utc(10, 14, 51)) as stand, stand.stack.feeding():
         for borrower in ("b-sms", "b-mail", "b-stop"):
-            profile = desks.table().profile(borrower)
+            profile = wiring.table().profile(borrower)
             assert profile is not None
-            url = delivery.unsubscribe_url(profile.ref)
+            url = wiring.unsubscribe_url(profile.ref)
             assert found_in([url]) == set()
             assert borrower not in url
             assert url.startswith("https://")

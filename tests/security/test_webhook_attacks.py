@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from predue.event import Scheduled, Updated
+from predue.events.models import Scheduled, Updated
 from tests.flow.small import Book, Standing, standing, utc
 from tests.flow.told import counted, event, open_door, post, raw, table
 from tests.signing import FOREIGN, signed, written

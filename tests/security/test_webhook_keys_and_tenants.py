@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from predue.aws import clients, desks
+from predue import wiring
+from predue.aws import clients
 from tests.flow.small import Book, Standing, standing, utc
 from tests.flow.told import event, open_door, post, raw, table, tell
 from tests.signing import OLD, OURS, signed, written
@@ -77,7 +78,7 @@ def test_another_tenants_loan_or_borrower_is_an_unknown_one_of_ones_own(body: di
     after = [line for line in table(stand) if "acme" not in line and "U#in_use" not in line]
     assert [line for line in after if "5550199" not in line] == own or body["type"] == "borrower.updated"
     with stand.stack.feeding():
-        store = desks.table()
+        store = wiring.table()
         (due,) = store.all_dues("b-1")
         profile = store.profile("b-1")
         assert (due.outstanding, due.closed_by, due.disputed) == (12000, None, False)
@@ -105,5 +106,5 @@ def test_two_tenants_may_use_the_same_ids(stand: Standing) -> None:
     assert tell(stand, scheduled, source="acme").body == {"status": "applied"}
     assert tell(stand, event("installment.paid", "t-3", amount="2.00"), source="acme").body == {"status": "applied"}
     with stand.stack.feeding():
-        ((theirs,), (ours,)) = (desks.table().all_dues(name) for name in ("acme~b-1", "b-1"))
+        ((theirs,), (ours,)) = (wiring.table().all_dues(name) for name in ("acme~b-1", "b-1"))
         assert (theirs.outstanding, ours.outstanding) == (300, 12000)

@@ -4,17 +4,18 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-from predue import close, deliver, news, plan
-from predue.due import Due
-from predue.gate import Switches
-from predue.job import Job
-from predue.keys import Keys
-from predue.ledger import Ledger
-from predue.policy import Policy, Rulebook
-from predue.profile import Profile
-from predue.record import Record
-from predue.stage import StageKey
-from predue.view import View
+from predue.borrowers.view import View
+from predue.domain.channel import Switches
+from predue.domain.due import Due
+from predue.domain.job import Job
+from predue.domain.keys import Keys
+from predue.domain.ledger import Ledger
+from predue.domain.policy import Policy, Rulebook
+from predue.domain.profile import Profile
+from predue.domain.record import Record
+from predue.domain.stage import StageKey
+from predue.events import applying
+from predue.reminders import closing, deliver, planner
 from tests.fakes import FakeBus, FakeLater, FakeProvider, FakeQueues, Step, Store
 
 KEYS = Keys([b"0" * 32])
@@ -68,16 +69,16 @@ class World:
             unsubscribe_url=lambda ref: f"https://example.com/unsubscribe/{ref}" if channel == "email" else "",
         )
 
-    def news_desk(self) -> news.NewsDesk:
-        return news.NewsDesk(self.store, self.store, self.store, self.rulebook, lambda: KEYS)
+    def news_desk(self) -> applying.NewsDesk:
+        return applying.NewsDesk(self.store, self.store, self.store, self.rulebook, lambda: KEYS)
 
-    def plan_desk(self) -> plan.PlanDesk:
-        return plan.PlanDesk(
+    def plan_desk(self) -> planner.PlanDesk:
+        return planner.PlanDesk(
             self.store, self.store, self.queues, self.rulebook, self.switches, lambda: self.seconds_left
         )
 
-    def close_desk(self) -> close.CloseDesk:
-        return close.CloseDesk(self.store, self.news_desk(), self.bus, lambda: self.seconds_left)
+    def close_desk(self) -> closing.CloseDesk:
+        return closing.CloseDesk(self.store, self.news_desk(), self.bus, lambda: self.seconds_left)
 
     # News
 
@@ -92,7 +93,7 @@ class World:
 
     def tell(self, kind: str, sequence: int | None = None, **fields: Any) -> str:
         """Apply one more event, now."""
-        return news.apply(self.body(kind, sequence, **fields), self.now, self.news_desk())
+        return applying.apply(self.body(kind, sequence, **fields), self.now, self.news_desk())
 
     def borrower(self, borrower_id: str = "b-1", **fields: Any) -> None:
         """Tell of a borrower whom both text messages and email reach, unless `fields` says otherwise."""
@@ -138,13 +139,13 @@ class World:
     def deliver(self, job: Job | None = None, channel: str = "sms") -> str:
         return deliver.deliver(job or self.job(), self.desk(channel))
 
-    def plan(self) -> plan.Tally:
-        tally, finished = plan.plan(0, self.now, self.plan_desk())
+    def plan(self) -> planner.Tally:
+        tally, finished = planner.plan(0, self.now, self.plan_desk())
         assert finished
         return tally
 
-    def close(self) -> close.Tally:
-        tally, finished = close.close(0, self.now, self.close_desk())
+    def close(self) -> closing.Tally:
+        tally, finished = closing.close(0, self.now, self.close_desk())
         assert finished
         return tally
 

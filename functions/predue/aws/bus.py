@@ -6,12 +6,9 @@ from datetime import datetime
 from typing import Any
 
 from predue.aws.clients import client, translated
-from predue.due import Due
+from predue.domain.due import Due
 from predue.errors import Unreachable
-from predue.published import SOURCE, Published, overdue
-
-MOST_ENTRIES = 10
-"""PutEvents takes at most ten entries a call (API reference)."""
+from predue.outbound.published import SOURCE, Published, overdue
 
 
 class EventBus:

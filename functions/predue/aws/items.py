@@ -7,12 +7,12 @@ from typing import Any, Literal
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 from pydantic_core import from_json, to_json
 
-from predue import instant
-from predue.due import Change, Due
-from predue.ledger import Contact, Ledger, Mark, Settled
-from predue.profile import Profile
-from predue.record import Attempt, Record, ref_of, reminder_id
-from predue.stage import StageKey
+from predue.domain import instant
+from predue.domain.due import Change, Due
+from predue.domain.ledger import Contact, Ledger, Mark, Settled
+from predue.domain.profile import Profile
+from predue.domain.record import Attempt, Record, ref_of, reminder_id
+from predue.domain.stage import StageKey
 
 _SERIALIZER = TypeSerializer()
 _DESERIALIZER = TypeDeserializer()

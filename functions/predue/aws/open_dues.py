@@ -7,8 +7,8 @@ from datetime import date
 from predue.aws import items
 from predue.aws.clients import client, translated
 from predue.aws.plans import TablePlans, entry_of
-from predue.due import Due
-from predue.ports import IndexEntry
+from predue.borrowers.ports import IndexEntry
+from predue.domain.due import Due
 
 
 class TableOpenDues(TablePlans):

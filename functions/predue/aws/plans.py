@@ -4,14 +4,14 @@ from collections.abc import Iterator, Sequence
 from datetime import date, datetime
 from typing import Any
 
-from predue import instant
 from predue.aws import items
 from predue.aws.clients import client, translated
 from predue.aws.table import ASIDE, IN_USE
+from predue.borrowers.ports import Checkpoint, IndexEntry, InUse
+from predue.domain import instant
+from predue.domain.ledger import Ledger
+from predue.domain.profile import Profile
 from predue.errors import LedgerMoved, Unreachable
-from predue.ledger import Ledger
-from predue.ports import Checkpoint, IndexEntry, InUse
-from predue.profile import Profile
 
 _BATCH = 100
 """BatchGetItem reads at most 100 items (DynamoDB API reference)."""

@@ -12,7 +12,7 @@ from botocore.exceptions import (
 )
 
 from predue.aws.clients import client, code_of
-from predue.ports import Accepted, Envelope, NoAnswer, RefusalKind, Refused
+from predue.borrowers.ports import Accepted, Envelope, NoAnswer, RefusalKind, Refused
 
 _SHORTEST_TTL = 5
 """SendTextMessage takes a time to live from 5 to 259,200 seconds (API reference)."""

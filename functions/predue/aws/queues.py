@@ -8,8 +8,8 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from predue.aws.clients import client, code_of, translated
+from predue.domain.job import Job, text
 from predue.errors import Unreachable
-from predue.job import Job, text
 
 _MESSAGES = 10
 """SQS takes at most ten messages a call (SendMessageBatch, API reference)."""

@@ -9,18 +9,18 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from predue import instant
 from predue.aws import items
-from predue.aws.cases import Cases
+from predue.aws.case_items import Cases
 from predue.aws.clients import client, code_of, translated
-from predue.aws.heard import Heard
-from predue.aws.turns import Turns
-from predue.due import KEEP, Due
+from predue.aws.event_ids import Heard
+from predue.aws.loan_locks import Turns
+from predue.borrowers.ports import State
+from predue.domain import instant
+from predue.domain.due import KEEP, Due
+from predue.domain.ledger import Ledger
+from predue.domain.profile import Profile
+from predue.domain.record import Record
 from predue.errors import LedgerMoved
-from predue.ledger import Ledger
-from predue.ports import State
-from predue.profile import Profile
-from predue.record import Record
 
 _KEEP_ASIDE = timedelta(days=180)
 

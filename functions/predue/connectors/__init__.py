@@ -1,7 +1,7 @@
 """What other systems send, turned into the bodies of news: one file a form, each loaded only when it is used.
 
 `read` is the way in. It has no side effect and knows no AWS; whoever receives a request calls it, applies every event
-by `predue.news.apply`, and acknowledges after that.
+by `predue.events.applying.apply`, and acknowledges after that.
 """
 
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ from typing import Any
 
 from predue.connectors.form import MOST_EVENTS, Form, Installments, Reading, Settings, Source
 from predue.errors import BadNews
-from predue.event import body_hash, read_event
+from predue.events.models import body_hash, read_event
 
 
 def _form(module: str) -> Form:

@@ -11,11 +11,11 @@ from collections.abc import Mapping
 from typing import Any, get_args
 from urllib.parse import unquote
 
-from predue import event as ev
-from predue import strict_json
 from predue.connectors.fields import Fields
 from predue.connectors.form import Reading, Source
 from predue.errors import BadNews
+from predue.events import models as ev
+from predue.events import strict_json
 
 TYPES = frozenset(kind.model_fields["type"].annotation.__args__[0] for kind in get_args(ev.Event))
 """The types of our events."""

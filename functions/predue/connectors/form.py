@@ -7,14 +7,14 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from predue.due import Due
+from predue.domain.due import Due
 
 MOST_EVENTS = 2000
 """More than any loan has installments: a message that becomes more is a mistake or an attack."""
 
 Installments = Callable[[str], Mapping[int, tuple[date, Due | None]]]
 """What is known of a loan, by number: the current due date, and the due, or None while it is being made or after it has
-gone. `predue.ports.Dues.installments` is one."""
+gone. `predue.borrowers.ports.Dues.installments` is one."""
 
 PassedOver = Literal[
     "type",

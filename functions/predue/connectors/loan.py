@@ -16,11 +16,11 @@ from typing import Any, NamedTuple
 
 from predue.connectors.fields import written
 from predue.connectors.form import Reading, Source
-from predue.due import Due
-from predue.due_news import changed_by, scheduled
+from predue.domain.due import Due
+from predue.domain.money import Money, minor_units
 from predue.errors import BadNews
-from predue.event import InstallmentNews, Scheduled, read_event
-from predue.money import Money, minor_units
+from predue.events.due_changes import changed_by, scheduled
+from predue.events.models import InstallmentNews, Scheduled, read_event
 
 LOOK_BACK = timedelta(days=60)
 """Older installments that are not known are not told any more: a due goes 60 days after its window."""

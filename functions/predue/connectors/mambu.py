@@ -11,11 +11,12 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from predue import instant, strict_json
 from predue.connectors.fields import Fields
 from predue.connectors.form import Reading, Source
 from predue.connectors.loan import LoanNews, Row
+from predue.domain import instant
 from predue.errors import BadNews
+from predue.events import strict_json
 
 _ENDS = frozenset(
     {

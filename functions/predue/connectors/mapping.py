@@ -15,12 +15,12 @@ from jmespath import compile as compile_path
 from jmespath.exceptions import JMESPathError
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
-from predue import event as ev
-from predue import instant
 from predue.connectors.fields import Fields, written
 from predue.connectors.form import MOST_EVENTS, Reading, Source
+from predue.domain import instant
+from predue.domain.money import exponent
 from predue.errors import BadNews, BadPolicy
-from predue.money import exponent
+from predue.events import models as ev
 
 _MODELS = {kind.model_fields["type"].annotation.__args__[0]: kind for kind in get_args(ev.Event)}
 _IDS = frozenset({"event_id", "source", "loan_id", "borrower_id"})

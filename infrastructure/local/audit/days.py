@@ -12,7 +12,7 @@ from importlib import resources
 from typing import NamedTuple, TypeVar
 from zoneinfo import ZoneInfo
 
-from predue.stage import Stage
+from predue.domain.stage import Stage
 
 Found = TypeVar("Found")
 

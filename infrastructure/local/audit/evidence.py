@@ -11,8 +11,8 @@ from infrastructure.local.audit.history import History
 from infrastructure.local.audit.outcomes import Call, Line, read_call, read_line
 from infrastructure.local.audit.planned import planned_stages
 from infrastructure.local.audit.replay import Person
-from infrastructure.local.portfolio import Portfolio
-from predue.stage import StageKey
+from infrastructure.local.runs.portfolio import Portfolio
+from predue.domain.stage import StageKey
 
 # The longest a provider call may follow its claim: a function runs 15 minutes at most. News in between came too late.
 CLAIM_LEASE = timedelta(minutes=15)

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
-from predue.instant import from_text
-from predue.stage import Stage, StageKey
+from predue.domain.instant import from_text
+from predue.domain.stage import Stage, StageKey
 
 OUTCOMES = ("sent", "suppressed", "expired", "failed", "unknown")
 

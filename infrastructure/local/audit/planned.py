@@ -7,7 +7,7 @@ from datetime import date, datetime, timedelta
 from infrastructure.local.audit.days import Days, Place, Slot
 from infrastructure.local.audit.history import History
 from infrastructure.local.audit.replay import Owed, Person, Timeline
-from predue.stage import Stage, StageKey
+from predue.domain.stage import Stage, StageKey
 
 # A slot that had passed when the borrower's zone or wish changed may still be what the day is closed by. Days differ
 # between zones by 26 hours at most, and the closing run of a day comes some hours after its slot.

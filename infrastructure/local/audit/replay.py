@@ -10,7 +10,7 @@ from datetime import UTC, date, datetime
 from typing import Any, Generic, TypeVar
 
 from infrastructure.local.audit.days import Place
-from infrastructure.local.portfolio import (
+from infrastructure.local.runs.portfolio import (
     LONGEST_GRACE,
     id_fault,
     known_currencies,
@@ -18,8 +18,8 @@ from infrastructure.local.portfolio import (
     read_date,
     read_time,
 )
-from predue.money import minor_units
-from predue.profile import CHANNELS
+from predue.domain.channel import CHANNELS
+from predue.domain.money import minor_units
 
 END_OF_TIME = datetime.max.replace(tzinfo=UTC)
 TEXTS = ("name", "phone", "email", "wechat_openid", "locale", "time_zone", "jurisdiction")

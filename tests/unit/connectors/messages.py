@@ -7,9 +7,9 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from predue import news
 from predue.connectors import Reading, Settings, Source, read
-from predue.due import Due
+from predue.domain.due import Due
+from predue.events import applying
 from tests.unit.world import World
 
 _EVENTS = Path(__file__).parents[2] / "events"
@@ -55,7 +55,7 @@ class Lender:
 
     def tell(self, told: Any) -> list[str]:
         """Take one message in, as a webhook does."""
-        return [news.apply(event, self.world.now, self.world.news_desk()) for event in self.read(told).events]
+        return [applying.apply(event, self.world.now, self.world.news_desk()) for event in self.read(told).events]
 
     def owed(self, loan_id: str) -> dict[int, tuple[str, str]]:
         """What is owed of each installment and when; what is closed is left out."""

@@ -9,7 +9,7 @@ from predue.connectors import Reading, read
 from predue.connectors.avro import _known as known
 from predue.connectors.avro import decode
 from predue.errors import BadNews, BadPolicy
-from predue.event import body_hash
+from predue.events.models import body_hash
 from tests.fakes import state_of
 from tests.unit.connectors.messages import Lender, but, kinds, message, source
 from tests.unit.connectors.schemas import SCHEMAS, encoded

@@ -13,7 +13,7 @@ from predue.connectors import FORMS, read
 from predue.connectors.avro import _known as known
 from predue.connectors.form import MOST_EVENTS
 from predue.errors import BadNews
-from predue.event import read_event
+from predue.events.models import read_event
 from tests.unit.connectors.messages import but, message, source
 from tests.unit.connectors.schemas import SCHEMAS, encoded
 from tests.unit.connectors.test_cloudevents import PAID as CLOUD

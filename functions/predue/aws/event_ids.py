@@ -1,0 +1,70 @@
+"""The ids of events that were heard of: each belongs to one body for good, unless that body was refused."""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from predue.aws import items
+from predue.aws.clients import client, code_of, translated
+from predue.borrowers.ports import Progress
+from predue.domain import instant
+from predue.errors import EventConflict
+
+_KEEP_EVENTS = timedelta(days=90)
+
+
+class Heard:
+    """The part of the port Dues that knows which events were applied.
+
+    An item's `progress` is `begun` while its body is being applied, `refused` if that changed nothing and the id is
+    free again, and absent once it is applied.
+    """
+
+    _name: str
+
+    def _put_event(
+        self, event: str, body_hash: str, at: datetime, progress: str, condition: str
+    ) -> tuple[bool, items.Item]:
+        """Write what is known of an event's id on a condition; whether it was written, and what stood there."""
+        stamp = {"at": instant.to_ms(at), "expires_at": instant.to_epoch(at + _KEEP_EVENTS)}
+        values = {":hash": body_hash, ":begun": "begun", ":refused": "refused"}
+        try:
+            answer = client("dynamodb").put_item(
+                TableName=self._name,
+                Item=items.wire({"pk": f"E#{event}", "sk": "E", "hash": body_hash, "progress": progress} | stamp),
+                ConditionExpression=condition,
+                ExpressionAttributeNames={name: name[1:] for name in ("#hash", "#progress") if name in condition},
+                ExpressionAttributeValues=items.wire({name: one for name, one in values.items() if name in condition}),
+                ReturnValues="ALL_OLD",
+                ReturnValuesOnConditionCheckFailure="ALL_OLD",
+            )
+        except ClientError as error:
+            if code_of(error) != "ConditionalCheckFailedException":
+                raise
+            stood: Any = error.response.get("Item", {})
+            return False, items.plain(stood)
+        return True, items.plain(answer.get("Attributes", {}))
+
+    def begin(self, event: str, body_hash: str, at: datetime) -> Progress:
+        """See Dues."""
+        free = "attribute_not_exists(pk) OR #progress = :refused OR (#progress = :begun AND #hash = :hash)"
+        with translated("event"):
+            taken, before = self._put_event(event, body_hash, at, "begun", free)
+        if taken:
+            return "begun" if before.get("hash") == body_hash else "new"
+        if before.get("hash") != body_hash:
+            raise EventConflict("event_id: another body came under this id before")
+        return "applied"
+
+    def mark_applied(self, event: str, body_hash: str, at: datetime) -> None:
+        """See Dues."""
+        with translated("event"):
+            taken, _ = self._put_event(event, body_hash, at, "", "#hash = :hash")
+        if not taken:
+            raise EventConflict("event_id: another body came under this id meanwhile")
+
+    def give_back(self, event: str, body_hash: str, at: datetime) -> None:
+        """See Dues."""
+        with translated("event"):
+            self._put_event(event, body_hash, at, "refused", "#progress = :begun AND #hash = :hash")

@@ -1,0 +1,204 @@
+"""The borrower's contact ledger: recent contacts, settled stages, opt-outs, holds, and the version that orders them
+all.
+
+A ledger is a value. Whoever changes it writes the changed one back on condition that the stored version is still the
+one that was read; the write that loses reads again. So all that decides about a borrower happens in one order.
+
+Ledgers and contacts are tuples: a delivery makes a dozen, and those are made fastest.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from typing import Any, Literal, NamedTuple
+
+from predue.domain.channel import ALL
+from predue.domain.policy import Cap
+from predue.domain.record import Attempt, Outcome
+from predue.domain.stage import StageKey
+from predue.errors import BadNews
+
+ADDRESS_MARK = 8
+"""How many characters of a contact point's keyed hash a claim keeps."""
+MOST_HOLDS = 50
+"""Reasons of one borrower's holds, ended ones among them: each stands in the ledger, which is written whole."""
+_NOTHING: Mapping[str, Any] = {}
+_NEVER = datetime.max.replace(tzinfo=UTC)
+
+
+class Mark(NamedTuple):
+    """A switch set by news: on or off, and the sequence of the news that set it."""
+
+    sequence: int
+    on: bool
+
+    def newer(self, other: "Mark | None") -> bool:
+        """Whether this replaces `other`; what an equal sequence said first stands, but for a switch on."""
+        return other is None or (self.sequence, self.on) > (other.sequence, other.on)
+
+
+class Contact(NamedTuple):
+    """One reserved right to contact.
+
+    `text` names the very words that the call carries. `address` begins the keyed hash of the contact point that it goes
+    to: enough to tell whether the profile still names the same. `calling` from the claim on; what came of it stands in
+    the reminder record. `refused` once the provider definitely refused, which gives the cap slot back; `tries` lists
+    the refusals. `unknown` once somebody else records it so: then no refusal gives it back.
+    """
+
+    at: datetime
+    day: date
+    channel: str
+    keys: tuple[StageKey, ...]
+    token: str
+    reminder_id: str
+    text: str = ""
+    address: str = ""
+    state: Literal["calling", "refused", "unknown"] = "calling"
+    tries: tuple[Attempt, ...] = ()
+
+    @property
+    def counts(self) -> bool:
+        """Whether it takes a cap slot."""
+        return self.state != "refused"
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """Planned stages that got their final outcome without a provider's acceptance."""
+
+    at: datetime
+    keys: tuple[StageKey, ...]
+    outcome: Outcome
+    reason: str
+    tries: tuple[Attempt, ...] = ()
+
+
+class Ledger(NamedTuple):
+    """See the module; `version` 0 is a ledger that was never written.
+
+    `opt_outs` is by channel or `all`; `holds` by reason, and `holds_ended` is the sequence up to which all holds were
+    ended at once. `suppressed` lists, by channel, the keyed hashes of contact points that must not be used.
+    """
+
+    borrower_id: str
+    version: int = 0
+    contacts: tuple[Contact, ...] = ()
+    settled: tuple[Settled, ...] = ()
+    opt_outs: Mapping[str, Mark] = _NOTHING
+    holds: Mapping[str, Mark] = _NOTHING
+    holds_ended: int = -1
+    suppressed: Mapping[str, tuple[str, ...]] = _NOTHING
+
+    def opted_out(self, channel: str) -> bool:
+        """Whether the borrower stopped this channel, or all of them."""
+        return any((mark := self.opt_outs.get(name)) is not None and mark.on for name in (channel, ALL))
+
+    def stopped_all(self) -> bool:
+        """Whether the borrower stopped every channel at once."""
+        return (mark := self.opt_outs.get(ALL)) is not None and mark.on
+
+    def held_by(self) -> str | None:
+        """The reason of a hold in force, or None."""
+        return next((reason for reason in sorted(self.holds) if self.hold(reason) is not None), None)
+
+    def hold(self, reason: str) -> int | None:
+        """The sequence of the news that began the hold of a reason, or None while there is none in force."""
+        mark = self.holds.get(reason)
+        return mark.sequence if mark is not None and mark.on and mark.sequence > self.holds_ended else None
+
+    def contact_for(self, key: StageKey) -> Contact | None:
+        """The newest contact that covers a key, whatever its state."""
+        return next((contact for contact in reversed(self.contacts) if key in contact.keys), None)
+
+    def settled_for(self, key: StageKey) -> Settled | None:
+        """What settled a key, or None."""
+        return next((settled for settled in self.settled if key in settled.keys), None)
+
+    def answered(self, key: StageKey) -> bool:
+        """Whether a key needs no further decision: it is settled, or a contact holds it."""
+        contact = self.contact_for(key)
+        return self.settled_for(key) is not None or (contact is not None and contact.counts)
+
+    def full_until(self, cap: Cap, now: datetime, day: date) -> datetime | None:
+        """None while the cap has room; else the instant at which it frees by itself (`datetime.max` for not on this
+        local day).
+
+        Windows are half-open: a contact exactly as old as the window no longer counts.
+        """
+        channel = cap.channel
+        counted = [one for one in self.contacts if one.counts and (channel is None or one.channel == channel)]
+        if cap.rolling is None:
+            used = sum(contact.day == day for contact in counted)
+            return None if used < cap.count else _NEVER
+        inside = sorted(contact.at for contact in counted if now - contact.at < cap.rolling)
+        if len(inside) < cap.count:
+            return None
+        return inside[len(inside) - cap.count] + cap.rolling if cap.count else _NEVER
+
+    def pruned(self, now: datetime, memory: timedelta) -> "Ledger":
+        """Without what is older than `memory`: no cap looks back that far, and no stage that old is decided any
+        more.
+        """
+        oldest = now - memory
+        contacts = tuple(contact for contact in self.contacts if contact.at > oldest)
+        settled = tuple(one for one in self.settled if one.at > oldest)
+        if (len(contacts), len(settled)) == (len(self.contacts), len(self.settled)):
+            return self
+        return self._replace(contacts=contacts, settled=settled)
+
+    def with_contact(self, contact: Contact) -> "Ledger":
+        """With a new claim; earlier refusals of the same keys are taken up into it, so none stands twice."""
+        kept = tuple(old for old in self.contacts if old.counts or not set(old.keys) & set(contact.keys))
+        return self._replace(contacts=(*kept, contact))
+
+    def with_settled(self, settled: Iterable[Settled]) -> "Ledger":
+        """With more settled stages; refusals that they end are dropped from the contacts."""
+        new = tuple(settled)
+        if not new:
+            return self
+        ended = {key for one in new for key in one.keys}
+        kept = tuple(old for old in self.contacts if old.counts or not set(old.keys) <= ended)
+        return self._replace(contacts=kept, settled=(*self.settled, *new))
+
+    def refused(self, token: str, attempt: Attempt) -> "Ledger | None":
+        """With the claim of that token given back after a definite refusal; None if it is not calling any more."""
+        for contact in self.contacts:
+            if contact.token == token and contact.state == "calling":
+                return self._with(contact, contact._replace(state="refused", tries=(*contact.tries, attempt)))
+        return None
+
+    def given_up(self, token: str) -> "Ledger | None":
+        """With the claim of that token unknown, this very ledger if it is so already; None if it was given back."""
+        for contact in self.contacts:
+            if contact.token == token and contact.counts:
+                return self if contact.state == "unknown" else self._with(contact, contact._replace(state="unknown"))
+        return None
+
+    def _with(self, old: Contact, new: Contact) -> "Ledger":
+        return self._replace(contacts=tuple(new if contact is old else contact for contact in self.contacts))
+
+    def with_opt_out(self, channel: str, mark: Mark) -> "Ledger | None":
+        """With an opt-out (or the opt-in that lifts it) noted; None if it is no news."""
+        return (
+            self._replace(opt_outs={**self.opt_outs, channel: mark}) if mark.newer(self.opt_outs.get(channel)) else None
+        )
+
+    def with_hold(self, reason: str, mark: Mark) -> "Ledger | None":
+        """With a hold started or ended by reason; None if it is no news. Raises BadNews beyond MOST_HOLDS reasons."""
+        if reason not in self.holds and len(self.holds) >= MOST_HOLDS:
+            raise BadNews(f"reason: the borrower has had holds of {MOST_HOLDS} other reasons already; use one of them")
+        return self._replace(holds={**self.holds, reason: mark}) if mark.newer(self.holds.get(reason)) else None
+
+    def with_holds_ended(self, sequence: int) -> "Ledger | None":
+        """With every hold ended that started before `sequence`; None if it is no news."""
+        return self._replace(holds_ended=sequence) if sequence > self.holds_ended else None
+
+    def with_suppressed(self, channel: str, address_ref: str) -> "Ledger | None":
+        """With a contact point that must not be used any more; None if it is known already."""
+        known = self.suppressed.get(channel, ())
+        return (
+            None
+            if address_ref in known
+            else self._replace(suppressed={**self.suppressed, channel: (*known, address_ref)})
+        )

@@ -1,0 +1,51 @@
+"""What a borrower's own news does to the profile: fields merge, each by its own newest sequence."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from predue.domain import contact_point
+from predue.domain.keys import Keys
+from predue.domain.profile import Profile
+from predue.events.models import Updated
+
+_ADDRESSES = {"phone": ("sms", "voice"), "email": ("email",), "wechat_openid": ("wechat",)}
+_CHECKS = {"phone": contact_point.phone, "email": contact_point.email, "wechat_openid": contact_point.openid}
+
+
+def merged(profile: Profile, event: Updated, keys: Keys) -> Profile:
+    """The profile with those given fields that are newer than what is known of each."""
+    fresh = {name: value for name, value in event.given().items() if event.sequence > profile.sequences.get(name, -1)}
+    changed = with_fields(profile, fresh, keys)
+    return replace(changed, sequences={**profile.sequences, **dict.fromkeys(fresh, event.sequence)})
+
+
+def with_fields(profile: Profile, fields: Mapping[str, Any], keys: Keys) -> Profile:
+    """The profile with fields set; contact points are checked, and a bad one loses its channels, not the borrower."""
+    for name, value in fields.items():
+        profile = (
+            _with_address(profile, name, value or "", keys) if name in _ADDRESSES else _with_field(profile, name, value)
+        )
+    return profile
+
+
+def _with_field(profile: Profile, name: str, value: Any) -> Profile:
+    empty: Any = () if name in ("channels", "consent") else None if name == "preferred_time" else ""
+    return replace(profile, **{name: empty if value is None else value})
+
+
+def _with_address(profile: Profile, name: str, text: str, keys: Keys) -> Profile:
+    """The profile with one contact point set, mended, lost or taken away."""
+    channels = _ADDRESSES[name]
+    addresses = {channel: known for channel, known in profile.addresses.items() if channel not in channels}
+    refs = {channel: known for channel, known in profile.address_refs.items() if channel not in channels}
+    bad = tuple(known for known in profile.bad_addresses if known != name)
+    if text.strip():
+        try:
+            good = _CHECKS[name](text)
+        except ValueError:
+            bad = (*bad, name)
+        else:
+            addresses |= dict.fromkeys(channels, good)
+            refs |= {channel: keys.address_ref(channel, good) for channel in channels}
+    return replace(profile, addresses=addresses, address_refs=refs, bad_addresses=bad)

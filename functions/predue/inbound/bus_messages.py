@@ -1,0 +1,53 @@
+"""News from the application's bus: each message of the queue taken as a webhook's would be.
+
+Nobody waits for an answer. What may be taken later comes again by the queue. What is refused for good goes to the dead
+letters at once, with the names of the fields that are wrong: another try would say the same, and it must not be lost.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from predue.errors import BadNews, OutOfTime, Unreachable
+from predue.events.sources import Source
+from predue.inbound import bus_event, event_processor
+from predue.inbound.event_processor import ProcessorAdapters
+from predue.runtime.telemetry import count, logger
+
+_LONGEST_REASON = 500
+
+
+@dataclass(frozen=True)
+class BusAdapters:
+    """What taking events from the bus works with; `lay_aside` puts a text into the dead letters with a reason."""
+
+    processor: ProcessorAdapters
+    sources: Callable[[], Mapping[str, Source]]
+    lay_aside: Callable[[str, str], None]
+
+
+def take(text: str, time_left_ms: Callable[[], int], adapters: BusAdapters) -> None:
+    """Take one event; raises what lets the queue bring it again."""
+    if time_left_ms() < event_processor.ENOUGH_MS:
+        raise OutOfTime("too little time is left to begin another message")
+    try:
+        told = bus_event.read(text, adapters.sources().values())
+    except BadNews as fault:
+        count("NewsRefused")
+        _lay_aside(text, fault, adapters)
+        return
+    came = event_processor.outcomes(told, time_left_ms, adapters.processor)
+    event_processor.tell("bus", told, came)
+    (outcome,) = came
+    if outcome is None:
+        raise Unreachable("not taken yet; the queue brings it again")
+    if isinstance(outcome, BadNews):
+        _lay_aside(text, outcome, adapters)
+
+
+def _lay_aside(text: str, fault: BadNews, adapters: BusAdapters) -> None:
+    """Put a refused event where an operator finds it, and say which fields are wrong; its values stay in it."""
+    fields = [field for field, _ in fault.fields]
+    logger.warning("news from the bus is refused", error=type(fault).__name__, fields=fields)
+    reason = "; ".join(f"{field}: {words}" for field, words in fault.fields)
+    adapters.lay_aside(text, json.dumps(reason)[:_LONGEST_REASON])

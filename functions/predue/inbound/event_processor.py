@@ -1,0 +1,173 @@
+"""Messages of loan systems taken in, whichever way they came: read, applied, and what became of each."""
+
+import uuid
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Any, Protocol
+
+from predue.connectors import Installments
+from predue.domain.due import Due
+from predue.errors import BadNews, EventConflict
+from predue.events import applying
+from predue.events.applying import NewsDesk
+from predue.events.sources import Source
+from predue.inbound import answers
+from predue.inbound.answers import Outcome
+from predue.inbound.deliveries import LOOKS_AT_LOANS, Delivery, Event, events_of, rounds
+from predue.inbound.problem import TakenAs
+from predue.runtime import clock
+from predue.runtime.telemetry import count, failures, logger
+from predue.runtime.workers import each_of
+
+ENOUGH_MS = 5_000
+"""What one event may need: some twenty calls, and one of them tried again."""
+_TURN = timedelta(seconds=60)
+"""Longer than any function lives that takes messages: whoever holds a turn beyond it is dead."""
+_TAKEN: Mapping[applying.Effect, TakenAs] = {
+    "applied": "applied",
+    "no news": "applied",
+    "repeat": "repeat",
+    "kept aside": "kept_aside",
+}
+
+
+class LoanLocks(Protocol):
+    """What is known of a loan, and who alone may allot payments on it for a while."""
+
+    def take_turn(self, loan_id: str, token: str, now: datetime, until: datetime) -> None:
+        """Lock a loan under a token of one's own; raises LoanBusy."""
+
+    def end_turn(self, loan_id: str, token: str) -> None:
+        """Release the lock if it is one's own."""
+
+    def installments(self, loan_id: str) -> Mapping[int, tuple[date, Due | None]]:
+        """As in Dues."""
+
+
+@dataclass(frozen=True)
+class ProcessorAdapters:
+    """What taking messages in works with: what applying events needs, and the locks of loans; made when first used."""
+
+    events: Callable[[], NewsDesk]
+    loans: Callable[[], LoanLocks]
+
+
+def outcomes(told: Delivery, time_left_ms: Callable[[], int], adapters: ProcessorAdapters) -> list[Outcome]:
+    """What became of each message; what need not wait for another is applied side by side."""
+    if told.source.form in LOOKS_AT_LOANS:
+        desk, loans = adapters.events(), adapters.loans()
+        return [_looking(message, told, desk, loans, time_left_ms) for message in told.messages]
+    read = [_read(message, told.source, told.headers, _nothing_known) for message in told.messages]
+    found: list[Outcome] = [one if isinstance(one, BadNews) else "passed_over" for one in read]
+    good = {index: events for index, events in enumerate(read) if not isinstance(events, BadNews) and events}
+    if not good:
+        return found
+    desk = adapters.events()
+
+    def one_after_the_other(group: list[int]) -> list[Outcome]:
+        return [_whole(good[index], desk, time_left_ms) for index in group]
+
+    for apart in rounds(good):
+        for group, came in zip(apart, each_of(one_after_the_other, apart), strict=True):
+            for index, outcome in zip(group, came, strict=True):
+                found[index] = outcome
+    return found
+
+
+def _nothing_known(_loan_id: str) -> dict[int, tuple[date, Due | None]]:
+    return {}
+
+
+def _read(
+    message: Any, source: Source, headers: Mapping[str, str], installments: Installments
+) -> list[Event] | BadNews:
+    try:
+        return events_of(message, source, headers, installments)
+    except BadNews as fault:
+        return fault
+
+
+def _whole(events: Sequence[Event], desk: NewsDesk, time_left_ms: Callable[[], int]) -> Outcome:
+    """What became of a message, by what became of its events."""
+    return answers.whole([_tried(body, desk) if time_left_ms() >= ENOUGH_MS else None for body in events])
+
+
+def _tried(body: Event, desk: NewsDesk) -> Outcome:
+    try:
+        return _applied(body, desk)
+    except Exception:  # noqa: BLE001 - logged already; one event must not lose the others of its request
+        return None
+
+
+def _applied(body: Event, desk: NewsDesk) -> Outcome:
+    """Apply one event; a refusal is a value, anything else that goes wrong may pass by itself or be mended here."""
+    with failures("news failed"):
+        try:
+            return _TAKEN[applying.apply(body, clock.now(), desk)]
+        except BadNews as fault:
+            return fault
+
+
+# Messages that are understood by what is known of their loan
+
+
+def _looking(
+    message: Any, told: Delivery, desk: NewsDesk, loans: LoanLocks, time_left_ms: Callable[[], int]
+) -> Outcome:
+    """What became of one such message; nobody else allots a payment on its loan meanwhile."""
+    if time_left_ms() < ENOUGH_MS:
+        return None
+    try:
+        with failures("a message failed"), _loans(told.source, loans) as installments:
+            read = _read(message, told.source, told.headers, installments)
+            return read if isinstance(read, BadNews) else _whole(read, desk, time_left_ms)
+    except Exception:  # noqa: BLE001 - logged already; one message must not lose the others of its request
+        return None
+
+
+@contextmanager
+def _loans(source: Source, loans: LoanLocks) -> Iterator[Installments]:
+    """What is known of a loan; where payments are allotted it is so for whoever asks alone, until the end of this.
+
+    Two payments that were allotted side by side would both go to the oldest installment, and the next one would be
+    reminded of though it is paid.
+    """
+    token, held = uuid.uuid4().hex, set[str]()
+
+    def installments(loan_id: str) -> Mapping[int, tuple[date, Due | None]]:
+        if source.settings.payments == "allotted" and loan_id not in held:
+            now = clock.now()
+            loans.take_turn(loan_id, token, now, now + _TURN)
+            held.add(loan_id)
+        return loans.installments(loan_id)
+
+    try:
+        yield installments
+    finally:
+        for loan_id in held:
+            _give_back(loans, loan_id, token)
+
+
+def _give_back(loans: LoanLocks, loan_id: str, token: str) -> None:
+    """Let the next one have the turn; if that fails, it passes by itself, and what was done stands."""
+    try:
+        with failures("a turn was not given back"):
+            loans.end_turn(loan_id, token)
+    except Exception:  # noqa: BLE001 - logged already
+        return
+
+
+# What is told of it
+
+
+def tell(what: str, told: Delivery, came: Sequence[Outcome]) -> None:
+    """Count what became of messages; of what they said nothing is told here."""
+    tally = Counter("try_again" if one is None else "refused" if isinstance(one, BadNews) else str(one) for one in came)
+    for outcome, number in tally.items():
+        count(f"News{outcome.title().replace('_', '')}", number)
+    if conflicts := sum(isinstance(one, EventConflict) for one in came):
+        count("EventConflict", conflicts)
+    logger.info(what, source=told.source.name, done=dict(tally), conflicts=conflicts)

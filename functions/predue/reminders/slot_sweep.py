@@ -1,0 +1,177 @@
+"""What planner and closing run share: which places and times a run covers, page by page, with a checkpoint for each
+shard.
+
+A run covers what lies between the last covered instant and its own, and one quarter hour before again, since the
+index lags. It may run twice, be missed, or stop half-way: the checkpoint moves only when all before it is done, and
+what is done twice is harmless.
+"""
+
+import heapq
+import json
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from itertools import groupby
+from typing import NamedTuple
+from zoneinfo import ZoneInfo
+
+from predue.borrowers.ports import Checkpoint, IndexEntry, InUse, Plans
+from predue.domain import instant, zone
+from predue.domain.policy import Rulebook
+from predue.domain.slot import QUARTER, Hours
+from predue.events.applying import NO_WISH
+from predue.reminders.volume import Volume
+
+LOOK_BACK = timedelta(days=3)
+"""How far a run reaches back when earlier ones were missed."""
+
+ANY_TIME = ""
+"""Stands for all send times of a place."""
+
+PAGE = 100
+"""Borrowers looked at together: DynamoDB reads at most 100 items a batch."""
+
+Moment = Callable[[date, time, Hours, tuple[ZoneInfo, ...]], datetime]
+
+
+class Task(NamedTuple):
+    """One place and send time on one local day, whose moment `at` the run covers."""
+
+    at: datetime
+    place: str
+    wish: str
+    day: date
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """One run over one shard up to `target`; `moment` says when a place and time is due on a day.
+
+    `again` is how much of what was covered is covered once more. `by_time` False takes the send times of a place
+    together. `volume` counts what a run queues, and holds it. `rules` names what the moments follow from: a run that
+    finds others looks back as far as it can, since a moment may have gone to where all is covered. `failed` tells
+    whether `page` had to leave somebody out; then the run goes on with the others, and covers nothing.
+    """
+
+    run: str
+    shard: int
+    target: datetime
+    moment: Moment
+    plans: Plans
+    rulebook: Rulebook
+    time_left: Callable[[], float]
+    again: timedelta = QUARTER
+    by_time: bool = True
+    enough: float = 20.0
+    volume: Volume | None = None
+    rules: str = ""
+    failed: Callable[[], bool] = lambda: False
+
+    def through(
+        self, offsets: Callable[[InUse], Iterable[int]], page: Callable[[Task, dict[str, list[IndexEntry]], bool], None]
+    ) -> bool:
+        """Call `page` with the open dues of every task, grouped by borrower, and whether the task was covered before.
+
+        False if time ran out and another call must go on. A run that its volume holds is finished; the next goes on.
+
+        `offsets` gives the days from due date to task day that matter. Memory holds one page of borrowers.
+        """
+        in_use, found = self.plans.start(self.run, self.shard)
+        checkpoint = found or Checkpoint(self.target - timedelta(days=1), rules=self.rules)
+        after = max(checkpoint.covered - self.again, self.target - LOOK_BACK)
+        if checkpoint.rules != self.rules:
+            after = self.target - LOOK_BACK
+        tasks = self.tasks(in_use, after)
+        if self.volume:
+            self.volume.begin(checkpoint)
+        goes_on = checkpoint.held or checkpoint.target == self.target
+        resume = _Position.read(checkpoint.position) if goes_on else None
+        if resume and resume.rules != self.rules:
+            resume = None
+        for task in tasks:
+            if resume and task < resume.task:
+                continue
+            start = resume.last if resume and task == resume.task else ""
+            for borrowers, last in self._pages(task, offsets(in_use), start):
+                held = self.volume is not None and self.volume.holds()
+                if held or self.time_left() < self.enough:
+                    failed = self.failed() or (checkpoint.failed and resume is not None)
+                    position = _Position(task, start, self.rules).text()
+                    self._save(checkpoint._replace(target=self.target, position=position, held=held, failed=failed))
+                    return held
+                page(task, borrowers, task.at <= checkpoint.covered)
+                start = f"{last.wish}#{last.borrower_id}"
+        if self.failed() or (checkpoint.failed and resume is not None):
+            self._save(checkpoint._replace(target=self.target, position="", held=False, failed=False))
+        elif tasks:
+            self._save(Checkpoint(self.target, rules=self.rules))
+        return True
+
+    def _save(self, checkpoint: Checkpoint) -> None:
+        if self.volume:
+            checkpoint = checkpoint._replace(since=self.volume.since, queued=self.volume.queued)
+        self.plans.save_checkpoint(self.run, self.shard, checkpoint)
+
+    def tasks(self, in_use: InUse, after: datetime) -> list[Task]:
+        """The tasks whose moment lies after `after` and up to the target, in order."""
+        pairs = in_use.pairs if self.by_time else {(place, ANY_TIME) for place, _ in in_use.pairs}
+        found = set()
+        for day in _days(after, self.target):
+            for rules in self.rulebook.every(day):
+                for place, wish in pairs:
+                    zones = zone.zones_of(place, rules.pack.zones)
+                    wished = rules.policy.default_time if wish in (NO_WISH, ANY_TIME) else time.fromisoformat(wish)
+                    at = self.moment(day, wished, rules.hours, zones)
+                    if after < at <= self.target:
+                        found.add(Task(at, place, wish, day))
+        return sorted(found)
+
+    def _pages(
+        self, task: Task, offsets: Iterable[int], after: str
+    ) -> Iterator[tuple[dict[str, list[IndexEntry]], IndexEntry]]:
+        """The task's open dues by borrower, a page of borrowers at a time, and the last entry of each page.
+
+        A borrower whose dues a crash left under two send times comes twice, maybe on one page.
+        """
+        dates = sorted({task.day - timedelta(days=offset) for offset in offsets})
+        streams = [self.plans.entries(due_date, self.shard, task.place, task.wish, after) for due_date in dates]
+        page: dict[str, list[IndexEntry]] = {}
+        # As the index sorts them: a borrower's id ends with the "#" that parts the key.
+        merged = heapq.merge(*streams, key=lambda entry: (entry.wish, f"{entry.borrower_id}#"))
+        last = None
+        for borrower, entries in groupby(merged, key=lambda entry: entry.borrower_id):
+            found = page.setdefault(borrower, [])
+            found += entries
+            last = found[-1]
+            if len(page) == PAGE:
+                yield page, last
+                page = {}
+        if page and last is not None:
+            yield page, last
+
+
+class _Position(NamedTuple):
+    """Where a run stopped, and by which rules: the task, and the last send time and borrower whose page is done."""
+
+    task: Task
+    last: str
+    rules: str
+
+    def text(self) -> str:
+        at, place, wish, day = self.task
+        return json.dumps([instant.to_text(at), place, wish, day.isoformat(), self.last, self.rules])
+
+    @classmethod
+    def read(cls, text: str) -> "_Position | None":
+        if not text:
+            return None
+        at, place, wish, day, last, rules = json.loads(text)
+        return cls(Task(instant.from_text(at), place, wish, date.fromisoformat(day)), last, rules)
+
+
+def _days(after: datetime, until: datetime) -> Iterator[date]:
+    """Every local day, anywhere on earth, of which some part lies between two instants."""
+    day = (after - timedelta(days=1)).astimezone(UTC).date()
+    while day <= (until + timedelta(days=1)).astimezone(UTC).date():
+        yield day
+        day += timedelta(days=1)

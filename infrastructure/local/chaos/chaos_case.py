@@ -1,0 +1,94 @@
+"""A chaos run that can be repeated: the portfolio's files, the days, the seed, and the policy if it is not the default.
+
+A case is kept whole or not at all: it is made beside its place and then moved there in one step.
+"""
+
+import hashlib
+import json
+import shutil
+import tempfile
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from infrastructure.local.runs.portfolio import read_portfolio
+from infrastructure.local.runs.run import Options, Progress, run
+from predue.domain.policy import Policy, read_policy
+
+KEPT = Path(__file__).parents[3] / "tests" / "flow" / "regressions"
+_FILES = ("borrowers.csv", "installments.csv", "events.jsonl")
+_POLICY, _ABOUT = "policy.toml", "case.json"
+
+
+@dataclass(frozen=True)
+class Case:
+    """One run under chaos; `folder` holds the input files, and `out` is where its results stay, if anywhere."""
+
+    folder: Path
+    seed: int
+    first_day: date
+    last_day: date
+    out: Path | None = None
+
+    @classmethod
+    def read(cls, folder: Path, out: Path | None = None) -> "Case":
+        """Read a kept case; raises OSError, ValueError or KeyError for a folder that is none."""
+        about = json.loads((folder / _ABOUT).read_text(encoding="utf-8"))
+        return cls(folder, about["seed"], date.fromisoformat(about["from"]), date.fromisoformat(about["to"]), out)
+
+    def play(self, out: Path, progress: Progress) -> dict[str, Any]:
+        """Run it, and return the summary."""
+        borrowers, installments, events = (self.folder / name for name in _FILES)
+        policy = self.folder / _POLICY
+        portfolio = read_portfolio(borrowers, installments, events if events.exists() else None)
+        rules = read_policy(policy.read_text(encoding="utf-8")) if policy.exists() else Policy()
+        options = Options(self.first_day, self.last_day, out, self.seed, rules, chaos=True, moving_news=True)
+        return run(portfolio, options, progress)
+
+    def _inputs(self) -> list[Path]:
+        return [path for name in (*_FILES, _POLICY) if (path := self.folder / name).exists()]
+
+    @property
+    def name(self) -> str:
+        """Seed and a hash of the inputs: the same case has the same name."""
+        digest = hashlib.sha256()
+        for path in self._inputs():
+            digest.update(path.read_bytes())
+        digest.update(f"{self.first_day}{self.last_day}".encode())
+        return f"seed-{self.seed}-{digest.hexdigest()[:8]}"
+
+    def keep(self, why: list[str], kept: Path = KEPT) -> Path:
+        """Keep it for good, with what went wrong, under its name; one that is kept already stays as it is.
+
+        Raises OSError, and leaves nothing, if it cannot be written whole.
+        """
+        place = kept / self.name
+        if place.exists():
+            return place
+        about = {"seed": self.seed, "from": str(self.first_day), "to": str(self.last_day), "why": why}
+        kept.mkdir(parents=True, exist_ok=True)
+        made = Path(tempfile.mkdtemp(prefix=".keeping-", dir=kept))
+        try:
+            for path in self._inputs():
+                shutil.copyfile(path, made / path.name)
+            (made / _ABOUT).write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
+            made.chmod(0o755)
+            made.rename(place)
+        finally:
+            shutil.rmtree(made, ignore_errors=True)
+        return place
+
+
+def kept_cases(kept: Path = KEPT) -> list[Path]:
+    """The folders of all kept cases; one that was being written when its process died is none."""
+    return sorted(path.parent for path in kept.glob(f"[!.]*/{_ABOUT}"))
+
+
+def with_files(folder: Path, borrowers: Path, installments: Path, events: Path | None, policy: Path | None) -> None:
+    """Put a portfolio of one's own into a case's folder."""
+    given = {_FILES[0]: borrowers, _FILES[1]: installments, _FILES[2]: events, _POLICY: policy}
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, path in given.items():
+        if path is not None:
+            shutil.copyfile(path, folder / name)

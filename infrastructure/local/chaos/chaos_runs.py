@@ -1,0 +1,147 @@
+"""Many runs under chaos side by side, each seed in a process of its own, and what became of them together."""
+
+import multiprocessing
+import shutil
+import signal
+import tempfile
+import traceback
+import warnings
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from infrastructure.local.chaos import chaos_data
+from infrastructure.local.chaos.chaos_case import Case
+from infrastructure.local.runs.run import Progress
+
+_PATIENCE = 300
+"""Seconds without any happening in a run, after which it counts as hung; one takes milliseconds."""
+
+
+class Hung(BaseException):
+    """A run does not come to its end; no handler may catch this as a failure of its own."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one seed: `faults` by kind, `checked` by promise, and what went wrong, if anything.
+
+    `unfit` tells why the machine could not do it, such as a full disk; that says nothing of the promises.
+    """
+
+    case: Case
+    faults: Counter[str] = field(default_factory=Counter)
+    checked: Counter[str] = field(default_factory=Counter)
+    wrong: tuple[str, ...] = ()
+    unfit: str = ""
+
+
+@dataclass
+class Tally:
+    """What became of all seeds; `lost` are those that a killed process took along or that nobody ran."""
+
+    done: list[Outcome] = field(default_factory=list)
+    lost: list[int] = field(default_factory=list)
+    stopped: str = ""
+
+    @property
+    def failures(self) -> list[Outcome]:
+        """The seeds whose run broke a promise or ended in an exception."""
+        return [one for one in self.done if one.wrong]
+
+
+def generated(seed: int, folder: Path) -> Case:
+    """A case over a portfolio of its own, which is written into the folder."""
+    chaos_data.write_portfolio(folder, seed)
+    return Case(folder, seed, chaos_data.FIRST_DAY, chaos_data.LAST_DAY)
+
+
+def play(case: Case, scratch: Path) -> Outcome:
+    """Run a case; an exception in it is a failure, as a broken promise is."""
+    passing = Path(tempfile.mkdtemp(prefix=f"seed-{case.seed}-", dir=scratch))
+    try:
+        with _watched() as progress:
+            summary = case.play(case.out or passing, progress)
+    except (OSError, MemoryError) as error:
+        return Outcome(case, unfit=f"{type(error).__name__}: {error}")
+    except (Exception, Hung):  # noqa: BLE001 - whatever a run raises is a finding
+        return Outcome(case, wrong=(traceback.format_exc(limit=-6),))
+    finally:
+        shutil.rmtree(passing, ignore_errors=True)
+    wrong = tuple(str(one["detail"]) for one in summary["promises"]["broken"])
+    return Outcome(case, Counter(summary["faults"]), Counter(summary["promises"]["checked"]), wrong)
+
+
+@contextmanager
+def _watched(patience: int = _PATIENCE) -> Iterator[Progress]:
+    """Within this, Hung is raised where a run stands when it has shown no progress for so many seconds."""
+
+    def give_up(*_: object) -> None:
+        raise Hung(f"nothing moved for {patience} seconds")
+
+    def moved(_share: float, _what: str) -> None:
+        signal.alarm(patience)
+
+    before = signal.signal(signal.SIGALRM, give_up)
+    try:
+        moved(0, "")
+        yield moved
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def _begin() -> None:
+    """A worker leaves Ctrl-C to the one who started it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    warnings.simplefilter("ignore")
+
+
+def play_all(cases: Sequence[Case], scratch: Path, jobs: int, progress: Progress = lambda _share, _what: None) -> Tally:
+    """Run cases, `jobs` at a time; Ctrl-C, a killed process and a full disk end it with what is done until then."""
+    tally = Tally()
+    pool = ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context("spawn"), initializer=_begin)
+    try:
+        for outcome in _as_done(pool, cases, scratch, jobs):
+            tally.done.append(outcome)
+            progress(len(tally.done) / len(cases), f"seed {outcome.case.seed}")
+            if outcome.unfit:
+                tally.stopped = outcome.unfit
+                break
+    except KeyboardInterrupt:
+        tally.stopped = "stopped by hand"
+    except BrokenProcessPool:
+        tally.stopped = "a process was killed"
+    finally:
+        _end(pool)
+    done = {outcome.case.seed for outcome in tally.done if not outcome.unfit}
+    tally.lost = [case.seed for case in cases if case.seed not in done]
+    return tally
+
+
+def _as_done(pool: ProcessPoolExecutor, cases: Sequence[Case], scratch: Path, jobs: int) -> Iterator[Outcome]:
+    """Outcomes as they come; only a few are begun at a time, so that ending early leaves little behind."""
+    left = iter(cases)
+    begun: set[Future[Outcome]] = set()
+    while True:
+        while len(begun) < 2 * jobs and (case := next(left, None)) is not None:
+            begun.add(pool.submit(play, case, scratch))
+        if not begun:
+            return
+        finished, begun = wait(begun, return_when=FIRST_COMPLETED)
+        for one in finished:
+            yield one.result()
+
+
+def _end(pool: ProcessPoolExecutor) -> None:
+    """End the workers, whatever they are at."""
+    workers = list((pool._processes or {}).values())  # noqa: SLF001 - terminate_workers comes with Python 3.14
+    pool.shutdown(wait=False, cancel_futures=True)
+    for worker in workers:
+        if worker.is_alive():
+            worker.terminate()
+        worker.join()

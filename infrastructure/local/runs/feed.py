@@ -1,0 +1,126 @@
+"""The news of a run: each is applied at its instant, as the webhook will apply it, and sent again until it is
+acknowledged.
+
+Under chaos news comes in the middle of something else, and comes again. If it may move, it also comes earlier than its
+file says; when each was really acknowledged is kept, since that is what the promises speak of.
+"""
+
+from contextlib import nullcontext, suppress
+from dataclasses import replace
+from datetime import datetime, timedelta
+from functools import partial
+from itertools import islice
+
+from infrastructure.local.aws.stack import Stack
+from infrastructure.local.chaos.faults import Killed, Running
+from infrastructure.local.runs.portfolio import EventRow, Rejected
+from infrastructure.local.virtual.agenda import NEWS
+from predue import wiring
+from predue.errors import BadNews, Retryable
+from predue.events import applying
+
+_EARLIEST = timedelta(days=2)
+"""How much earlier than its file says news may come: more would leave a run without news in the end."""
+_SOON = timedelta(seconds=25)
+"""How long a function may wait for news, and still be in time."""
+_AT_ONCE, _AGAIN = 5, timedelta(seconds=1)
+_LOOKED_AT = 2000
+
+
+class Feed:
+    """Feeds the rows that arrive before `end` to a stack; those that cannot be used go to `rejected`."""
+
+    def __init__(self, rows: list[EventRow], end: datetime, stack: Stack, rejected: list[Rejected]) -> None:
+        self._stack = stack
+        self._rejected = rejected
+        self._waiting = {number: row for number, row in enumerate(rows) if row.at < end}
+        self._later = [row for row in rows if row.at >= end]
+        self._told: list[EventRow] = []
+        self._taken: list[EventRow] = []
+        for number, row in self._waiting.items():
+            stack.at(row.at, NEWS, partial(self._arrive, number))
+        if stack.chaos:
+            come = self._bring_forward if stack.chaos.moving_news else self._wait_for
+            stack.chaos.happenings |= {"news_between": come, "news_repeated": self._repeat}
+
+    def told(self) -> list[EventRow]:
+        """All rows in the order in which they were acknowledged, each at that instant; then those never told."""
+        return [*self._told, *self._later]
+
+    def _arrive(self, number: int) -> None:
+        if number in self._waiting:
+            self._tell(number)
+
+    def _tell(self, number: int) -> None:
+        row = self._waiting.pop(number)
+        try:
+            refusal = self._apply(row)
+        except Retryable:
+            self._waiting[number] = row
+            self._stack.at(self._stack.clock() + _AGAIN, NEWS, partial(self._arrive, number))
+            return
+        if refusal is None:
+            self._taken.append(row)
+        else:
+            self._rejected.append(Rejected("events.jsonl", row.line, str(refusal)))
+        self._told.append(replace(row, at=self._stack.clock()))
+
+    def _apply(self, row: EventRow) -> BadNews | None:
+        """One happening, as the webhook will apply it; the refusal of news that cannot be used.
+
+        What was not acknowledged is sent again, at once at first. Raises Retryable if it waits for something that is
+        itself under way, such as the news that creates its installment: then later.
+        """
+        chaos = self._stack.chaos
+        tries = 0
+        while True:
+            tries += 1
+            try:
+                with self._stack.feeding(), chaos.around(Running(news=True)) if chaos else nullcontext():
+                    applying.apply(row.body, self._stack.clock(), wiring.news())
+            except BadNews as error:
+                return error
+            except Killed:
+                continue
+            except Retryable:
+                if tries >= _AT_ONCE:
+                    raise
+                continue
+            return None
+
+    def _next(self, about: frozenset[str], within: timedelta) -> int | None:
+        """The next news about the borrowers and loans at hand, or of anyone if a function is about nobody."""
+        until = self._stack.clock() + within
+        for number, row in islice(self._waiting.items(), _LOOKED_AT):
+            if row.at > until:
+                return None
+            if _concerns(row, about):
+                return number
+        return None
+
+    def _bring_forward(self, about: frozenset[str]) -> bool:
+        number = self._next(about, _EARLIEST)
+        if number is not None:
+            self._tell(number)
+        return number is not None
+
+    def _wait_for(self, about: frozenset[str]) -> bool:
+        """Let time pass until news has come, each at its instant."""
+        number = self._next(about, _SOON)
+        if number is not None:
+            self._stack.run_until(self._waiting[number].at + timedelta(milliseconds=1))
+        return number is not None
+
+    def _repeat(self, about: frozenset[str]) -> bool:
+        """Send again what was taken before; what was refused might be taken now, and is another matter."""
+        found = [row for row in self._taken[-_LOOKED_AT:] if _concerns(row, about)]
+        if not found or self._stack.chaos is None:
+            return False
+        with suppress(Retryable):
+            self._apply(found[self._stack.chaos.pick(len(found))])
+        return True
+
+
+def _concerns(row: EventRow, about: frozenset[str]) -> bool:
+    """Whether news is about one of the borrowers or loans; all is, where none are named."""
+    return not about or not about.isdisjoint((str(row.body.get("borrower_id")), str(row.body.get("loan_id"))))

@@ -1,0 +1,103 @@
+"""What a run leaves behind: contacts.jsonl, records.jsonl and the samples of the report, read from the table through
+its API.
+"""
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from predue.aws import items
+from predue.aws.clients import client
+from predue.domain import instant
+from predue.domain.record import Record, most_urgent
+from predue.messages.encoding import measure
+
+_SHOWN = 10
+
+
+def records(table_name: str) -> list[Record]:
+    """Every reminder record, in the order of contacts.jsonl."""
+    return sorted(map(items.read_record, scan(table_name, "R#")), key=lambda record: (record.at, record.reminder_id))
+
+
+def scan(table_name: str, prefix: str) -> Iterator[items.Item]:
+    """Every item whose sort key begins with a prefix."""
+    request: dict[str, Any] = {
+        "TableName": table_name,
+        "FilterExpression": "begins_with(sk, :prefix)",
+        "ExpressionAttributeValues": items.wire({":prefix": prefix}),
+    }
+    while True:
+        page = client("dynamodb").scan(**request)
+        yield from map(items.plain, page["Items"])
+        if "LastEvaluatedKey" not in page:
+            return
+        request["ExclusiveStartKey"] = page["LastEvaluatedKey"]
+
+
+def contact_line(record: Record) -> dict[str, Any]:
+    """A record as a line of contacts.jsonl."""
+    return {
+        "at": instant.to_text(record.at),
+        "local_time": record.local_time,
+        "reminder_id": record.reminder_id,
+        "borrower_id": record.borrower_id,
+        "channel": record.channel,
+        "dues": [
+            {
+                "loan_id": key.loan_id,
+                "installment_no": key.installment_no,
+                "due_date": key.due_date.isoformat(),
+                "stage": key.stage,
+            }
+            for key in record.keys
+        ],
+        "outcome": record.outcome,
+        "reason": record.reason,
+        "policy": record.policy,
+        "pack": record.pack,
+        "text": record.text,
+        "provider_message_id": record.provider_message_id,
+        "receipt": record.receipt,
+        "attempts": [
+            {"at": instant.to_text(attempt.at), "channel": attempt.channel, "answer": attempt.answer}
+            for attempt in record.attempts
+        ],
+    }
+
+
+def write_lines(path: Path, lines: Iterable[dict[str, Any]]) -> None:
+    """JSON lines, one object a line."""
+    with path.open("w", encoding="utf-8") as file:
+        file.writelines(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
+
+
+def samples(found: Sequence[Record], kept: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Some of the messages that the carrier kept, as different from each other as there are: by channel, language and
+    stage.
+    """
+    by_id = {record.reminder_id: record for record in found}
+    chosen: dict[tuple[str, ...], dict[str, Any]] = {}
+    for sample in kept:
+        record = by_id.get(sample["reminder_id"])
+        if record is None:
+            continue
+        locale, _, stage = record.text.partition("@")[0].split("/")
+        chosen.setdefault((sample["channel"], locale, stage, str(len(record.keys) > 1)), told(sample, record))
+    spread = sorted(chosen.items(), key=lambda found: (found[0][2], found[0][1], found[0][0]))
+    step = max(1, len(spread) // _SHOWN)
+    return [sample for _, sample in spread[::step]][:_SHOWN]
+
+
+def told(sample: dict[str, Any], record: Record) -> dict[str, Any]:
+    """A message that the carrier kept, with what its record and its size add."""
+    more: dict[str, Any] = {
+        "locale": record.text.partition("/")[0],
+        "stage": most_urgent(record.keys).stage,
+        "local_time": record.local_time,
+    }
+    if sample["channel"] == "sms":
+        size = measure(sample["body"])
+        more |= {"segments": size.segments, "encoding": size.encoding}
+    return sample | more

@@ -1,0 +1,113 @@
+import json
+from typing import Any
+
+import pytest
+
+from predue.errors import BadPolicy
+from predue.events.sources import read_sources
+from tests.signing import OURS, SOURCES, key
+
+FORMS = ("predue", "other")
+
+
+def test_sources_are_read_with_their_keys_tenant_and_form() -> None:
+    sources = read_sources(json.dumps(SOURCES), FORMS)
+    assert sorted(sources) == ["acme", "core"]
+    assert len(sources["core"].keys) == 2
+    assert (sources["acme"].tenant, sources["acme"].form) == ("acme", "predue")
+
+
+def test_no_source_at_all_is_a_form_too() -> None:
+    assert read_sources("{}", FORMS) == {}
+
+
+def test_tenant_and_form_may_be_left_out() -> None:
+    (source,) = read_sources(json.dumps({"core": {"keys": [OURS]}}), FORMS).values()
+    assert (source.name, source.tenant, source.form) == ("core", "", "predue")
+
+
+SECRET = "s" * 32
+
+
+@pytest.mark.parametrize("form", ["cloudevents", "mambu"])
+def test_a_source_whose_sender_cannot_sign_has_secrets_instead_of_keys(form: str) -> None:
+    (source,) = read_sources(json.dumps({"core": {"secrets": [SECRET], "form": form}})).values()
+    assert (source.keys, source.secrets) == ((), (SECRET,))
+
+
+def test_a_source_of_the_bus_needs_neither_and_its_settings_are_read_with_it() -> None:
+    told = {"bus": "com.lender.loans", "form": "fineract", "settings": {"payments": "allotted", "grace_days": 3}}
+    (source,) = read_sources(json.dumps({"core": told})).values()
+    assert (source.bus, source.settings.payments, source.settings.grace_days) == ("com.lender.loans", "allotted", 3)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {},
+        {"secrets": [SECRET]},
+        {"secrets": [SECRET], "form": "fineract"},
+        {"secrets": [SECRET], "form": "mambu", "keys": [OURS]},
+        {"secrets": ["s" * 31], "form": "mambu"},
+        {"secrets": ["s" * 31 + "\n"], "form": "mambu"},
+        {"secrets": [SECRET] * 5, "form": "mambu"},
+        {"keys": [OURS], "form": "mapping"},
+        {"keys": [OURS], "settings": {"payment": "stated"}},
+        {"keys": [OURS], "settings": {"payments": "guessed"}},
+        {"bus": ""},
+        {"bus": "predue"},
+        {"bus": "predue.production"},
+        {"bus": "aws.events"},
+        {"bus": "with space"},
+    ],
+)
+def test_a_proof_or_setting_that_cannot_be_meant_stops_the_work(wrong: dict[str, Any]) -> None:
+    with pytest.raises(BadPolicy) as caught:
+        read_sources(json.dumps({"core": wrong}))
+    assert SECRET[:31] not in f"{caught.value} {caught.value.__cause__}"
+
+
+def test_a_name_on_the_bus_belongs_to_one_source() -> None:
+    with pytest.raises(BadPolicy, match="bus"):
+        read_sources(json.dumps({"a": {"bus": "com.lender"}, "b": {"bus": "com.lender"}}))
+
+
+GOOD: dict[str, Any] = {"keys": [OURS], "tenant": "", "form": "predue"}
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"keys": []},
+        {"keys": OURS},
+        {"keys": [OURS] * 5},
+        {"keys": [None]},
+        {"keys": ["hunter2"]},
+        {"keys": ["whsec_"]},
+        {"keys": ["whsec_c2hvcnQ="]},
+        {"keys": ["whsec_***" + "A" * 40]},
+        {"keys": [OURS.removeprefix("whsec_")]},
+        {"keys": ["whsec_" + "A" * 200]},
+        {"tenant": "a~b"},
+        {"tenant": "a#b"},
+        {"tenant": None},
+        {"form": "sap"},
+        {"form": None},
+        {"kees": [OURS]},
+    ],
+)
+def test_a_source_of_another_form_stops_the_work_and_its_error_repeats_nothing(wrong: dict[str, Any]) -> None:
+    with pytest.raises(BadPolicy) as caught:
+        read_sources(json.dumps({"core": GOOD | wrong}), FORMS)
+    told = f"{caught.value} {caught.value.__cause__}"
+    assert not any(part in told for part in ("hunter2", "whsec", OURS[10:30], "c2hvcnQ", "a~b"))
+
+
+@pytest.mark.parametrize("text", ["", "words", "[]", "null", '"core"', '{"core": null}', '{"co#re": {}}', '{"": {}}'])
+def test_a_secret_of_another_form_stops_the_work(text: str) -> None:
+    with pytest.raises(BadPolicy):
+        read_sources(text, FORMS)
+
+
+def test_a_key_is_long_enough_to_be_no_guess() -> None:
+    assert read_sources(json.dumps({"core": {"keys": [key("any")]}}), FORMS)

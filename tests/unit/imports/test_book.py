@@ -1,0 +1,105 @@
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from predue.imports.book import InstallmentRow, put_borrower, put_installment
+from tests.unit.world import DUE_DATE, SLOT, World
+
+FIELDS = {"phone": "+12015550100", "channels": ("sms",), "consent": ("sms",), "time_zone": "America/New_York"}
+
+
+def row(**fields: Any) -> InstallmentRow:
+    """An open installment, but for the fields given."""
+    usual = InstallmentRow("L-1", 1, "b-1", DUE_DATE, 10000, "USD", 3, "open")
+    return replace(usual, **fields)
+
+
+class Crash(BaseException):
+    """The function dies at this point: nothing catches it."""
+
+
+def put(world: World, given: InstallmentRow | None = None, **fields: Any) -> None:
+    """Bring in a borrower's row, then an installment's."""
+    profile = put_borrower("b-1", {**FIELDS, **fields}, world.news_desk())
+    put_installment(given or row(), profile, world.now, world.news_desk())
+
+
+def test_a_row_makes_an_open_installment_known() -> None:
+    world = World()
+    put(world)
+    assert world.due().outstanding == 10000
+    assert world.store.pointers["L-1", 1] == ("b-1", DUE_DATE)
+    assert len(world.store.index) == 1
+
+
+@pytest.mark.parametrize(("status", "closed_by"), [("paid", "paid"), ("cancelled", "cancelled"), ("open", None)])
+def test_a_rows_status_is_taken_over(status: str, closed_by: str | None) -> None:
+    world = World()
+    put(world, row(status=status))
+    assert world.due().closed_by == closed_by
+    assert len(world.store.index) == (closed_by is None)
+
+
+def test_rows_change_nothing_that_is_known() -> None:
+    world = World()
+    world.borrower()
+    world.installment()
+    put(world, row(amount=1, due_date=DUE_DATE + timedelta(days=9)), phone="+12015550199")
+    assert world.profile().addresses["sms"] == "+12015550100"
+    assert world.due().outstanding == 10000
+
+
+def test_rows_may_come_twice() -> None:
+    world = World()
+    put(world)
+    version = world.due().version
+    put(world)
+    assert world.due().version == version
+
+
+def test_any_news_is_newer_than_a_row() -> None:
+    world = World()
+    put(world, row(status="paid"))
+    world.tell("installment.payment_reversed", sequence=1, amount="100.00")
+    assert world.due().outstanding == 10000
+    world.tell("borrower.updated", sequence=1, phone="+12015550101")
+    assert world.profile().addresses["sms"] == "+12015550101"
+
+
+def test_a_cancelled_row_is_revived_by_a_newer_schedule_alone() -> None:
+    world = World()
+    put(world, row(status="cancelled"))
+    about = {"borrower_id": "b-1", "due_date": DUE_DATE.isoformat(), "amount": "100.00", "currency": "USD"}
+    world.tell("installment.scheduled", 0, **about)
+    assert world.due().closed_by == "cancelled"
+    world.tell("installment.scheduled", 1, **about)
+    assert world.due().closed_by is None
+
+
+def test_a_bad_contact_point_loses_its_channel_and_not_the_borrower() -> None:
+    world = World()
+    put(world, phone="555", email="ann@example.com")
+    assert world.profile().bad_addresses == ("phone",)
+    assert set(world.profile().addresses) == {"email"}
+
+
+@pytest.mark.parametrize("call", ["name_borrower", "link", "write_profile", "use", "write_due", "point"])
+def test_an_import_that_dies_at_any_write_is_completed_when_it_is_repeated(call: str) -> None:
+    world = World(now=SLOT - timedelta(days=1))
+    world.hook(lambda name: (_ for _ in ()).throw(Crash()) if name == call else None)
+    with pytest.raises(Crash):
+        put(world)
+    world.hook(lambda _call: None)
+    put(world)
+    assert world.store.pointers["L-1", 1] == ("b-1", DUE_DATE)
+    assert world.due().outstanding == 10000
+    assert world.tell("installment.paid", amount="100.00") == "applied"
+
+
+def test_a_payment_that_came_before_its_row_counts() -> None:
+    world = World(now=SLOT - timedelta(days=1))
+    assert world.tell("installment.paid", amount="100.00") == "kept aside"
+    put(world)
+    assert world.due().closed_by == "paid"

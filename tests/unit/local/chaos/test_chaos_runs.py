@@ -1,0 +1,183 @@
+import contextlib
+import multiprocessing
+import os
+import resource
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import date, timedelta
+from pathlib import Path
+
+import pytest
+
+from infrastructure.local.chaos import chaos_report, chaos_runs
+from infrastructure.local.chaos.chaos_case import Case, kept_cases, with_files
+from infrastructure.local.chaos.chaos_data import write_portfolio
+from infrastructure.local.cli.__main__ import main
+from tests.flow.small import Book
+
+DAY = date(2026, 12, 10)
+
+
+def case(folder: Path, seed: int = 1, policy: str = "") -> Case:
+    """A case over one borrower and one day."""
+    folder.mkdir()
+    Book().borrower().installment().write(folder)
+    if policy:
+        (folder / "policy.toml").write_text(policy, encoding="utf-8")
+    return Case(folder, seed, DAY, DAY)
+
+
+def broken(folder: Path, seed: int = 1) -> Case:
+    """A case whose run ends in an exception at once."""
+    return case(folder, seed, policy="hourz = 3\n")
+
+
+@contextmanager
+def small_files() -> Iterator[None]:
+    """Within this, what is written beyond a hundred bytes of a file fails, as on a full disk."""
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, limits[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+
+def test_an_exception_in_a_run_is_a_failure(tmp_path: Path) -> None:
+    failed = chaos_runs.play(broken(tmp_path / "a"), tmp_path)
+    assert "BadPolicy" in failed.wrong[0]
+
+
+def test_a_run_that_hangs_is_given_up_and_no_handler_can_take_it_for_a_failure_of_its_own() -> None:
+    def stand_still() -> None:
+        with contextlib.suppress(Exception), chaos_runs._watched(1) as progress:
+            progress(0.5, "here")
+            while True:
+                pass
+
+    with pytest.raises(chaos_runs.Hung, match="nothing moved"):
+        stand_still()
+
+
+def test_a_full_disk_in_a_run_is_no_failure_of_the_promises_and_ends_the_rest(tmp_path: Path) -> None:
+    one = case(tmp_path / "a")
+    with small_files():
+        found = chaos_runs.play(one, tmp_path)
+    assert (found.wrong, found.unfit.partition(":")[0]) == ((), "OSError")
+
+
+def test_a_kept_case_is_whole_and_says_the_same_when_it_is_read(tmp_path: Path) -> None:
+    one = case(tmp_path / "a", 7, policy="default_time = '17:05'\n")
+    place = one.keep(["promise 5: twice"], tmp_path / "kept")
+    assert sorted(path.name for path in place.iterdir()) == [
+        "borrowers.csv", "case.json", "events.jsonl", "installments.csv", "policy.toml",
+    ]  # fmt: skip
+    read = Case.read(place)
+    assert (read.seed, read.first_day, read.last_day, read.name) == (7, DAY, DAY, one.name)
+    assert kept_cases(tmp_path / "kept") == [place]
+    assert one.keep(["again"], tmp_path / "kept") == place
+    assert "again" not in (place / "case.json").read_text(encoding="utf-8")
+
+
+def test_a_full_disk_leaves_no_half_written_case(tmp_path: Path) -> None:
+    one = case(tmp_path / "a")
+    with small_files(), pytest.raises(OSError, match="too large"):
+        one.keep(["promise 5: twice"], tmp_path / "kept")
+    assert list((tmp_path / "kept").iterdir()) == []
+
+
+def test_a_case_that_was_being_written_when_its_process_died_is_none(tmp_path: Path) -> None:
+    place = case(tmp_path / "a").keep(["x"], tmp_path / "kept")
+    place.rename(place.with_name(".keeping-123"))
+    assert kept_cases(tmp_path / "kept") == []
+
+
+def when_a_worker_is_there(strike: Callable[[int], None]) -> threading.Thread:
+    """Do something to the first worker process, as soon as there is one."""
+
+    def watch() -> None:
+        while not (workers := multiprocessing.active_children()):
+            pass
+        strike(workers[0].pid or 0)
+
+    thread = threading.Thread(target=watch)
+    thread.start()
+    return thread
+
+
+def test_a_killed_process_ends_the_runs_and_says_which_seeds_are_missing(tmp_path: Path) -> None:
+    cases = [case(tmp_path / str(seed), seed) for seed in (1, 2)]
+    watcher = when_a_worker_is_there(lambda pid: os.kill(pid, signal.SIGKILL))
+    tally = chaos_runs.play_all(cases, tmp_path, 1)
+    watcher.join()
+    assert tally.lost == [1, 2]
+    assert "a process was killed" in chaos_report.text(tally)
+    assert "Every promise was kept" not in chaos_report.text(tally)
+
+
+def test_ctrl_c_ends_the_runs_and_their_processes(tmp_path: Path) -> None:
+    watcher = when_a_worker_is_there(lambda _pid: os.kill(os.getpid(), signal.SIGINT))
+    # Long enough not to be over before a busy machine lets the watcher strike.
+    long = replace(case(tmp_path / "a"), last_day=DAY + timedelta(days=30))
+    tally = chaos_runs.play_all([long], tmp_path, 1)
+    watcher.join()
+    assert (tally.lost, tally.stopped) == ([1], "stopped by hand")
+    assert multiprocessing.active_children() == []
+
+
+def test_each_failure_is_kept_and_can_be_run_again_by_the_command_that_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tally = chaos_runs.play_all([broken(tmp_path / "a", 1), case(tmp_path / "b", 2)], tmp_path, 2)
+    assert [one.case.seed for one in tally.failures] == [1]
+    assert tally.lost == []
+    monkeypatch.chdir(tmp_path)
+    told = chaos_report.kept(tally.failures[0].case.keep(["x"], tmp_path / "kept"))
+    again = told.partition("predue ")[2].split()
+    assert again[:2] == ["chaos", "--replay"]
+    assert main([*again, "--jobs", "1", "--out", str(tmp_path / "out")]) == 4
+    assert "FAILED: seed 1" in capsys.readouterr().out
+
+
+def test_a_portfolio_of_ones_own_runs_under_each_seed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    borrowers, installments, events = map(str, Book().borrower().installment().write(tmp_path))
+    files = ["--borrowers", borrowers, "--installments", installments, "--events", events]
+    given = [*files, "--from", str(DAY), "--to", str(DAY), "--keep", str(tmp_path / "kept"), "--jobs", "1"]
+    assert main(["chaos", "--seeds", "3-4", *given]) == 0
+    told = capsys.readouterr().out
+    assert told.startswith("2 seeds ran")
+    assert "Every promise was kept." in told
+    assert not (tmp_path / "kept").exists()
+
+
+@pytest.mark.parametrize(
+    "wrong", [["--replay", "nowhere"], ["--borrowers", "b.csv"], ["--policy", "p.toml"], ["--from", "2026-12-01"]]
+)
+def test_chaos_that_cannot_start_ends_with_status_2(wrong: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["chaos", *wrong]) == 2
+    assert capsys.readouterr().err.startswith("predue: ")
+
+
+@pytest.mark.parametrize("wrong", ["5-4", "x", "0-"])
+def test_seeds_that_are_no_range_are_wrong_usage(wrong: str) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(["chaos", "--seeds", wrong])
+    assert caught.value.code == 2
+
+
+def test_the_same_seed_makes_the_same_portfolio_and_another_seed_another(tmp_path: Path) -> None:
+    for name, seed in (("a", 5), ("b", 5), ("c", 6)):
+        write_portfolio(tmp_path / name, seed)
+    read = {name: [path.read_bytes() for path in sorted((tmp_path / name).iterdir())] for name in "abc"}
+    assert read["a"] == read["b"]
+    assert read["a"] != read["c"]
+
+
+def test_files_of_ones_own_keep_their_bytes(tmp_path: Path) -> None:
+    borrowers, installments, _ = Book().borrower().installment().write(tmp_path)
+    with_files(tmp_path / "own", borrowers, installments, None, None)
+    assert sorted(path.name for path in (tmp_path / "own").iterdir()) == ["borrowers.csv", "installments.csv"]
+    assert (tmp_path / "own" / "borrowers.csv").read_bytes() == borrowers.read_bytes()

@@ -1,0 +1,148 @@
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from infrastructure.local.report.explain import NotFound, explain
+
+SENT: dict[str, Any] = {
+    "at": "2026-12-02T04:30:00Z",
+    "local_time": "2026-12-02T10:00:00+05:30",
+    "reminder_id": "r-sent",
+    "borrower_id": "b-1",
+    "channel": "email",
+    "dues": [
+        {"loan_id": "L-1", "installment_no": 4, "due_date": "2026-12-05", "stage": "T-3"},
+        {"loan_id": "L-2", "installment_no": 9, "due_date": "2026-12-03", "stage": "T-1"},
+    ],
+    "outcome": "sent",
+    "reason": "",
+    "policy": "default@1a2b3c4d",
+    "pack": "IN@2024-06-01",
+    "text": "en-US/email/before@9f8e",
+    "provider_message_id": "ses-77",
+    "receipt": "delivered",
+    "attempts": [
+        {"at": "2026-12-02T04:30:00Z", "channel": "sms", "answer": "refused_address:INVALID_NUMBER"},
+        {"at": "2026-12-02T04:30:02Z", "channel": "email", "answer": "accepted"},
+    ],
+    "inputs": {
+        "consent": ["sms", "email"],
+        "basis": "contract",
+        "zones": ["Asia/Kolkata"],
+        "hours": "09:00-20:00",
+        "channels": {"sms": "cap_sms_7_days", "email": "able"},
+        "contacts_7_days": 2,
+        "moon_phase": {"waxing": True},
+    },
+}
+HELD_BACK: dict[str, Any] = {
+    "at": "2026-12-01T04:30:00Z",
+    "local_time": "2026-12-01T10:00:00+05:30",
+    "reminder_id": "r-held",
+    "borrower_id": "b-1",
+    "channel": "",
+    "dues": [{"loan_id": "L-1", "installment_no": 4, "due_date": "2026-12-01", "stage": "T0"}],
+    "outcome": "suppressed",
+    "reason": "paid",
+    "policy": "default@1a2b3c4d",
+    "pack": "IN@2024-06-01",
+}
+
+
+def write(folder: Path, *records: dict[str, Any]) -> Path:
+    (folder / "records.jsonl").write_text("".join(json.dumps(record) + "\n" for record in records), encoding="utf-8")
+    return folder
+
+
+def told(folder: Path, *records: dict[str, Any]) -> str:
+    """The explanation for b-1 with its line breaks taken out, since where it wraps is no matter."""
+    return " ".join(explain(write(folder, *records), "b-1").split())
+
+
+def test_a_sent_message_is_explained_by_rules_consent_attempts_and_receipt(tmp_path: Path) -> None:
+    text = told(tmp_path, SENT)
+
+    assert "Wed 2026-12-02 10:00 local time (UTC+05:30; 2026-12-02T04:30:00Z) SENT by Email" in text
+    assert "policy default@1a2b3c4d, pack IN@2024-06-01, text en-US/email/before@9f8e" in text
+    assert "consent: sms, email" in text
+    assert "legal basis: contract" in text
+    assert "by SMS: the provider refused the number or address for good (refused_address, INVALID_NUMBER)" in text
+    assert "by Email: accepted" in text
+    assert "receipt delivered" in text
+    assert "message ses-77" in text
+
+
+def test_each_installment_of_a_message_is_named_with_its_stage(tmp_path: Path) -> None:
+    text = told(tmp_path, SENT)
+
+    assert "loan L-1, installment 4, due 2026-12-05: T-3 (3 days before due)" in text
+    assert "loan L-2, installment 9, due 2026-12-03: T-1 (1 day before due)" in text
+    assert "the T-3 and T-1 reminder was due" in text
+
+
+def test_what_stood_in_the_way_of_a_channel_is_told_in_words(tmp_path: Path) -> None:
+    assert "SMS not, the SMS limit in 7 days was reached; Email could be used" in told(tmp_path, SENT)
+
+
+def test_an_input_that_nobody_foresaw_is_shown_under_its_own_name(tmp_path: Path) -> None:
+    assert "moon phase: waxing yes" in told(tmp_path, SENT)
+
+
+def test_a_message_held_back_says_why_and_never_that_it_was_sent(tmp_path: Path) -> None:
+    text = told(tmp_path, HELD_BACK)
+
+    assert "NOT SENT (held back)" in text
+    assert "nothing was owed any more: the installment had been paid [suppressed: paid]" in text
+    assert "text not used" in text
+    assert "receipt" not in text
+
+
+def test_reminders_stand_in_time_order_whatever_the_order_of_the_file(tmp_path: Path) -> None:
+    text = told(tmp_path, SENT, HELD_BACK)
+
+    assert text.startswith("Borrower b-1: 2 reminders were planned")
+    assert text.index("r-held") < text.index("r-sent")
+
+
+def test_other_borrowers_are_left_out_even_if_their_records_mention_this_one(tmp_path: Path) -> None:
+    other = {**SENT, "borrower_id": "b-11", "reminder_id": "r-other", "provider_message_id": "b-1"}
+
+    assert "r-other" not in told(tmp_path, HELD_BACK, other)
+
+
+def test_a_borrower_whose_id_json_escapes_is_found(tmp_path: Path) -> None:
+    assert "Borrower ñ-1" in explain(write(tmp_path, {**SENT, "borrower_id": "ñ-1"}), "ñ-1")
+
+
+def test_an_unknown_reason_is_told_by_its_code(tmp_path: Path) -> None:
+    assert "carrier on strike [failed: carrier_on_strike]" in told(
+        tmp_path, {**HELD_BACK, "outcome": "failed", "reason": "carrier_on_strike"}
+    )
+
+
+def test_a_message_that_may_have_gone_out_says_so(tmp_path: Path) -> None:
+    text = told(tmp_path, {**SENT, "outcome": "unknown", "reason": "no_answer", "receipt": ""})
+
+    assert "PERHAPS SENT by Email" in text
+    assert "receipt none yet" in text
+
+
+def test_an_unknown_borrower_is_a_clear_error(tmp_path: Path) -> None:
+    with pytest.raises(NotFound, match="no reminder was planned for borrower 'b-9'"):
+        explain(write(tmp_path, SENT), "b-9")
+
+
+def test_a_folder_without_records_is_a_clear_error(tmp_path: Path) -> None:
+    with pytest.raises(NotFound, match=r"there is no records\.jsonl"):
+        explain(tmp_path, "b-1")
+
+
+def test_a_broken_line_is_a_clear_error_that_repeats_none_of_it(tmp_path: Path) -> None:
+    (tmp_path / "records.jsonl").write_text('{"borrower_id": "b-1", "name": "Ann', encoding="utf-8")
+
+    with pytest.raises(NotFound, match="line 1 of") as raised:
+        explain(tmp_path, "b-1")
+
+    assert "Ann" not in str(raised.value)
