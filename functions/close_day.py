@@ -19,8 +19,8 @@ def _run(shard: int, target: datetime, time_left: Callable[[], float]) -> bool:
     count("StagesExpired", tally.expired)
     count("OutcomesUnknown", tally.unknown)
     if shard == 0:
-        oldest = wiring.plans().oldest_aside()
-        count("OldestKeptAsideHours", 0 if oldest is None else (target - oldest) / timedelta(hours=1))
+        oldest = wiring.plans().oldest_parked()
+        count("OldestParkedHours", 0 if oldest is None else (target - oldest) / timedelta(hours=1))
     logger.info(
         "closed",
         shard=shard,

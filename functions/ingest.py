@@ -1,4 +1,4 @@
-"""Takes news from loan systems by webhook: dues, payments, stops, holds (docs/architecture.md, "The webhook")."""
+"""Takes events from loan systems by webhook: dues, payments, stops, holds (docs/architecture.md, "The webhook")."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Takes news that loan systems put on the application's bus (docs/connectors.md, "Over EventBridge")."""
+"""Takes events that loan systems put on the application's bus (docs/connectors.md, "Over EventBridge")."""
 
 from typing import Any
 

@@ -23,7 +23,7 @@ def _one(body: str) -> str:
         raise Unusable("a message on the receipts queue is no provider's event")
     receipt = read_receipt(event)
     if receipt is None:
-        return "passed_over"
+        return "ignored"
     store = wiring.table()
     note(receipt, clock.now(), store, store, store)
     logger.debug("receipt", reminder_id=receipt.reminder_id, status=receipt.status)

@@ -18,7 +18,7 @@ from predue.errors import Gone, ImportMoved, Replaced
 from predue.events.sources import Source
 from predue.imports import chunk_applying, file_reading
 from predue.imports.book_rows import BORROWER_COLUMNS, INSTALLMENT_COLUMNS
-from predue.imports.import_state import BulkDesk, Import
+from predue.imports.import_state import Import, ImportServices
 from tests.fakes import DueKey, Step, Store
 from tests.unit.world import World
 
@@ -130,11 +130,11 @@ class Depot:
         self.time_left = lambda: 600.0
         self.open_dues = StoreOpenDues(self.world.store)
 
-    def desk(self) -> BulkDesk:
-        return BulkDesk(
+    def services(self) -> ImportServices:
+        return ImportServices(
             self.files,
             self.open_dues,
-            self.world.news_desk,
+            self.world.event_services,
             self.source,
             self.limits,
             lambda: self.world.now,
@@ -157,7 +157,7 @@ class Depot:
         """One call of the function about an import."""
         known = self.files.load(name)
         assert known is not None
-        return known[0] if known[0].over else chunk_applying.go_on(*known, self.desk())
+        return known[0] if known[0].over else chunk_applying.go_on(*known, self.services())
 
     def run(self, name: str) -> Import:
         """As many calls as it takes."""

@@ -9,10 +9,10 @@ from typing import Any, NamedTuple
 from predue.borrowers.ports import (
     Accepted,
     Checkpoint,
-    Envelope,
     IndexEntry,
     InUse,
     NoAnswer,
+    OutboundMessage,
     Progress,
     Refused,
     State,
@@ -94,7 +94,7 @@ class Store:
         self.names: dict[str, str] = {}
         self.bad: dict[str, str] = {}
         self.links: dict[str, set[str]] = {}
-        self.places: set[tuple[str, str]] = set()
+        self.zone_keys: set[tuple[str, str]] = set()
         self.graces: set[int] = set()
         self.checkpoints: dict[tuple[str, int], Checkpoint] = {}
 
@@ -208,7 +208,9 @@ class Store:
         self._step("all_dues")
         return tuple(due for _, due in self._dues(borrower_id))
 
-    def write_due(self, due: Due, place: str, wish: str, at: datetime, *, indexed: bool, overdue: bool = False) -> None:
+    def write_due(
+        self, due: Due, zone_key: str, send_time: str, at: datetime, *, indexed: bool, overdue: bool = False
+    ) -> None:
         self._step("write_due")
         key = DueKey(due.due_date, due.loan_id, due.installment_no)
         stored = self.dues.get(due.borrower_id, {}).get(key)
@@ -218,13 +220,13 @@ class Store:
         self.index.pop((due.borrower_id, key), None)
         if indexed:
             day = due.due_date.isoformat()
-            slot_key = f"{place}#{wish}#{due.borrower_id}#{due.loan_id}#{due.installment_no}#{day}"
-            entry = IndexEntry(due.borrower_id, due.loan_id, due.installment_no, due.due_date, wish, at)
+            slot_key = f"{zone_key}#{send_time}#{due.borrower_id}#{due.loan_id}#{due.installment_no}#{day}"
+            entry = IndexEntry(due.borrower_id, due.loan_id, due.installment_no, due.due_date, send_time, at)
             self.index[due.borrower_id, key] = ("late" if overdue else day, slot_key, entry)
 
-    def use(self, place: str, wish: str, grace_days: int) -> None:
+    def use(self, zone_key: str, send_time: str, grace_days: int) -> None:
         self._step("use")
-        self.places.add((place, wish))
+        self.zone_keys.add((zone_key, send_time))
         self.graces.add(grace_days)
 
     def begin(self, event: str, body_hash: str, at: datetime) -> Progress:
@@ -245,25 +247,25 @@ class Store:
             raise EventConflict("event_id: another body")
         self.events[event] = (body_hash, "")
 
-    def give_back(self, event: str, body_hash: str, at: datetime) -> None:
+    def release(self, event: str, body_hash: str, at: datetime) -> None:
         self._step("give_back")
         assert at.tzinfo is not None
         if self.events.get(event) == (body_hash, "begun"):
             self.events[event] = (body_hash, "refused")
 
-    def keep_aside(self, about: str, event: str, body: dict[str, Any], at: datetime, *, awaited: bool) -> None:
+    def park(self, about: str, event: str, body: dict[str, Any], at: datetime, *, awaited: bool) -> None:
         self._step("keep_aside")
         assert at.tzinfo is not None
         self.aside.setdefault(about, {})[event] = json.dumps(body, default=str)
         if awaited:
             self.awaited.add((about, event))
 
-    def kept_aside(self, about: str) -> list[dict[str, Any]]:
-        self._step("kept_aside")
+    def parked(self, about: str) -> list[dict[str, Any]]:
+        self._step("parked")
         bodies: list[dict[str, Any]] = [json.loads(text) for _, text in sorted(self.aside.get(about, {}).items())]
         return sorted(bodies, key=lambda body: int(body["sequence"]))
 
-    def drop_aside(self, about: str, event: str) -> None:
+    def drop_parked(self, about: str, event: str) -> None:
         self._step("drop_aside")
         self.aside.get(about, {}).pop(event, None)
         self.awaited.discard((about, event))
@@ -318,17 +320,19 @@ class Store:
 
     def start(self, run: str, shard: int) -> tuple[InUse, Checkpoint | None]:
         self._step("start")
-        return InUse(frozenset(self.places), frozenset(self.graces)), self.checkpoints.get((run, shard))
+        return InUse(frozenset(self.zone_keys), frozenset(self.graces)), self.checkpoints.get((run, shard))
 
     def _walk(self, due_key: str, first: str, last: str) -> Iterator[IndexEntry]:
         found = sorted((slot, entry) for day, slot, entry in self.index.values() if day == due_key)
         yield from (entry for slot, entry in found if first <= slot <= last)
 
-    def entries(self, due_date: date, shard: int, place: str, wish: str, after: str = "") -> Iterator[IndexEntry]:
+    def entries(
+        self, due_date: date, shard: int, zone_key: str, send_time: str, after: str = ""
+    ) -> Iterator[IndexEntry]:
         self._step("entries")
         assert shard == 0, "the store has one shard"
-        prefix = f"{place}#{wish}" if wish else place
-        return self._walk(due_date.isoformat(), f"{place}#{after}$" if after else f"{prefix}#", f"{prefix}$")
+        prefix = f"{zone_key}#{send_time}" if send_time else zone_key
+        return self._walk(due_date.isoformat(), f"{zone_key}#{after}$" if after else f"{prefix}#", f"{prefix}$")
 
     def overdue(self, shard: int) -> Iterator[IndexEntry]:
         self._step("overdue")
@@ -405,11 +409,11 @@ class FakeProvider:
 
     before: Step = _silent
     answers: list[Answer] = field(default_factory=list)
-    calls: list[Envelope] = field(default_factory=list)
+    calls: list[OutboundMessage] = field(default_factory=list)
 
-    def send(self, envelope: Envelope) -> Answer:
+    def send(self, outbound: OutboundMessage) -> Answer:
         self.before("send")
-        self.calls.append(envelope)
+        self.calls.append(outbound)
         return self.answers.pop(0) if self.answers else Accepted(f"message-{len(self.calls)}")
 
 

@@ -12,7 +12,7 @@ PredueError
 |   `-- Unreachable            a service that we depend on did not answer
 |-- Unusable                   trying again cannot help: a person must look
     |-- BadPolicy              the policy, a pack, the switches or the keys cannot be read
-    |-- BadNews                an event that cannot be applied as it stands
+    |-- InvalidEvent                an event that cannot be applied as it stands
     |   `-- EventConflict      the id of another event
     |-- BadJob                 a queue message that is no job
     |-- Gone                   an object that an import needs is not there any more
@@ -73,7 +73,7 @@ class BadPolicy(Unusable):
     """The policy, a pack, the switches or the keys cannot be read; nothing is sent until they can."""
 
 
-class BadNews(Unusable):
+class InvalidEvent(Unusable):
     """An event from a loan system is malformed or contradicts what is known; its sender must mend it.
 
     Each of `wrong` is `field: what is wrong with it`, and repeats no value, since values may be personal.
@@ -84,7 +84,7 @@ class BadNews(Unusable):
         self.fields = tuple((field, words) for field, _, words in (one.partition(": ") for one in wrong))
 
 
-class EventConflict(BadNews):
+class EventConflict(InvalidEvent):
     """Another body came under this event's id before; which of the two is meant, only the sender knows."""
 
 

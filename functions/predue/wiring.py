@@ -18,22 +18,22 @@ from predue.aws.queues import OneOffSchedules, SqsQueues
 from predue.aws.table import Table
 from predue.domain.channel import DELIVERED
 from predue.domain.keys import Keys
-from predue.errors import BadNews
+from predue.errors import InvalidEvent
 from predue.runtime.settings import Controls, Kept, env, read_controls, read_keys
 
 if TYPE_CHECKING:
     from predue.borrowers.ports import Provider
     from predue.domain.case import Case
-    from predue.events.event_services import NewsDesk
+    from predue.events.event_services import EventServices
     from predue.events.sources import Source
     from predue.imports.import_messages import ImportAdapters
     from predue.inbound.bus_messages import BusAdapters
     from predue.inbound.event_processor import ProcessorAdapters
     from predue.outbound.subscriber import Subscriber
     from predue.outbound.webhook_dispatcher import DispatchAdapters
-    from predue.reminders.closing import CloseDesk
+    from predue.reminders.closing import ClosingServices
     from predue.reminders.delivery_batch import DeliveryAdapters
-    from predue.reminders.planner import PlanDesk
+    from predue.reminders.planner import PlannerServices
 
 _FRESH = timedelta(seconds=15)
 """How long a read policy or switch may serve: the longest that a turned switch takes to reach a warm function."""
@@ -129,37 +129,37 @@ def _public() -> bool:
 
 @lru_cache(maxsize=1)
 def _used() -> set[tuple[str, str, int]]:
-    """The places and times that this process has noted as in use; the item only grows, so remembering is safe."""
+    """What this process has noted as in use, zone keys and send times; the item only grows, so remembering is safe."""
     return set()
 
 
 # Services
 
 
-def planning(time_left: Callable[[], float]) -> "PlanDesk":
+def planning(time_left: Callable[[], float]) -> "PlannerServices":
     """What the planner works with."""
-    from predue.reminders.planner import PlanDesk  # noqa: PLC0415 - see the module
+    from predue.reminders.planner import PlannerServices  # noqa: PLC0415 - see the module
 
     now = controls()
     queues, shards = SqsQueues(queue_urls()), int(env("SHARDS"))
-    return PlanDesk(plans(), table(), queues, now.rulebook, now.switches, time_left, shards)
+    return PlannerServices(plans(), table(), queues, now.rulebook, now.switches, time_left, shards)
 
 
-def news() -> "NewsDesk":
+def event_services() -> "EventServices":
     """What applying events works with."""
-    from predue.events.event_services import NewsDesk  # noqa: PLC0415 - see the module
+    from predue.events.event_services import EventServices  # noqa: PLC0415 - see the module
 
     store = table()
-    return NewsDesk(store, store, store, controls().rulebook, keys, _used(), _dropped, _opened)
+    return EventServices(store, store, store, controls().rulebook, keys, _used(), _dropped, _opened)
 
 
-def _dropped(error: BadNews) -> None:
-    """Say that an event which was acknowledged as kept aside turned out wrong; of it only the wrong fields' names."""
+def _dropped(error: InvalidEvent) -> None:
+    """Say that an event which was acknowledged as parked turned out wrong; of it only the wrong fields' names."""
     # Not at the top: telemetry reads a function's environment when it is imported.
     from predue.runtime.telemetry import count, logger  # noqa: PLC0415
 
-    count("KeptAsideDropped")
-    logger.warning("news that was kept aside is refused", fields=[field for field, _ in error.fields])
+    count("ParkedDropped")
+    logger.warning("a parked event is rejected", fields=[field for field, _ in error.fields])
 
 
 def _opened(_case: "Case") -> None:
@@ -169,11 +169,11 @@ def _opened(_case: "Case") -> None:
     count("CasesOpened")
 
 
-def closing(time_left: Callable[[], float]) -> "CloseDesk":
+def closing(time_left: Callable[[], float]) -> "ClosingServices":
     """What the closing run works with."""
-    from predue.reminders.closing import CloseDesk  # noqa: PLC0415 - see the module
+    from predue.reminders.closing import ClosingServices  # noqa: PLC0415 - see the module
 
-    return CloseDesk(plans(), news(), bus(), time_left, _left_out)
+    return ClosingServices(plans(), event_services(), bus(), time_left, _left_out)
 
 
 def _left_out(error: Exception) -> None:
@@ -208,22 +208,22 @@ def processor() -> "ProcessorAdapters":
     """What the event processor works with."""
     from predue.inbound.event_processor import ProcessorAdapters  # noqa: PLC0415 - see the module
 
-    return ProcessorAdapters(news, table)
+    return ProcessorAdapters(event_services, table)
 
 
 def bus_messages() -> "BusAdapters":
     """What taking events from the bus works with."""
     from predue.inbound.bus_messages import BusAdapters  # noqa: PLC0415 - see the module
 
-    return BusAdapters(processor(), sources, _lay_aside)
+    return BusAdapters(processor(), sources, _to_dead_letters)
 
 
-def _lay_aside(text: str, reason: str) -> None:
+def _to_dead_letters(text: str, reason: str) -> None:
     """Put a refused event into the dead letters, with the reason as an attribute."""
     attribute = {"DataType": "String", "StringValue": reason}
     with translated("dead letters"):
         client("sqs").send_message(
-            QueueUrl=env("NEWS_DEAD_LETTERS_URL"), MessageBody=text, MessageAttributes={"reason": attribute}
+            QueueUrl=env("EVENTS_DEAD_LETTERS_URL"), MessageBody=text, MessageAttributes={"reason": attribute}
         )
 
 
@@ -234,7 +234,7 @@ def imports() -> "ImportAdapters":
     from predue.imports.import_messages import ImportAdapters  # noqa: PLC0415
 
     open_dues = TableOpenDues(env("TABLE_NAME"), env("DUE_INDEX"))
-    return ImportAdapters(BucketFiles(env("BOOKS_BUCKET")), open_dues, news, sources, controls, _go_on)
+    return ImportAdapters(BucketFiles(env("BOOKS_BUCKET")), open_dues, event_services, sources, controls, _go_on)
 
 
 def _go_on(import_id: str) -> None:

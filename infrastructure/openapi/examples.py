@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from predue.errors import BadNews, EventConflict
+from predue.errors import EventConflict, InvalidEvent
 from predue.inbound import answers, problem
 from predue.inbound.problem import Problem
 
@@ -67,15 +67,15 @@ def taken() -> Examples:
     """Answers with 200."""
     return {
         "applied": _answered(["applied"], single=True),
-        "repeat": _answered(["repeat"], single=True),
-        "kept_aside": _answered(["kept_aside"], single=True),
-        "array": _answered(["kept_aside", "applied"], single=False),
+        "duplicate": _answered(["duplicate"], single=True),
+        "parked": _answered(["parked"], single=True),
+        "array": _answered(["parked", "applied"], single=False),
     }
 
 
 def partly() -> Examples:
     """Answers with 207."""
-    return {"array": _answered(["applied", BadNews("amount: an amount is positive")], single=False)}
+    return {"array": _answered(["applied", InvalidEvent("amount: an amount is positive")], single=False)}
 
 
 def waiting() -> Examples:
@@ -86,7 +86,7 @@ def waiting() -> Examples:
     }
 
 
-def _answered(outcomes: list[answers.Outcome], *, single: bool) -> dict[str, Any]:
+def _answered(outcomes: list[answers.EventOutcome], *, single: bool) -> dict[str, Any]:
     ids = [f"evt-{number}" for number in range(len(outcomes))]
     return {"value": json.loads(answers.answer(outcomes, ids, single=single).body)}
 
@@ -94,5 +94,9 @@ def _answered(outcomes: list[answers.Outcome], *, single: bool) -> dict[str, Any
 def problems() -> tuple[Problem, ...]:
     """Every problem document there is, but 503's."""
     constant = [one for one in vars(problem).values() if isinstance(one, Problem) and one != problem.TRY_AGAIN]
-    wrong = BadNews("due_date: a date is written YYYY-MM-DD")
-    return (*constant, problem.of_news(wrong), problem.of_news(EventConflict("event_id: another body came before")))
+    wrong = InvalidEvent("due_date: a date is written YYYY-MM-DD")
+    return (
+        *constant,
+        problem.of_invalid(wrong),
+        problem.of_invalid(EventConflict("event_id: another body came before")),
+    )

@@ -14,7 +14,7 @@ from predue.errors import Unreachable
 from tests.aws.line import DAY, Line, Storage
 
 NOW = datetime(2026, 12, 2, 15, tzinfo=UTC)
-PLACE, WISH = "America/New_York", "--:--"
+PLACE, SEND_TIME = "America/New_York", "--:--"
 
 
 @pytest.fixture
@@ -26,49 +26,51 @@ def due(borrower: str, loan: str = "loan-1", on: date = DAY) -> Due:
     return Due(borrower, loan, 1, on, 100, "USD", 0, (Change(NOW, open=True),))
 
 
-def entries(plans: TablePlans, after: str = "", wish: str = WISH, place: str = PLACE, on: date = DAY) -> list[str]:
-    return [entry.borrower_id for entry in plans.entries(on, 0, place, wish, after)]
+def entries(
+    plans: TablePlans, after: str = "", send_time: str = SEND_TIME, zone_key: str = PLACE, on: date = DAY
+) -> list[str]:
+    return [entry.borrower_id for entry in plans.entries(on, 0, zone_key, send_time, after)]
 
 
 def reached(plans: TablePlans, run: str = "plan", shard: int = 0) -> Checkpoint | None:
     return plans.start(run, shard)[1]
 
 
-def add(table: Table, *borrowers: str, place: str = PLACE, wish: str = WISH, on: date = DAY) -> None:
+def add(table: Table, *borrowers: str, zone_key: str = PLACE, send_time: str = SEND_TIME, on: date = DAY) -> None:
     for borrower in borrowers:
-        table.write_due(due(borrower, f"loan-of-{borrower}", on), place, wish, NOW, indexed=True)
+        table.write_due(due(borrower, f"loan-of-{borrower}", on), zone_key, send_time, NOW, indexed=True)
 
 
 def test_the_index_shows_open_dues_only(table: Table, plans: TablePlans) -> None:
     add(table, "b-1", "b-2")
     read = table.due("b-1", DAY, "loan-of-b-1", 1)
     assert read is not None
-    table.write_due(read, PLACE, WISH, NOW, indexed=False)
+    table.write_due(read, PLACE, SEND_TIME, NOW, indexed=False)
     assert entries(plans) == ["b-2"]
-    (entry,) = plans.entries(DAY, 0, PLACE, WISH)
-    assert entry == ("b-2", "loan-of-b-2", 1, DAY, WISH, NOW)
+    (entry,) = plans.entries(DAY, 0, PLACE, SEND_TIME)
+    assert entry == ("b-2", "loan-of-b-2", 1, DAY, SEND_TIME, NOW)
 
 
 def test_the_index_parts_dates_places_times_and_shards(table: Table, plans: TablePlans) -> None:
     add(table, "here")
-    add(table, "other-place", place="America/New_York_Other")
-    add(table, "other-time", wish="18:15")
+    add(table, "other-place", zone_key="America/New_York_Other")
+    add(table, "other-time", send_time="18:15")
     add(table, "other-date", on=DAY + timedelta(days=1))
-    add(table, "unknown-zone", place="*US-NY")
+    add(table, "unknown-zone", zone_key="*US-NY")
     assert entries(plans) == ["here"]
-    assert entries(plans, wish="18:15") == ["other-time"]
-    assert entries(plans, place="*US-NY") == ["unknown-zone"]
+    assert entries(plans, send_time="18:15") == ["other-time"]
+    assert entries(plans, zone_key="*US-NY") == ["unknown-zone"]
     assert entries(plans, on=DAY + timedelta(days=1)) == ["other-date"]
-    assert list(plans.entries(DAY, 1, PLACE, WISH)) == []
+    assert list(plans.entries(DAY, 1, PLACE, SEND_TIME)) == []
 
 
 def test_every_send_time_of_a_place_comes_together_when_none_is_named(table: Table, plans: TablePlans) -> None:
-    add(table, "b-2", "b-1", wish="18:15")
+    add(table, "b-2", "b-1", send_time="18:15")
     add(table, "b-4", "b-3")
-    add(table, "elsewhere", place="America/New_York_Other")
+    add(table, "elsewhere", zone_key="America/New_York_Other")
     found = list(plans.entries(DAY, 0, PLACE, ""))
-    assert [(entry.wish, entry.borrower_id) for entry in found] == sorted(
-        [("18:15", "b-1"), ("18:15", "b-2"), (WISH, "b-3"), (WISH, "b-4")]
+    assert [(entry.send_time, entry.borrower_id) for entry in found] == sorted(
+        [("18:15", "b-1"), ("18:15", "b-2"), (SEND_TIME, "b-3"), (SEND_TIME, "b-4")]
     )
 
 
@@ -79,16 +81,16 @@ def test_a_due_stands_in_the_shard_of_its_borrower(storage: Storage) -> None:
     add(sharded, *borrowers)
     for shard in range(4):
         expected = sorted(one for one in borrowers if shard_of(one, 4) == shard)
-        assert [entry.borrower_id for entry in plans.entries(DAY, shard, PLACE, WISH)] == expected
+        assert [entry.borrower_id for entry in plans.entries(DAY, shard, PLACE, SEND_TIME)] == expected
 
 
 def test_borrowers_come_sorted_and_a_run_resumes_after_one(table: Table, plans: TablePlans) -> None:
     add(table, "b-3", "b-1", "b-10", "b-2")
-    table.write_due(due("b-1", "another-loan"), PLACE, WISH, NOW, indexed=True)
+    table.write_due(due("b-1", "another-loan"), PLACE, SEND_TIME, NOW, indexed=True)
     assert entries(plans) == ["b-1", "b-1", "b-10", "b-2", "b-3"]
-    assert entries(plans, after=f"{WISH}#b-1") == ["b-10", "b-2", "b-3"]
-    assert entries(plans, after=f"{WISH}#b-2") == ["b-3"]
-    assert entries(plans, after=f"{WISH}#b-3") == []
+    assert entries(plans, after=f"{SEND_TIME}#b-1") == ["b-10", "b-2", "b-3"]
+    assert entries(plans, after=f"{SEND_TIME}#b-2") == ["b-3"]
+    assert entries(plans, after=f"{SEND_TIME}#b-3") == []
 
 
 @pytest.mark.parametrize("other", ["b-1$", "b-1%", "b-1'", "b-10", "b-1~", "b-1é", "B-1"])
@@ -101,8 +103,8 @@ def test_the_order_of_the_index_is_the_order_of_the_ids(other: str, table: Table
 def test_a_run_that_resumes_misses_no_borrower_and_repeats_none(other: str, table: Table, plans: TablePlans) -> None:
     add(table, "b-0", "b-1", other, "b-2")
     order = entries(plans)
-    for place, borrower in enumerate(order):
-        assert entries(plans, after=f"{WISH}#{borrower}") == order[place + 1 :]
+    for zone_key, borrower in enumerate(order):
+        assert entries(plans, after=f"{SEND_TIME}#{borrower}") == order[zone_key + 1 :]
 
 
 def test_an_index_of_several_pages_is_walked_to_the_end(table: Table, plans: TablePlans, line: Line) -> None:
@@ -117,7 +119,7 @@ def test_an_index_of_several_pages_is_walked_to_the_end(table: Table, plans: Tab
 
 
 def test_dues_already_past_their_window_are_found_apart(table: Table, plans: TablePlans) -> None:
-    table.write_due(due("b-late"), PLACE, WISH, NOW, indexed=True, overdue=True)
+    table.write_due(due("b-late"), PLACE, SEND_TIME, NOW, indexed=True, overdue=True)
     add(table, "b-1")
     assert [entry.borrower_id for entry in plans.overdue(0)] == ["b-late"]
     assert entries(plans) == ["b-1"]
@@ -161,10 +163,10 @@ def test_keys_that_stay_unprocessed_are_an_error_and_no_silence(
 def test_what_is_in_use_and_how_far_a_run_came_is_one_strongly_consistent_read(
     table: Table, plans: TablePlans, line: Line
 ) -> None:
-    table.use(PLACE, WISH, 0)
+    table.use(PLACE, SEND_TIME, 0)
     plans.save_checkpoint("plan", 0, Checkpoint(NOW))
     line.sent.clear()
-    assert plans.start("plan", 0) == ((frozenset({(PLACE, WISH)}), frozenset({0})), Checkpoint(NOW))
+    assert plans.start("plan", 0) == ((frozenset({(PLACE, SEND_TIME)}), frozenset({0})), Checkpoint(NOW))
     (request,) = line.of("dynamodb.BatchGetItem")
     (keys,) = request["RequestItems"].values()
     assert keys["ConsistentRead"] is True
@@ -173,11 +175,11 @@ def test_what_is_in_use_and_how_far_a_run_came_is_one_strongly_consistent_read(
 
 def test_places_in_use_only_ever_grow(table: Table, plans: TablePlans) -> None:
     assert plans.start("plan", 0)[0] == (frozenset(), frozenset())
-    table.use(PLACE, WISH, 0)
+    table.use(PLACE, SEND_TIME, 0)
     table.use("*US-CA", "18:15", 5)
-    table.use(PLACE, WISH, 0)
+    table.use(PLACE, SEND_TIME, 0)
     in_use, _ = plans.start("plan", 0)
-    assert in_use == (frozenset({(PLACE, WISH), ("*US-CA", "18:15")}), frozenset({0, 5}))
+    assert in_use == (frozenset({(PLACE, SEND_TIME), ("*US-CA", "18:15")}), frozenset({0, 5}))
 
 
 def test_a_checkpoint_is_kept_by_run_and_shard(plans: TablePlans) -> None:
@@ -211,4 +213,4 @@ def test_a_profile_that_moves_takes_its_open_dues_to_the_new_place(table: Table,
     assert read is not None
     table.write_due(replace(read, amount=200), "Asia/Tokyo", "08:00", NOW, indexed=True)
     assert entries(plans) == []
-    assert entries(plans, place="Asia/Tokyo", wish="08:00") == ["b-1"]
+    assert entries(plans, zone_key="Asia/Tokyo", send_time="08:00") == ["b-1"]

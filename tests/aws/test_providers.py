@@ -6,18 +6,18 @@ from botocore.validate import ParamValidator
 
 from predue.aws import clients
 from predue.aws.providers import EndUserMessaging, Ses
-from predue.borrowers.ports import Accepted, Envelope, NoAnswer, Provider, RefusalKind, Refused
-from predue.messages.render import Message
+from predue.borrowers.ports import Accepted, NoAnswer, OutboundMessage, Provider, RefusalKind, Refused
+from predue.messages.render import RenderedMessage
 from tests.aws.line import Line
 
 SES, SMS = "sesv2.SendEmail", "pinpoint-sms-voice-v2.SendTextMessage"
-MESSAGE = Message("en-US/sms/before@1", "en-US", "Hello", "A subject", "<p>Hello</p>")
+MESSAGE = RenderedMessage("en-US/sms/before@1", "en-US", "Hello", "A subject", "<p>Hello</p>")
 URL = "https://example.test/unsubscribe/token"
 ANSWERED = {SES: {"MessageId": "m-1"}, SMS: {"MessageId": "m-1"}}
 
 
-def envelope(to: str = "zoe@example.com", ttl: int = 3600) -> Envelope:
-    return Envelope("reminderid123", to, MESSAGE, ttl, URL)
+def outbound(to: str = "zoe@example.com", ttl: int = 3600) -> OutboundMessage:
+    return OutboundMessage("reminderid123", to, MESSAGE, ttl, URL)
 
 
 def provider(operation: str) -> Provider:
@@ -26,7 +26,7 @@ def provider(operation: str) -> Provider:
 
 
 def send(operation: str, **more: Any) -> Accepted | Refused | NoAnswer:
-    return provider(operation).send(envelope("zoe@example.com" if operation == SES else "+12125550100", **more))
+    return provider(operation).send(outbound("zoe@example.com" if operation == SES else "+12125550100", **more))
 
 
 both = pytest.mark.parametrize("operation", [SES, SMS])
@@ -122,13 +122,13 @@ def test_a_refusal_is_read_from_its_code(operation: str, code: str, status: int,
 def test_a_refused_sms_is_read_from_the_reason_inside_its_error(
     code: str, reason: str, fields: tuple[str, ...], kind: RefusalKind, line: Line
 ) -> None:
-    wrong = [{"Name": name, "Message": "bad"} for name in fields]
+    wrong = [{"Name": name, "RenderedMessage": "bad"} for name in fields]
     line.say(SMS, code, Reason=reason, Fields=wrong)
     assert send(SMS) == Refused(kind, reason)
 
 
 def test_a_number_that_the_sdk_itself_refuses_is_a_bad_address_and_no_request(line: Line) -> None:
-    assert EndUserMessaging("pool", "predue").send(envelope("")) == Refused("refused_address", "ParamValidation")
+    assert EndUserMessaging("pool", "predue").send(outbound("")) == Refused("refused_address", "ParamValidation")
     assert line.of(SMS) == []
 
 

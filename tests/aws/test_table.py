@@ -35,9 +35,11 @@ def due(loan: str = "loan-1", number: int = 1, on: date = DAY, borrower: str = "
     return Due(borrower, loan, number, on, 12345, "USD", 2, (Change(NOW, open=True),), **more)
 
 
-def write(table: Table, *dues: Due, indexed: bool = True, place: str = "America/New_York", wish: str = "--:--") -> None:
+def write(
+    table: Table, *dues: Due, indexed: bool = True, zone_key: str = "America/New_York", send_time: str = "--:--"
+) -> None:
     for one in dues:
-        table.write_due(one, place, wish, NOW, indexed=indexed)
+        table.write_due(one, zone_key, send_time, NOW, indexed=indexed)
 
 
 def raw(storage: Storage, pk: str, sk: str) -> dict[str, Any]:
@@ -176,14 +178,14 @@ def test_a_pointer_is_never_taken_over_by_another_borrower(table: Table) -> None
             table.point("loan-1", 1, "b-2", DAY, before)
 
 
-def test_events_kept_aside_come_back_in_the_order_of_their_sequences_until_they_are_dropped(table: Table) -> None:
+def test_events_parked_come_back_in_the_order_of_their_sequences_until_they_are_dropped(table: Table) -> None:
     for event, sequence in (("core#e-a", 10), ("core#e-b", 9), ("core#e-c", 100)):
-        table.keep_aside("installment#loan-1#1", event, {"event_id": event, "sequence": sequence}, NOW, awaited=True)
-    table.keep_aside("installment#loan-1#10", "core#other", {"sequence": 1}, NOW, awaited=True)
-    assert [body["sequence"] for body in table.kept_aside("installment#loan-1#1")] == [9, 10, 100]
-    table.drop_aside("installment#loan-1#1", "core#e-b")
-    table.drop_aside("installment#loan-1#1", "core#e-b")
-    assert [body["sequence"] for body in table.kept_aside("installment#loan-1#1")] == [10, 100]
+        table.park("installment#loan-1#1", event, {"event_id": event, "sequence": sequence}, NOW, awaited=True)
+    table.park("installment#loan-1#10", "core#other", {"sequence": 1}, NOW, awaited=True)
+    assert [body["sequence"] for body in table.parked("installment#loan-1#1")] == [9, 10, 100]
+    table.drop_parked("installment#loan-1#1", "core#e-b")
+    table.drop_parked("installment#loan-1#1", "core#e-b")
+    assert [body["sequence"] for body in table.parked("installment#loan-1#1")] == [10, 100]
 
 
 def test_an_applied_event_is_known_by_the_hash_of_its_body_and_forgotten_after_ninety_days(
@@ -201,12 +203,12 @@ def test_an_id_that_was_taken_for_one_body_is_refused_to_another_until_the_first
     assert table.begin("core#e-1", "one", NOW) == "begun"
     with pytest.raises(EventConflict):
         table.begin("core#e-1", "other", NOW)
-    table.give_back("core#e-1", "one", NOW)
+    table.release("core#e-1", "one", NOW)
     assert table.begin("core#e-1", "other", NOW) == "new"
     with pytest.raises(EventConflict):
         table.mark_applied("core#e-1", "one", NOW)
     table.mark_applied("core#e-1", "other", NOW)
-    table.give_back("core#e-1", "other", NOW)
+    table.release("core#e-1", "other", NOW)
     with pytest.raises(EventConflict):
         table.begin("core#e-1", "one", NOW)
 
@@ -220,13 +222,13 @@ def test_an_id_whose_taking_was_answered_by_nobody_is_still_the_same_bodys(table
 
 
 def test_the_oldest_of_what_is_awaited_is_found_until_it_is_dropped(table: Table, plans: TablePlans) -> None:
-    assert plans.oldest_aside() is None
-    table.keep_aside("installment#loan-0#1", "core#e-0", {"sequence": 1}, NOW - timedelta(days=9), awaited=False)
-    table.keep_aside("installment#loan-1#1", "core#e-1", {"sequence": 1}, NOW, awaited=True)
-    table.keep_aside("installment#loan-2#1", "core#e-2", {"sequence": 1}, NOW - timedelta(days=2), awaited=True)
-    assert plans.oldest_aside() == NOW - timedelta(days=2)
-    table.drop_aside("installment#loan-2#1", "core#e-2")
-    assert plans.oldest_aside() == NOW
+    assert plans.oldest_parked() is None
+    table.park("installment#loan-0#1", "core#e-0", {"sequence": 1}, NOW - timedelta(days=9), awaited=False)
+    table.park("installment#loan-1#1", "core#e-1", {"sequence": 1}, NOW, awaited=True)
+    table.park("installment#loan-2#1", "core#e-2", {"sequence": 1}, NOW - timedelta(days=2), awaited=True)
+    assert plans.oldest_parked() == NOW - timedelta(days=2)
+    table.drop_parked("installment#loan-2#1", "core#e-2")
+    assert plans.oldest_parked() == NOW
 
 
 def test_a_consent_event_is_appended_once_and_keeps_only_what_was_said(table: Table, storage: Storage) -> None:

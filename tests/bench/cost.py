@@ -47,8 +47,8 @@ def _feed(borrowers: int, due_date: date, channel: str) -> None:
 
     Both runs have covered all before this day, as they have in a stack that stands for long.
     """
-    desk = wiring.news()
-    for run, rules in (("plan", ""), ("close", desk.rulebook.label(_START.date()))):
+    services = wiring.event_services()
+    for run, rules in (("plan", ""), ("close", services.rulebook.label(_START.date()))):
         wiring.plans().save_checkpoint(run, 0, Checkpoint(_START, rules=rules))
     for number in range(borrowers):
         name, loan = f"b-{number:08d}", f"loan-{number:08d}"
@@ -56,10 +56,10 @@ def _feed(borrowers: int, due_date: date, channel: str) -> None:
         phone = f"+1{202 + number // 10000:03d}555{number % 10000:04d}"
         fields: dict[str, Any] = {"name": "Ana López", "phone": phone, "email": f"ana{number}@example.com"}
         fields |= {"locale": "en-US", "time_zone": setting.PLACE, "jurisdiction": "US-NY"}
-        profile = book.put_borrower(name, fields | {"channels": order, "consent": order}, desk)
+        profile = book.put_borrower(name, fields | {"channels": order, "consent": order}, services)
         for installment, day, status in ((1, date(2026, 11, 20), "paid"), (2, due_date, "open")):
             row = InstallmentRow(loan, installment, name, day, 12_000, "USD", 5, status)
-            book.put_installment(row, profile, _START - timedelta(days=60), desk)
+            book.put_installment(row, profile, _START - timedelta(days=60), services)
         _remember(name, loan, profile.ref, wiring.table())
 
 

@@ -2,7 +2,7 @@
 
 Each size runs in a process of its own, over a file and work objects on disk and a table in memory that forgets after
 each chunk, so that what grows is the import's own. All rows are read, checked, written as chunks, read again and
-applied as news; one in a thousand is bad and goes to the report. No call of AWS is in it.
+applied as events; one in a thousand is bad and goes to the report. No call of AWS is in it.
 
 With `--complete` the file is a complete statement: every row of it is open already, and so is one more installment for
 every twenty rows, which the statement closes. No row is bad, since a statement with a bad one closes nothing. What is
@@ -25,7 +25,7 @@ from predue.domain import instant
 from predue.domain.due import Change, Due
 from predue.domain.policy import ImportsSetting
 from predue.domain.profile import Profile
-from predue.events.applying import NewsDesk
+from predue.events.applying import EventServices
 from predue.imports import file_reading
 from predue.imports.import_state import Import
 from tests.depot import Depot, StoreOpenDues
@@ -49,17 +49,17 @@ class _Everybody(dict[str, Profile]):
 
 class _Forgetful(World):
     """A world that knows every borrower and every installment that is to be closed, and forgets what it was told when
-    it is asked for a new desk.
+    it is asked for a new services.
     """
 
-    def news_desk(self) -> NewsDesk:
+    def event_services(self) -> EventServices:
         for kept in (self.store.ledgers, self.store.dues, self.store.index, self.store.pointers, self.store.events):
             kept.clear()
         self.store.calls.clear()
         self.store.profiles = _Everybody()
         self.store.pointer = self._pointer  # type: ignore[method-assign]  # those that are to be closed are known
         self.store.due = self._due  # type: ignore[method-assign]
-        return super().news_desk()
+        return super().event_services()
 
     def _pointer(self, loan_id: str, installment_no: int) -> tuple[str, date] | None:
         if loan_id.startswith(_GONE):

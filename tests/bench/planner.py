@@ -48,12 +48,12 @@ def measure(dues: int) -> dict[str, float]:
     """Plan one slot of so many dues; the own time is all but what the SDK's calls took."""
     sdk = _Sdk()
     with endpoint(answers("sms", dues)):
-        desk = wiring.planning(lambda: 900.0)
-        plan(0, NOW - timedelta(days=300), desk)  # what is read and worked out once
+        services = wiring.planning(lambda: 900.0)
+        plan(0, NOW - timedelta(days=300), services)  # what is read and worked out once
         before = _peak()
         BaseClient._make_api_call = sdk.hook()  # type: ignore[attr-defined]
         began = time.process_time()
-        tally, finished = plan(0, NOW, desk)
+        tally, finished = plan(0, NOW, services)
         spent = time.process_time() - began
     assert finished, "the planner had time enough"
     assert tally.queued == dues, "every due was planned"

@@ -12,8 +12,8 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from tests.flow.published import event, open_door, tell
 from tests.flow.small import Book, Standing, standing, utc
-from tests.flow.told import event, open_door, tell
 
 KINDS: dict[str, dict[str, Any]] = {
     "installment.scheduled": {"borrower_id": "b-1", "due_date": "2026-12-20", "amount": "120.00", "currency": "USD"},
@@ -54,7 +54,7 @@ def main() -> None:
         for number, kind in enumerate(KINDS):
             counted, seconds = calls(stand, kind, events, first=_NUMBERS + number * events)
             each = {name: round(count / events, 2) for name, count in sorted(counted.items())}
-            again, _ = calls(stand, kind, events, first=_NUMBERS + number * events, was="repeat")
+            again, _ = calls(stand, kind, events, first=_NUMBERS + number * events, was="duplicate")
             told = {"kind": kind, "events": events, "calls_each": round(sum(counted.values()) / events, 2)}
             told["calls_again"] = round(sum(again.values()) / events, 2)
             print(json.dumps(told | {"by_operation": each, "seconds_over_moto": round(seconds, 1)}))  # noqa: T201

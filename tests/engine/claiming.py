@@ -14,7 +14,7 @@ from typing import Any
 
 from predue import wiring
 from predue.aws import clients
-from predue.borrowers.ports import Accepted, Envelope, Refused
+from predue.borrowers.ports import Accepted, OutboundMessage, Refused
 from predue.domain.job import Job
 from predue.domain.stage import StageKey
 from predue.errors import LedgerMoved, StillCalling
@@ -44,13 +44,13 @@ class Calls:
     job: Job
     at: datetime
 
-    def send(self, envelope: Envelope) -> Accepted | Refused:
+    def send(self, outbound: OutboundMessage) -> Accepted | Refused:
         """Note the call; every third reminder by SMS is refused for good, so that slots are given back meanwhile."""
-        refused = self.channel == "sms" and int.from_bytes(envelope.reminder_id.encode()) % 3 == 0
+        refused = self.channel == "sms" and int.from_bytes(outbound.reminder_id.encode()) % 3 == 0
         line = {
             "at": self.at.isoformat(),
             "channel": self.channel,
-            "reminder_id": envelope.reminder_id,
+            "reminder_id": outbound.reminder_id,
             "job": [key.text() for key in self.job.keys],
             "refused": refused,
         }
@@ -60,7 +60,7 @@ class Calls:
             os.write(file, (json.dumps(line) + "\n").encode())
         finally:
             os.close(file)
-        return Refused("refused_channel", "on_purpose") if refused else Accepted(f"call-{envelope.reminder_id}")
+        return Refused("refused_channel", "on_purpose") if refused else Accepted(f"call-{outbound.reminder_id}")
 
 
 class Contention:
@@ -99,7 +99,7 @@ def _attempt(work: Day, slot: datetime, second: int, rng: random.Random, calls: 
     job = Job(WHO, work.day, slot, tuple(sorted(keys)))
     token = clock.source.set(lambda: now)
     try:
-        return deliver(job, wiring.delivery(channel, lambda: Calls(calls, channel, job, now)).desk())
+        return deliver(job, wiring.delivery(channel, lambda: Calls(calls, channel, job, now)).services())
     except (LedgerMoved, StillCalling) as error:
         return type(error).__name__
     finally:

@@ -63,13 +63,13 @@ def keys_of(day: date) -> tuple[StageKey, ...]:
 
 
 def know_the_borrower() -> None:
-    desk = wiring.news()
+    services = wiring.event_services()
     fields = {"name": "Ana López", "phone": "+12125550100", "email": "ana@example.com", "locale": "en-US",
               "time_zone": "America/New_York", "jurisdiction": "US-NY", "channels": ("sms", "email"),
               "consent": ("sms", "email")}  # fmt: skip
-    profile = book.put_borrower(claiming.WHO, fields, desk)
+    profile = book.put_borrower(claiming.WHO, fields, services)
     for row in dues():
-        book.put_installment(row, profile, STATED, desk)
+        book.put_installment(row, profile, STATED, services)
 
 
 @pytest.fixture(scope="module")

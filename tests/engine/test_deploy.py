@@ -14,7 +14,7 @@ from botocore.exceptions import ClientError
 from infrastructure.local.aws import engine
 from infrastructure.local.aws.lambdas import Function, call, environment
 from infrastructure.local.runs import outputs
-from infrastructure.local.virtual.pollers import Message, sqs_record
+from infrastructure.local.virtual.pollers import QueueMessage, sqs_record
 from infrastructure.local.virtual.virtual_clock import VirtualClock
 from predue import wiring
 from predue.aws import clients
@@ -98,14 +98,16 @@ def test_a_reminder_goes_from_the_planner_over_the_deployed_queue_to_the_engines
 
 
 def know_a_borrower() -> None:
-    desk = wiring.news()
+    services = wiring.event_services()
     fields = {"name": "Ana López", "email": MAILBOX, "locale": "en-US", "time_zone": "America/New_York",
               "jurisdiction": "US-NY", "channels": ("email",), "consent": ("email",)}  # fmt: skip
     row = InstallmentRow("loan-1", 1, WHO, date(2026, 12, 10), 12_000, "USD", 3, "open")
-    book.put_installment(row, book.put_borrower(WHO, fields, desk), SLOT - timedelta(hours=1), desk)
+    book.put_installment(row, book.put_borrower(WHO, fields, services), SLOT - timedelta(hours=1), services)
 
 
 def taken(url: str) -> list[dict[str, Any]]:
     """The messages of a queue, as Lambda hands them over."""
     received = clients.client("sqs").receive_message(QueueUrl=url, MaxNumberOfMessages=10)["Messages"]
-    return [sqs_record(url, Message(SLOT, 0, one["Body"], one["MessageId"], one["ReceiptHandle"])) for one in received]
+    return [
+        sqs_record(url, QueueMessage(SLOT, 0, one["Body"], one["MessageId"], one["ReceiptHandle"])) for one in received
+    ]

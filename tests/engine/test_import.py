@@ -26,5 +26,5 @@ def test_files_reach_the_import_and_their_reports_come_back(stand: Deployed, tmp
     (tmp_path / "i.csv").write_text(installments("L-1", "L-2", due_date=soon) + "nonsense\n")
     status, said = imported(stand, tmp_path, "b.csv", "i.csv")
     assert status == 3, said
-    assert "i.csv: done; 3 rows: 2 applied, 0 known already, 0 kept aside, 1 rejected" in said
+    assert "i.csv: done; 3 rows: 2 applied, 0 known already, 0 parked, 1 rejected" in said
     assert [due.loan_id for due in wiring.table().all_dues("b-2")] == ["L-2"]

@@ -56,7 +56,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory, endpoint: str) -> Runs:
     portfolio = read_portfolio(folder / "borrowers.csv", folder / "installments.csv", folder / "events.jsonl")
 
     def played(name: str, endpoint: str = "") -> Played:
-        options = run.Options(FIRST, LAST, folder / name, endpoint=endpoint)
+        options = run.RunOptions(FIRST, LAST, folder / name, endpoint=endpoint)
         return Played(folder / name, run.run(portfolio, options))
 
     before = inventory(endpoint)

@@ -17,7 +17,7 @@ from tests.fakes import Answer
 WHO, OTHER, GRACE = "b-1", "b-2", 1
 START = datetime(2026, 6, 9, 11, tzinfo=UTC)
 ZONES = ("America/New_York", "America/Los_Angeles", "Asia/Kolkata")
-WISHES = ("", "11:00", "19:30")
+SEND_TIMES = ("", "11:00", "19:30")
 SHARED, OWN = "+12015550100", "+12015550101"
 """The number of both borrowers, and one that the first may change to."""
 LOANS = {"L-1": date(2026, 6, 12), "L-2": date(2026, 6, 13), "L-3": date(2026, 6, 13)}
@@ -116,7 +116,7 @@ def _dealt(seed: int, number: int) -> list[Move]:
 
 
 moves: st.SearchStrategy[list[Move]] = st.builds(_dealt, st.integers(0, 2**40), st.integers(5, 40))
-rounds: st.SearchStrategy[list[str]] = st.lists(st.sampled_from([*ANSWERS, "accepts"]), max_size=4)
+batches: st.SearchStrategy[list[str]] = st.lists(st.sampled_from([*ANSWERS, "accepts"]), max_size=4)
 
 
 def _about_a_loan(kind: str, **fields: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, Any]]:
@@ -144,7 +144,7 @@ events = st.one_of(
     *[_about_the_borrower("opted_in", channel=st.just("all"))] * _LIFTED,
     _about_the_borrower("hold_started", reason=st.just("hardship")),
     *[_about_the_borrower("hold_ended")] * _LIFTED,
-    _about_the_borrower("updated", time_zone=st.sampled_from(ZONES), preferred_time=st.sampled_from(WISHES)),
+    _about_the_borrower("updated", time_zone=st.sampled_from(ZONES), preferred_time=st.sampled_from(SEND_TIMES)),
     _about_the_borrower("updated", phone=st.sampled_from([SHARED, OWN])),
     _about_the_borrower("updated", consent=st.sampled_from(["sms|email", "sms|email", "email"])),
 )

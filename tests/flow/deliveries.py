@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from datetime import datetime, time, timedelta
 
-from predue.borrowers.ports import Accepted, Envelope, NoAnswer, Refused
+from predue.borrowers.ports import Accepted, NoAnswer, OutboundMessage, Refused
 from predue.domain.job import Job
 from predue.domain.ledger import Contact, Settled
 from predue.domain.record import Record
@@ -54,16 +54,16 @@ class Call:
 
 @dataclass
 class Wire:
-    """The provider as one delivery's desk knows it."""
+    """The provider as one delivery's services knows it."""
 
     room: "Deliveries"
     channel: str
     work: Work | None = None
 
-    def send(self, envelope: Envelope) -> Answer:
+    def send(self, outbound: OutboundMessage) -> Answer:
         pause("send")
         assert self.work is not None, "a call comes from work that has begun"
-        return self.room.called(self.channel, envelope, self.work)
+        return self.room.called(self.channel, outbound, self.work)
 
 
 class Deliveries(Scene):
@@ -93,11 +93,11 @@ class Deliveries(Scene):
 
     def start_delivery(self, message: Message) -> Work:
         controls, wire = self.controls, Wire(self, message.channel)
-        desk = deliver.Desk(
+        services = deliver.DeliveryServices(
             message.channel, self.store, self.store, self.queues, self.later, wire, controls.rulebook,
             controls.switches, lambda: self.now, lambda _ref: "https://example.com/stop", LEASE,
         )  # fmt: skip
-        work = Work(Task(lambda: deliver.deliver(message.job, desk)), controls, borrower_id=message.job.borrower_id)
+        work = Work(Task(lambda: deliver.deliver(message.job, services)), controls, borrower_id=message.job.borrower_id)
         work.ended = lambda: self.delivered(work, message)
         work.notes["message"] = message
         wire.work = work
@@ -145,11 +145,11 @@ class Deliveries(Scene):
 
     # The provider
 
-    def called(self, channel: str, envelope: Envelope, work: Work) -> Answer:
+    def called(self, channel: str, outbound: OutboundMessage, work: Work) -> Answer:
         """Every call must be covered by a claim, lie inside the hours of the stage's own day, and be allowed by the
-        controls that its desk read.
+        controls that its services read.
         """
-        held = [claim for claim in self.claims.values() if claim.contact.reminder_id == envelope.reminder_id]
+        held = [claim for claim in self.claims.values() if claim.contact.reminder_id == outbound.reminder_id]
         claim = next(claim for claim in reversed(held) if not claim.given_back)
         keys = claim.contact.keys
         before = [old for old in self.claims.values() if set(old.contact.keys) & set(keys)]
@@ -165,8 +165,8 @@ class Deliveries(Scene):
         assert channel == claim.contact.channel, "a message goes out on the channel that was claimed"
         assert not work.controls.stops(channel), "called on a channel that was stopped when the desk was made"
         assert not work.controls.shadow, "called in shadow mode"
-        assert work.controls.reaches(envelope.to), "called outside the allow-list"
-        ref = KEYS.address_ref(channel, envelope.to)
+        assert work.controls.reaches(outbound.to), "called outside the allow-list"
+        ref = KEYS.address_ref(channel, outbound.to)
         assert ref not in claim.dead, "called at a contact point that had failed for good"
         if self.controls.stops(channel):
             self.reach("called by a desk that was made before the switch was turned")
@@ -176,7 +176,7 @@ class Deliveries(Scene):
         answer = self.answer
         claim.answers.append(answer)
         if isinstance(answer, Accepted | NoAnswer):
-            self.calls.append(Call(envelope.reminder_id, channel, claim.borrower_id, ref))
+            self.calls.append(Call(outbound.reminder_id, channel, claim.borrower_id, ref))
             work.notes["reached"] = True
         else:
             work.notes.setdefault("refused", set()).update({ref} if answer.kind == "refused_address" else ())

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from predue.aws import clients
+from tests.flow.published import EventIds, raw
 from tests.flow.small import Book, Standing
-from tests.flow.told import Heard, raw
 from tests.signing import OURS, signed
 from tests.unit.connectors.messages import but, message
 from tests.unit.connectors.schemas import SCHEMAS, encoded
@@ -106,7 +106,7 @@ AVRO = System(
 )
 
 
-def send(stand: Standing, system: System, told: Any, **headers: str) -> Heard:
+def send(stand: Standing, system: System, told: Any, **headers: str) -> EventIds:
     """Post a message as its system does."""
     body = told if isinstance(told, bytes) else json.dumps(told).encode()
     given = proof(stand, system, body) | {"content-type": system.kind} | system.headers

@@ -1,6 +1,6 @@
 """The stage on which the interleavings play: one store, one clock, and work that stops ahead of every call of a port.
 
-Each room of predue (news, deliveries, receipts, scheduled runs) adds its own kind of work to it, and watches its own
+Each room of predue (events, deliveries, receipts, scheduled runs) adds its own kind of work to it, and watches its own
 part of what each step changes.
 """
 
@@ -57,7 +57,7 @@ class Scene(RuleBasedStateMachine):
         self.controls = Controls()
         self.answer: Answer = ANSWERS["accepts"]
         self.works: list[Work] = []
-        self.untold: dict[str, Any] | None = None
+        self.unpublished: dict[str, Any] | None = None
         self.told: list[dict[str, Any]] = []
         self.history: list[tuple[datetime, list[Truth]]] = []
         self.places: dict[str, set[tuple[str, str]]] = {name: set() for name in BORROWERS}
@@ -95,7 +95,7 @@ class Scene(RuleBasedStateMachine):
         work.task.kill()
 
     def look(self, work: Work | None) -> None:
-        """Take note of what a step changed, of a work or (None) of news; each room adds what it watches."""
+        """Take note of what a step changed, of a work or (None) of events; each room adds what it watches."""
 
     # Time
 
@@ -116,7 +116,7 @@ class Scene(RuleBasedStateMachine):
     def truths(self) -> list[Truth]:
         """What may be true: without the event that is just being told, and with it."""
         worlds = [Truth.after(self.told)]
-        return worlds if self.untold is None else [*worlds, Truth.after([*self.told, self.untold])]
+        return worlds if self.unpublished is None else [*worlds, Truth.after([*self.told, self.unpublished])]
 
     def note(self) -> None:
         truths = self.truths()
@@ -124,14 +124,14 @@ class Scene(RuleBasedStateMachine):
         for truth in truths:
             for name, person in truth.people.items():
                 if person.zone:
-                    self.places[name].add((person.zone, person.wish))
+                    self.places[name].add((person.zone, person.send_time))
 
     def walls(self, borrower_id: str, truths: list[Truth]) -> list[datetime]:
         """What a borrower's clock may show."""
         return [self.now.astimezone(ZoneInfo(truth.people[borrower_id].zone)) for truth in truths]
 
-    def slot(self, day: date, zone: str, wish: str) -> datetime:
-        found = slot_of(day, time.fromisoformat(wish or "10:00"), HOURS, [ZoneInfo(zone)])
+    def slot(self, day: date, zone: str, send_time: str) -> datetime:
+        found = slot_of(day, time.fromisoformat(send_time or "10:00"), HOURS, [ZoneInfo(zone)])
         assert found is not None
         return found
 
@@ -145,7 +145,7 @@ class Scene(RuleBasedStateMachine):
         """Whether a stage was planned wherever and whenever its borrower's slot may have been."""
         day = Stage.named(key.stage).day(key.due_date)
         places = self.places[OTHER if key.loan_id in OTHERS else WHO]
-        slots = [self.slot(day, zone, wish) for zone, wish in places]
+        slots = [self.slot(day, zone, send_time) for zone, send_time in places]
         return min(slots) > START and all(self.open_at(slot, key.loan_id, key.due_date) for slot in slots)
 
     def planned(self) -> list[StageKey]:

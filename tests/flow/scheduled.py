@@ -1,12 +1,12 @@
 """The planner and the closing run in the interleavings: whole, or stepped, met half-way and killed."""
 
 from predue.reminders import closing, planner
-from tests.flow.newsroom import Newsroom
+from tests.flow.event_room import EventRoom
 from tests.flow.scene import Work
 from tests.flow.steps import BEGIN, Task
 
 
-class Scheduled(Newsroom):
+class Scheduled(EventRoom):
     """What the schedules start; `closed_at` is up to when a closing run came to its end."""
 
     def set_up(self) -> None:
@@ -16,13 +16,15 @@ class Scheduled(Newsroom):
 
     def start_planner(self) -> Work:
         at, controls = self.now, self.controls
-        desk = planner.PlanDesk(self.store, self.store, self.queues, controls.rulebook, controls.switches, lambda: 600)
-        return self.begin(Work(Task(lambda: str(planner.plan(0, at, desk))), controls, notes={"run": planner.RUN}))
+        services = planner.PlannerServices(
+            self.store, self.store, self.queues, controls.rulebook, controls.switches, lambda: 600
+        )
+        return self.begin(Work(Task(lambda: str(planner.plan(0, at, services))), controls, notes={"run": planner.RUN}))
 
     def start_closing(self) -> Work:
         at = self.now
-        desk = closing.CloseDesk(self.store, self.news_desk(), self.bus, lambda: 600)
-        work = Work(Task(lambda: str(closing.close(0, at, desk))), self.controls, notes={"run": closing.RUN})
+        services = closing.ClosingServices(self.store, self.event_services(), self.bus, lambda: 600)
+        work = Work(Task(lambda: str(closing.close(0, at, services))), self.controls, notes={"run": closing.RUN})
 
         def ended() -> None:
             if work.task.error is None:

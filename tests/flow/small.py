@@ -14,7 +14,7 @@ from infrastructure.local.aws.stack import Stack
 from infrastructure.local.chaos.faults import Chaos
 from infrastructure.local.runs import outputs, run
 from infrastructure.local.runs.portfolio import BORROWER_COLUMNS, INSTALLMENT_COLUMNS, Portfolio, read_portfolio
-from infrastructure.local.virtual.agenda import NEWS, SCHEDULE
+from infrastructure.local.virtual.agenda import LOAN_EVENTS, SCHEDULE
 from predue import wiring
 from predue.aws import clients
 from predue.domain.policy import Policy
@@ -123,7 +123,7 @@ def play(
     folder: Path, book: Book, first: date, last: date, *, policy: Policy | None = None, seed: int = 1, out: str = "out"
 ) -> Played:
     """A whole run; every promise must hold in it."""
-    options = run.Options(first, last, folder / out, seed, policy or Policy())
+    options = run.RunOptions(first, last, folder / out, seed, policy or Policy())
     played = Played(folder / out, run.run(book.read(folder), options))
     assert played.summary["promises"]["broken"] == []
     return played
@@ -145,17 +145,17 @@ class Standing:
         self.stack.run_until(self.stack.clock() + timedelta(hours=5))
 
     def news(self, at: datetime, body: Line) -> None:
-        self.stack.at(at, NEWS, lambda: self._apply(body))
+        self.stack.at(at, LOAN_EVENTS, lambda: self._apply(body))
 
     def _apply(self, body: Line, later: timedelta = timedelta(0)) -> None:
         with self.stack.feeding():
-            applying.apply(body, self.stack.clock() + later, wiring.news())
+            applying.apply(body, self.stack.clock() + later, wiring.event_services())
 
     def while_queued(self, at: datetime, kind: str, **fields: Any) -> None:
-        """News that comes when the planner has queued its jobs, before a function takes one up."""
+        """Events that come when the planner has queued its jobs, before a function takes one up."""
         body = {"type": kind, "event_id": "late", "source": "core", "sequence": 99} | fields
         # What is put onto the agenda at its very instant comes after all that stood there before.
-        # It arrives a moment after the slot: news of the slot's very instant would come before it.
+        # It arrives a moment after the slot: events of the slot's very instant would come before it.
         after = timedelta(milliseconds=1)
         self.stack.at(at, SCHEDULE, lambda: self.stack.at(at, SCHEDULE, lambda: self._apply(body, after)))
 
@@ -169,7 +169,7 @@ class Standing:
         def turn() -> None:
             clients.client("ssm").put_parameter(Name=self.environment[variable], Value=value, Overwrite=True)
 
-        self.stack.at(at, NEWS, turn)
+        self.stack.at(at, LOAN_EVENTS, turn)
 
     @property
     def environment(self) -> Mapping[str, str]:

@@ -1,4 +1,4 @@
-"""Cases from the records and news of a whole stack to the bus: each once, whatever is doubled, lost or interrupted."""
+"""Cases from a whole stack to the bus: each once, whatever is doubled, lost or interrupted."""
 
 from collections import Counter
 from datetime import timedelta
@@ -9,10 +9,10 @@ import pytest
 
 from infrastructure.local.chaos.faults import Chaos, no_waiting
 from infrastructure.local.runs import case_lines
-from infrastructure.local.virtual.agenda import NEWS
+from infrastructure.local.virtual.agenda import LOAN_EVENTS
+from tests.flow.published import counted, event, open_door, tell
 from tests.flow.small import DUE, Book, Line, Standing, play, read_lines, standing, utc
 from tests.flow.test_publishing import emitted, schemas
-from tests.flow.told import counted, event, open_door, tell
 
 START, WARNED, OVER = utc(9, 5), utc(10, 12), utc(11, 6)
 TYPES = ("CaseOpened", "EarlyWarningRaised")
@@ -122,13 +122,13 @@ def test_a_hold_told_by_webhook_is_counted_once_however_often_it_is_told(tmp_pat
         assert counted(stand, "CasesOpened") == 1
 
 
-def test_runs_and_news_that_are_doubled_open_the_same_cases(tmp_path: Path, whole: Any) -> None:
+def test_runs_and_events_that_are_doubled_open_the_same_cases(tmp_path: Path, whole: Any) -> None:
     _, before, _, _ = whole
     with standing(tmp_path, book(), START, Publish="bus") as stand:
         closing = stand.stack.functions["predue-close-day"]
         for hour in range((OVER - START) // timedelta(hours=1)):
             at = START + timedelta(hours=hour, minutes=15)  # beside the one that the schedule starts
-            stand.stack.at(at, NEWS, lambda: stand.stack.invoke(closing, {}))
+            stand.stack.at(at, LOAN_EVENTS, lambda: stand.stack.invoke(closing, {}))
         for row in book().read(tmp_path).events:
             stand.news(row.at + timedelta(minutes=1), row.body)
         stand.until(OVER)

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from infrastructure.local.chaos import chaos_runs
-from infrastructure.local.chaos.chaos_case import Case, kept_cases
+from infrastructure.local.chaos.chaos_case import ChaosCase, kept_cases
 from tests.flow.small import DUE, Book, utc
 
 ROOT = Path(__file__).parents[2]
@@ -32,11 +32,11 @@ def test_no_promise_breaks_whatever_goes_wrong(seed: int, tmp_path: Path) -> Non
 
 @pytest.mark.parametrize("folder", kept_cases(), ids=lambda folder: folder.name)
 def test_what_failed_once_fails_no_more(folder: Path, tmp_path: Path) -> None:
-    assert chaos_runs.play(Case.read(folder), tmp_path).wrong == ()
+    assert chaos_runs.play(ChaosCase.read(folder), tmp_path).wrong == ()
 
 
-def busy_day(folder: Path) -> Case:
-    """A case of one day, with news of several kinds right after the slots."""
+def busy_day(folder: Path) -> ChaosCase:
+    """A case of one day, with events of several kinds right after the slots."""
     book = Book()
     for number in range(8):
         name = f"b-{number}"
@@ -48,10 +48,10 @@ def busy_day(folder: Path) -> Case:
     book.event(utc(10, 14, 0, 4), "installment.rescheduled", loan_id="l-2", installment_no=1, due_date="2026-12-11")
     folder.mkdir()
     book.write(folder)
-    return Case(folder, 4, DUE, DUE)
+    return ChaosCase(folder, 4, DUE, DUE)
 
 
-def in_another_process(case: Case, out: Path, hash_seed: str) -> dict[str, Any]:
+def in_another_process(case: ChaosCase, out: Path, hash_seed: str) -> dict[str, Any]:
     """A run's faults, outcomes and provider calls, from an interpreter of its own that orders sets in its own way."""
     files = [f"--{name}={case.folder / name}.{end}" for name, end in (("borrowers", "csv"), ("installments", "csv"))]
     options = [f"--from={case.first_day}", f"--to={case.last_day}", f"--out={out}", f"--seed={case.seed}", "--chaos"]
@@ -80,6 +80,6 @@ def test_no_promise_breaks_over_a_piece_of_the_real_loan_tape(tmp_path: Path) ->
     tool, days = TAPE.parents[1] / "tools" / "tape_to_portfolio.py", ["--from", "2026-12-01", "--to", "2026-12-03"]
     given = [str(TAPE), *days, "--out", str(tmp_path / "in"), "--limit", "40", "--hostile"]
     subprocess.run([sys.executable, str(tool), *given], check=True, capture_output=True)  # noqa: S603 - a tool beside the data
-    outcome = chaos_runs.play(Case(tmp_path / "in", 5, date(2026, 12, 1), date(2026, 12, 3)), tmp_path)
+    outcome = chaos_runs.play(ChaosCase(tmp_path / "in", 5, date(2026, 12, 1), date(2026, 12, 3)), tmp_path)
     assert outcome.wrong == ()
     assert outcome.checked["6"] > 10

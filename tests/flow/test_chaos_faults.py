@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import BotoCoreError, ClientError
 
-from infrastructure.local.chaos.faults import Chaos, Rates, Running, no_waiting
+from infrastructure.local.chaos.faults import Chaos, Rates, RunningFunction, no_waiting
 from predue.aws.clients import client
 from tests.flow.small import DUE, Book, Line, Standing, standing, utc
 
@@ -36,7 +36,7 @@ class Item:
         self.key = {"pk": {"S": name}, "sk": {"S": name}}
 
     def write(self, value: str) -> None:
-        with self.chaos.around(Running()):
+        with self.chaos.around(RunningFunction()):
             client("dynamodb").put_item(TableName=self.table, Item={**self.key, "value": {"S": value}})
 
     def stored(self) -> str | None:
@@ -45,7 +45,7 @@ class Item:
 
     def read(self, *, consistent: bool) -> str | None:
         wanted = {self.table: {"Keys": [self.key], "ConsistentRead": consistent}}
-        with self.chaos.around(Running()):
+        with self.chaos.around(RunningFunction()):
             found = client("dynamodb").batch_get_item(RequestItems=wanted)["Responses"][self.table]
         return str(found[0]["value"]["S"]) if found else None
 
@@ -93,7 +93,7 @@ def test_of_a_batch_in_part_what_is_told_as_failed_is_not_queued(tmp_path: Path)
     with under(tmp_path, answered_in_part=1.0) as (stand, chaos):
         url = stand.environment["EMAIL_QUEUE_URL"]
         entries = [{"Id": str(number), "MessageBody": "{}"} for number in range(10)]
-        with chaos.around(Running()):
+        with chaos.around(RunningFunction()):
             said = client("sqs").send_message_batch(QueueUrl=url, Entries=entries)
         count = client("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=["ApproximateNumberOfMessages"])
         failed = [one["Id"] for one in said["Failed"]]
@@ -107,7 +107,7 @@ def test_of_a_batch_read_in_part_every_key_is_read_or_left_over(tmp_path: Path) 
         for item in found:
             item.write(item.key["pk"]["S"])
         table = found[0].table
-        with chaos.around(Running()):
+        with chaos.around(RunningFunction()):
             said = client("dynamodb").batch_get_item(RequestItems={table: {"Keys": [item.key for item in found]}})
         read = {item["value"]["S"] for item in said["Responses"][table]}
         left = {key["pk"]["S"] for key in said["UnprocessedKeys"][table]["Keys"]}
@@ -117,7 +117,7 @@ def test_of_a_batch_read_in_part_every_key_is_read_or_left_over(tmp_path: Path) 
 
 
 def test_an_event_that_the_bus_did_not_take_was_not_emitted(tmp_path: Path) -> None:
-    with under(tmp_path, answered_in_part=1.0) as (stand, chaos), chaos.around(Running()):
+    with under(tmp_path, answered_in_part=1.0) as (stand, chaos), chaos.around(RunningFunction()):
         entry = {"Source": "predue", "DetailType": "x", "Detail": "{}", "EventBusName": stand.environment["BUS_NAME"]}
         assert client("events").put_events(Entries=[entry])["FailedEntryCount"] == 1
         assert stand.stack.handed_over == []
@@ -127,7 +127,7 @@ def test_a_short_page_tells_where_to_go_on(tmp_path: Path) -> None:
     book = Book().borrower()
     for _ in range(5):
         book.installment()
-    with under(tmp_path, book, short_page=1.0) as (stand, chaos), chaos.around(Running()):
+    with under(tmp_path, book, short_page=1.0) as (stand, chaos), chaos.around(RunningFunction()):
         names = {":pk": {"S": "B#b-1"}}
         given = {"TableName": stand.environment["TABLE_NAME"], "KeyConditionExpression": "pk = :pk"}
         page = client("dynamodb").query(**given, ExpressionAttributeValues=names)

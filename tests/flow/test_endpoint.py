@@ -58,8 +58,8 @@ def book() -> Book:
     return made.event(utc(10, 14, 30), "borrower.opted_out", borrower_id="b-2", channel="all")
 
 
-def options(folder: Path, endpoint: str = "", *, chaos: bool = False) -> run.Options:
-    return run.Options(DUE, DUE, folder, endpoint=endpoint, chaos=chaos)
+def options(folder: Path, endpoint: str = "", *, chaos: bool = False) -> run.RunOptions:
+    return run.RunOptions(DUE, DUE, folder, endpoint=endpoint, chaos=chaos)
 
 
 def left_on(server: Server) -> list[str]:

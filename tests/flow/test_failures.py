@@ -1,4 +1,4 @@
-"""What is missed, put off or broken on the way: it is caught up or set aside, and everything is checked again."""
+"""What is missed, deferred or broken on the way: it is caught up or set aside, and everything is checked again."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -12,8 +12,8 @@ import pytest
 from predue import wiring
 from predue.aws import clients
 from predue.domain.policy import ImportsSetting, Policy
+from tests.flow.published import counted, event, open_door, table, tell
 from tests.flow.small import Book, Standing, standing, utc
-from tests.flow.told import counted, event, open_door, table, tell
 from tests.functions.recorded import batch, call, failed
 
 START = utc(8, 12)

@@ -14,8 +14,8 @@ from infrastructure.local.virtual.virtual_clock import VirtualClock
 from predue import wiring
 from predue.aws.table import Table
 from tests.flow.forms import AVRO, BOOK, SLOT, START, SYSTEMS, System, put, send
+from tests.flow.published import counted, open_door
 from tests.flow.small import Standing, standing, told
-from tests.flow.told import counted, open_door
 from tests.unit.connectors.messages import but, message
 
 AFTER = SLOT + timedelta(minutes=20)
@@ -61,10 +61,10 @@ def test_a_payment_that_is_acknowledged_while_the_job_is_queued_stops_the_remind
 ) -> None:
     with connected(tmp_path, system) as stand:
         assert send(stand, system, system.opened).status == 200
-        heard: list[Any] = []
-        while_queued(stand, lambda: heard.append(send(stand, system, system.paid).body))
+        event_id: list[Any] = []
+        while_queued(stand, lambda: event_id.append(send(stand, system, system.paid).body))
         stand.until(AFTER)
-        assert heard == [{"status": "applied"}]
+        assert event_id == [{"status": "applied"}]
         assert stand.wire == []
         assert {outcome for _, outcome, _ in told(stand.contacts)} == {"suppressed"}
 
@@ -76,7 +76,7 @@ def test_the_same_message_again_has_no_effect(system: System, tmp_path: Path) ->
         for one in (system.paid, system.opened):
             send(stand, system, one)
             before = outstanding(stand, "LOAN-77"), outstanding(stand, "77"), outstanding(stand, "L-77")
-            assert send(stand, system, one).body["status"] in ("repeat", "passed_over")
+            assert send(stand, system, one).body["status"] in ("duplicate", "ignored")
             assert (outstanding(stand, "LOAN-77"), outstanding(stand, "77"), outstanding(stand, "L-77")) == before
 
 
@@ -89,7 +89,7 @@ def test_a_loan_that_is_told_of_on_the_bus_is_reminded(system: System, tmp_path:
         put(stand, system.opened)
         stand.until(AFTER)
         assert told(stand.contacts) == {("T-3", "sent", "")}
-        assert counted(stand, "NewsApplied") == 1
+        assert counted(stand, "EventsApplied") == 1
 
 
 @each_on_the_bus
@@ -100,7 +100,7 @@ def test_a_payment_that_comes_over_the_bus_stops_the_reminder(system: System, tm
         put(stand, system.paid)
         stand.until(AFTER)
         assert stand.wire == []
-        assert counted(stand, "NewsApplied") == 2
+        assert counted(stand, "EventsApplied") == 2
 
 
 REFUSED: dict[str, tuple[dict[str, Any], dict[str, str], str]] = {
@@ -122,7 +122,7 @@ def test_an_event_of_the_bus_that_is_refused_is_kept_counted_and_says_why_and_a_
         put(stand, body, **more)
         stand.until(START + timedelta(minutes=1))
         assert stand.stack.dead_letters() == {"predue-news-dead-letters": 1}
-        assert counted(stand, "NewsRefused") == 1
+        assert counted(stand, "EventsRejected") == 1
         assert [line["fields"] for line in stand.log if line.get("fields")] == [[field]]
         put(stand, system.paid)
         stand.until(AFTER)
@@ -135,7 +135,7 @@ def test_what_another_event_of_its_batch_does_to_it_does_not_bother_the_others(t
         for body in (system.paid | {"amount": "lots"}, system.opened, {**system.paid, "loan_id": "a#b"}, system.paid):
             put(stand, body)
         stand.until(AFTER)
-        assert (stand.wire, counted(stand, "NewsRefused")) == ([], 2)
+        assert (stand.wire, counted(stand, "EventsRejected")) == ([], 2)
         assert stand.stack.dead_letters() == {"predue-news-dead-letters": 2}
 
 
@@ -184,7 +184,7 @@ def test_an_event_of_the_bus_that_fails_ten_times_is_kept(tmp_path: Path) -> Non
         assert told(stand.contacts) == {("T-3", "sent", "")}
 
 
-def test_what_predue_itself_emits_and_what_is_no_news_never_comes_back(tmp_path: Path) -> None:
+def test_what_predue_itself_emits_and_what_is_no_events_never_comes_back(tmp_path: Path) -> None:
     system = SYSTEMS["predue"]
     with connected(tmp_path, system) as stand:
         put(stand, system.opened)
@@ -212,11 +212,11 @@ def test_a_bad_message_of_a_batch_is_answered_for_itself_and_loses_none_of_the_o
             but(system.paid, data__id=9006, data__amount=150.0),
             7,
         ]
-        heard = send(stand, system, batch)
-        assert heard.status == 207
-        results = heard.body["results"]
+        event_id = send(stand, system, batch)
+        assert event_id.status == 207
+        results = event_id.body["results"]
         assert [one["status"] for one in results] == [
-            *("applied", "refused", "passed_over", "applied", "applied", "refused")
+            *("applied", "rejected", "ignored", "applied", "applied", "rejected")
         ]
         assert results[1]["event_id"] == "bad"
         assert [one["field"] for one in results[1]["problem"]["errors"]] == ["data.amount"]
@@ -230,19 +230,19 @@ def test_of_two_payments_that_are_allotted_at_once_one_comes_again_and_each_inst
     with connected(tmp_path, system) as stand:
         send(stand, system, system.opened)
         other = but(system.paid, data__id=9005, idempotencyKey="other")
-        original, heard = Table.installments, list[int]()
+        original, event_id = Table.installments, list[int]()
 
         def at_once(table: Table, loan_id: str) -> Any:
             known = original(table, loan_id)
-            if not heard:
-                heard.append(0)
-                heard[0] = send(stand, system, other).status
+            if not event_id:
+                event_id.append(0)
+                event_id[0] = send(stand, system, other).status
             return known
 
         with monkeypatch.context() as patch:
             patch.setattr(Table, "installments", at_once)
             assert send(stand, system, system.paid).body == {"status": "applied"}
-        assert heard == [503]
+        assert event_id == [503]
         assert outstanding(stand, "77") == {2: 10000, 3: 10000}
         assert send(stand, system, other).body == {"status": "applied"}
         assert outstanding(stand, "77") == {3: 10000}
@@ -254,7 +254,7 @@ def test_a_turn_that_its_holder_died_with_passes_by_itself(tmp_path: Path) -> No
         send(stand, system, system.opened)
         now = stand.stack.clock()
         with stand.stack.feeding():
-            wiring.table().take_turn("77", "dead", now, now + timedelta(seconds=60))
+            wiring.table().lock_loan("77", "dead", now, now + timedelta(seconds=60))
         assert send(stand, system, system.paid).status == 503
         stand.until(now + timedelta(seconds=61))
         assert send(stand, system, system.paid).body == {"status": "applied"}
@@ -267,7 +267,7 @@ def test_another_tenants_loan_is_an_unknown_loan(tmp_path: Path) -> None:
         send(stand, system, system.opened)
         before = outstanding(stand, "77")
         open_door(stand, {"core": other})
-        assert send(stand, system, message("fineract/loan_charge_off")).body == {"status": "passed_over"}
+        assert send(stand, system, message("fineract/loan_charge_off")).body == {"status": "ignored"}
         sly = but(message("fineract/loan_charge_off"), data__loanId="acme~77")
         assert send(stand, system, sly).status == 422
         assert outstanding(stand, "77") == before

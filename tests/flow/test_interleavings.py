@@ -1,4 +1,4 @@
-"""Promises under any interleaving: every call of a port is a point where another delivery, news, a receipt, a run, a
+"""Promises under any interleaving: every call of a port is a point where another delivery, events, a receipt, a run, a
 crash, the operator or the clock may come in.
 """
 
@@ -26,10 +26,10 @@ from tests.flow.chances import (
     ZONES,
     Controls,
     Move,
+    batches,
     events,
     moves,
     perhaps,
-    rounds,
 )
 from tests.flow.scene import HOURS, TASK_LIVES, Work
 from tests.flow.scheduled import Scheduled
@@ -45,7 +45,7 @@ SITUATIONS = (
     # The operator
     "put off under the kill switch", "expired under the kill switch", "claimed in shadow mode",
     "called by a desk that was made before the switch was turned", "held back by the allow-list",
-    # News and receipts
+    # Events and receipts
     "news cut short and told again", "receipt before its record", "receipt out of order",
     "receipt cut short and told again", "receipt: bounced", "receipt: complained", "receipt: delivered",
     "unknown settled as sent", "the other borrower's contact point was lost with the first one's",
@@ -68,12 +68,12 @@ CUTS = (
 
 
 class Interleavings(Scheduled, Aftermath):
-    """Two borrowers and four loans; deliveries, news, receipts and runs are stepped from call to call."""
+    """Two borrowers and four loans; deliveries, events, receipts and runs are stepped from call to call."""
 
     @initialize()
     def set_out(self) -> None:
         self.set_up()
-        self.telling = None
+        self.publishing = None
         for name, fields in BORROWERS.items():
             self.tell("borrower.updated", borrower_id=name, time_zone=ZONES[0], preferred_time="", jurisdiction="US",
                       locale="en-US", **fields)  # fmt: skip
@@ -88,21 +88,21 @@ class Interleavings(Scheduled, Aftermath):
 
     @rule(event=events, whole=st.booleans())
     def news_comes(self, event: dict[str, Any], whole: bool) -> None:  # noqa: FBT001 - drawn by Hypothesis
-        (self.tell if whole else self.start_telling)(event["type"], **event)
+        (self.tell if whole else self.start_publishing)(event["type"], **event)
 
     @rule(controls=st.sampled_from(CONTROLS))
     def the_operator_turns(self, controls: Controls) -> None:
         self.turn(controls)
 
     @precondition(lambda self: self.now.date() < LAST_DAY - timedelta(days=3))
-    @rule(copies=st.integers(1, 3), event=perhaps, moves=moves, rounds=rounds)
-    def a_slot_comes(self, copies: int, event: dict[str, Any] | None, moves: list[Move], rounds: list[str]) -> None:
+    @rule(copies=st.integers(1, 3), event=perhaps, moves=moves, batches=batches)
+    def a_slot_comes(self, copies: int, event: dict[str, Any] | None, moves: list[Move], batches: list[str]) -> None:
         self.go_to_the_slot()
-        self.work(copies, event, moves, rounds)
+        self.work(copies, event, moves, batches)
 
     @precondition(lambda self: self.now.date() < LAST_DAY - timedelta(days=3))
-    @rule(before=st.sampled_from([-15, 1, 10, 14]), controls=st.sampled_from(CONTROLS), moves=moves, rounds=rounds)
-    def the_hours_end(self, before: int, controls: Controls, moves: list[Move], rounds: list[str]) -> None:
+    @rule(before=st.sampled_from([-15, 1, 10, 14]), controls=st.sampled_from(CONTROLS), moves=moves, batches=batches)
+    def the_hours_end(self, before: int, controls: Controls, moves: list[Move], batches: list[str]) -> None:
         (wall,) = self.walls(WHO, self.truths()[:1])
         end = wall.replace(hour=HOURS.end.hour, minute=0, second=0, microsecond=0) - timedelta(minutes=before)
         self.move_to_after([end, end + timedelta(days=1)])
@@ -110,24 +110,26 @@ class Interleavings(Scheduled, Aftermath):
         self.planner_runs()
         if before < 0:
             self.start_closing()
-        self.work(1, None, moves, rounds)
+        self.work(1, None, moves, batches)
 
-    @rule(copies=st.integers(0, 2), event=perhaps, moves=moves, rounds=rounds)
-    def work(self, copies: int, event: dict[str, Any] | None, moves: list[Move], rounds: list[str]) -> None:
+    @rule(copies=st.integers(0, 2), event=perhaps, moves=moves, batches=batches)
+    def work(self, copies: int, event: dict[str, Any] | None, moves: list[Move], batches: list[str]) -> None:
         """Deliver what is queued while an event is told, one call of a port at a time, in the order drawn."""
         if event is not None:
-            self.start_telling(event["type"], **event)
+            self.start_publishing(event["type"], **event)
         for message in self.visible() * copies:
             self.start_delivery(message)
         for move in moves:
             self.answer = ANSWERS[move.answer]
             self.happen(move)
-        self.go_round(rounds)
+        self.go_round(batches)
 
     def go_to_the_slot(self) -> None:
         """Go to the first borrower's next slot, and plan."""
         person = self.truths()[0].people[WHO]
-        slots = [self.slot(self.now.date() + timedelta(days=days), person.zone, person.wish) for days in range(-1, 3)]
+        slots = [
+            self.slot(self.now.date() + timedelta(days=days), person.zone, person.send_time) for days in range(-1, 3)
+        ]
         self.move_to_after(slots)
         self.planner_runs()
 
@@ -245,7 +247,7 @@ class Interleavings(Scheduled, Aftermath):
             self.pass_time(min(coming) - self.now)
 
     def pass_time(self, length: timedelta) -> None:
-        if length >= TASK_LIVES and self.telling is not None:
+        if length >= TASK_LIVES and self.publishing is not None:
             self.news_dies()
         super().pass_time(length)
         if self.now - self.closed_at > timedelta(days=2):
@@ -262,7 +264,7 @@ class Interleavings(Scheduled, Aftermath):
                 work.task.kill()
 
     def run_to_the_end(self) -> None:
-        self.finish_telling()
+        self.finish_publishing()
         while self.works:
             self.die(self.works[-1])
         self.answer, self.controls = ANSWERS["accepts"], Controls()
@@ -292,7 +294,7 @@ _LONG = int(os.environ.get("MACHINE_EXAMPLES", "0"))
 """`make machine` runs more examples, drawn anew each time; a failure prints how to meet it again."""
 
 
-_ROUNDS = 6
+_TRIES = 6
 """Of more examples, for the few situations that the first happened not to meet: what Hypothesis draws depends on the
 modules that are loaded.
 """
@@ -313,10 +315,10 @@ def tried(examples: int, steps: int = 16) -> None:
     )
 
 
-def test_the_promises_hold_however_deliveries_news_receipts_runs_and_crashes_interleave() -> None:
+def test_the_promises_hold_however_deliveries_events_receipts_runs_and_crashes_interleave() -> None:
     Interleavings.reached.clear()
     tried(_LONG or 200)
-    for number in range(1, _ROUNDS + 1):
+    for number in range(1, _TRIES + 1):
         if set(SITUATIONS) <= set(Interleavings.reached):
             break
         tried(80, 16 + number)

@@ -60,7 +60,7 @@ LATE: list[tuple[str, dict[str, Any], str]] = [
 
 
 @pytest.mark.parametrize(("kind", "fields", "reason"), LATE)
-def test_news_that_comes_while_the_job_is_queued_keeps_it_from_being_sent(
+def test_events_that_comes_while_the_job_is_queued_keeps_it_from_being_sent(
     kind: str, fields: dict[str, Any], reason: str, tmp_path: Path
 ) -> None:
     with standing(tmp_path, one(), utc(10, 14, 30)) as stand:

@@ -65,7 +65,9 @@ def test_the_console_shows_whom_a_person_should_look_at_while_there_is_something
         assert "Whom a person should look at" not in stand.ask("GET", "/").body
         for kind, shown in (("borrower.hold_started", True), ("borrower.hold_ended", False)):
             with stand.stack.feeding():
-                applying.apply(asked | {"type": kind, "event_id": kind, "sequence": 2 - shown}, START, wiring.news())
+                applying.apply(
+                    asked | {"type": kind, "event_id": kind, "sequence": 2 - shown}, START, wiring.event_services()
+                )
             stand.pass_to(stand.now + timedelta(minutes=20))
             assert ("the borrower asked for help" in stand.ask("GET", "/").body) is shown
             assert [one["open"] for one in read_lines(stand.out / "cases.jsonl")] == [shown]

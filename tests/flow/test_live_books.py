@@ -10,7 +10,7 @@ import pytest
 
 from infrastructure.local.cli.__main__ import main
 from infrastructure.local.cli.buckets import CannotImport
-from infrastructure.local.cli.import_run import Options, import_files
+from infrastructure.local.cli.import_run import ImportOptions, import_files
 from infrastructure.local.serve.serve import _name_source, _Stopped
 from predue.aws import clients
 from tests.flow.live import Served, served
@@ -127,7 +127,7 @@ def test_an_unknown_source_is_told_which_there_are(
 def test_a_file_that_another_one_replaces_before_its_import_is_told_so_instead_of_waiting_for_ever(
     stand: Served, book: Path
 ) -> None:
-    given = Options((book / "borrowers.csv",), stand.out, "demo", served=stand.server.address)
+    given = ImportOptions((book / "borrowers.csv",), stand.out, "demo", served=stand.server.address)
     waiting = stand.client(lambda: import_files(given, lambda _share, _what: None))
     while not stored(stand):
         stand.live._work.do_one(0.01)

@@ -1,4 +1,4 @@
-"""News told side by side: whatever the order, the repeats, the crashes and the steps between two calls, what is known
+"""Events told side by side: whatever the order, the repeats, the crashes and the steps between two calls, what is known
 in the end is what the true order would have made known.
 """
 
@@ -27,7 +27,7 @@ def numbered(told: Sequence[Body]) -> list[Body]:
 
 @dataclass
 class SideBySide:
-    """Several functions that tell news at a time, stepped from call to call."""
+    """Several functions that tell events at a time, stepped from call to call."""
 
     world: World
     waiting: list[Body]
@@ -36,7 +36,7 @@ class SideBySide:
 
     def task(self, body: Body) -> Task:
         def work() -> str:
-            return applying.apply(body, self.world.now, self.world.news_desk())
+            return applying.apply(body, self.world.now, self.world.event_services())
 
         return Task(work)
 
@@ -87,7 +87,7 @@ def play(bodies: Sequence[Body], pick: Callable[[int], int], crashes: int, at_a_
 def in_true_order(bodies: Sequence[Body]) -> World:
     world = World(now=utc("05-01 00:00"))
     for body in bodies:
-        applying.apply(body, world.now, world.news_desk())
+        applying.apply(body, world.now, world.event_services())
     return world
 
 

@@ -191,7 +191,7 @@ def covering(schema: Any, most: int) -> Iterator[AnyCase]:
                 yield case
 
 
-def test_whatever_covers_the_document_of_news_is_answered_as_it_says(door: Served) -> None:
+def test_whatever_covers_the_document_of_events_is_answered_as_it_says(door: Served) -> None:
     statuses = Counter(asked(door, case, sign=True) for case in covering(for_cover, MOST))
     assert set(statuses) >= {200, 207, 401, 415, 422}
     assert statuses[200] > 20
@@ -203,7 +203,7 @@ def test_whatever_covers_the_document_of_links_is_answered_as_it_says(door: Serv
 
 @over(for_senders)
 @bounded
-def test_signed_news_is_answered_as_the_document_says(case: AnyCase, door: Served) -> None:
+def test_signed_events_is_answered_as_the_document_says(case: AnyCase, door: Served) -> None:
     asked(door, case, sign=True)
 
 

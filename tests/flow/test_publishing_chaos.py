@@ -40,8 +40,8 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> Told:
     folder = tmp_path_factory.mktemp("run")
     case = chaos_runs.generated(SEED, folder / "in")
     portfolio = read_portfolio(*(case.folder / name for name in NAMES))
-    options = run.Options(
-        case.first_day, case.last_day, folder / "out", case.seed, chaos=True, moving_news=True, publish=True
+    options = run.RunOptions(
+        case.first_day, case.last_day, folder / "out", case.seed, chaos=True, moving_events=True, publish=True
     )
     summary = run.run(portfolio, options)
     assert summary["promises"]["broken"] == []

@@ -77,7 +77,7 @@ def outcomes(stand: Served) -> dict[str, set[tuple[str, str, str]]]:
 def test_the_examples_in_curl_and_python_are_signed_and_taken_and_keep_reminders_from_going_out(stand: Served) -> None:
     curl, python = ("bash", "-euo", "pipefail", "-c", example("bash")), (sys.executable, "-c", example("python"))
     assert run(stand, *curl) == '{"status": "applied"}'
-    assert run(stand, *curl) == '{"status": "repeat"}'
+    assert run(stand, *curl) == '{"status": "duplicate"}'
     assert run(stand, *python) == '{"status": "applied"}\n'
     came = outcomes(stand)
     assert came["b-1"] == {("T-3", "sent", "")}
@@ -93,7 +93,7 @@ def test_the_example_of_a_book_puts_it_into_the_served_stack_with_its_bad_rows_t
     status, said, _bar = started(stand, "bash", "-euo", "pipefail", "-c", words)
     assert status == 3
     assert said.splitlines() == [
-        "new-loans.csv: done; 4 rows: 3 applied, 0 known already, 0 kept aside, 1 rejected; 0 closed",
+        "new-loans.csv: done; 4 rows: 3 applied, 0 known already, 0 parked, 1 rejected; 0 closed",
         "  build/import/new-loans.csv.rejected.csv says which rows, and why",
     ]
     with stand.stack.feeding():

@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
+from tests.flow.published import counted
 from tests.flow.receiver import Receiver, receiving, subscribe, subscriber
 from tests.flow.small import Book, Standing, standing, utc
-from tests.flow.told import counted
 from tests.signing import FOREIGN, OLD, OURS
 
 DEAD = "predue-webhooks-dead-letters"

@@ -7,8 +7,8 @@ import pytest
 
 from predue.domain.policy import Policy
 from predue.reminders import slot_sweep
+from tests.flow.published import counted
 from tests.flow.small import Book, standing, told, utc
-from tests.flow.told import counted
 
 SLOT = utc(10, 15)
 """Ten o'clock in New York on the due date."""

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from infrastructure.local.virtual.agenda import NEWS, SCHEDULE
+from infrastructure.local.virtual.agenda import LOAN_EVENTS, SCHEDULE
 from infrastructure.local.virtual.virtual_clock import VirtualClock
 from predue import wiring
+from tests.flow.published import EventIds, counted, event, open_door, tell
 from tests.flow.small import Book, Standing, standing, told, utc
-from tests.flow.told import Heard, counted, event, open_door, tell
 
 SLOT = utc(10, 15)
 """Ten o'clock in New York on the due date."""
@@ -24,7 +24,7 @@ def while_queued(stand: Standing, happening: Callable[[], Any]) -> None:
 
 
 def later(stand: Standing, happening: Callable[[], Any]) -> None:
-    # News of the slot's very instant would come before the slot, and the function that waits stands at that instant.
+    # Events of the slot's very instant would come before the slot, and the function that waits stands at that instant.
     shown, stand.stack.clock = stand.stack.clock, VirtualClock(SLOT + timedelta(milliseconds=1))
     happening()
     stand.stack.clock = shown
@@ -41,15 +41,15 @@ def later(stand: Standing, happening: Callable[[], Any]) -> None:
         ("borrower.hold_started", {"reason": "bereavement"}, "hold"),
     ],
 )
-def test_news_acknowledged_while_the_job_is_queued_keeps_it_from_being_sent(
+def test_events_acknowledged_while_the_job_is_queued_keeps_it_from_being_sent(
     kind: str, fields: dict[str, Any], reason: str, tmp_path: Path
 ) -> None:
     with standing(tmp_path, Book().borrower().installment(), utc(10, 14, 30)) as stand:
         open_door(stand)
-        heard: list[Heard] = []
-        while_queued(stand, lambda: heard.append(tell(stand, event(kind, **fields))))
+        event_id: list[EventIds] = []
+        while_queued(stand, lambda: event_id.append(tell(stand, event(kind, **fields))))
         stand.until(utc(10, 15, 20))
-        assert [one.body for one in heard] == [{"status": "applied"}]
+        assert [one.body for one in event_id] == [{"status": "applied"}]
         assert told(stand.contacts) == {("T0", "suppressed", reason)}
         assert stand.wire == []
 
@@ -113,14 +113,14 @@ INSTALLMENT = event(
 )
 
 
-def assert_taken(heard: Heard) -> None:
-    assert heard.status == 200
+def assert_taken(event_id: EventIds) -> None:
+    assert event_id.status == 200
 
 
 def test_a_loan_that_is_known_from_webhooks_alone_is_reminded(tmp_path: Path) -> None:
     with standing(tmp_path, Book(), utc(10, 14, 30)) as stand:
         open_door(stand)
-        stand.stack.at(utc(10, 14, 31), NEWS, lambda: assert_taken(tell(stand, INSTALLMENT, BORROWER)))
+        stand.stack.at(utc(10, 14, 31), LOAN_EVENTS, lambda: assert_taken(tell(stand, INSTALLMENT, BORROWER)))
         stand.until(utc(10, 15, 20))
         assert told(stand.contacts) == {("T0", "sent", "")}
         assert len(stand.wire) == 1
@@ -130,7 +130,7 @@ def test_a_payment_before_its_loan_and_a_loan_before_its_borrower_wait_and_then_
     with standing(tmp_path, Book(), utc(10, 14, 30)) as stand:
         open_door(stand)
         kept = [tell(stand, event("installment.paid", amount="120.00")), tell(stand, INSTALLMENT)]
-        assert [one.body for one in kept] == [{"status": "kept_aside"}] * 2
+        assert [one.body for one in kept] == [{"status": "parked"}] * 2
         assert tell(stand, BORROWER).body == {"status": "applied"}
         with stand.stack.feeding():
             (due,) = wiring.table().all_dues("b-1")
@@ -139,9 +139,9 @@ def test_a_payment_before_its_loan_and_a_loan_before_its_borrower_wait_and_then_
         assert stand.contacts == stand.wire == []
 
 
-def test_how_long_news_is_kept_aside_is_measured_until_its_borrower_comes(tmp_path: Path) -> None:
+def test_how_long_events_is_parked_is_measured_until_its_borrower_comes(tmp_path: Path) -> None:
     def hours(stand: Standing) -> list[float]:
-        return [line["OldestKeptAsideHours"][-1] for line in stand.log if "OldestKeptAsideHours" in line]
+        return [line["OldestParkedHours"][-1] for line in stand.log if "OldestParkedHours" in line]
 
     with standing(tmp_path, Book(), utc(10, 1)) as stand:
         open_door(stand)
@@ -155,11 +155,11 @@ def test_how_long_news_is_kept_aside_is_measured_until_its_borrower_comes(tmp_pa
         assert hours(stand)[-1] == 0
 
 
-def test_kept_news_that_turns_out_wrong_is_heard_of(tmp_path: Path) -> None:
+def test_kept_events_that_turns_out_wrong_is_heard_of(tmp_path: Path) -> None:
     with standing(tmp_path, Book().borrower(), utc(10, 1)) as stand:
         open_door(stand)
-        assert tell(stand, event("installment.paid", amount="120.00", currency="EUR")).body == {"status": "kept_aside"}
+        assert tell(stand, event("installment.paid", amount="120.00", currency="EUR")).body == {"status": "parked"}
         assert tell(stand, INSTALLMENT).body == {"status": "applied"}
-        assert counted(stand, "KeptAsideDropped") == 1
+        assert counted(stand, "ParkedDropped") == 1
         (line,) = [line for line in stand.log if line.get("fields")]
         assert line["fields"] == ["currency"]

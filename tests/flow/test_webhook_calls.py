@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from tests.bench.webhook import calls
+from tests.flow.published import open_door
 from tests.flow.small import Book, standing, utc
-from tests.flow.told import open_door
 
 EACH = {
     "installment.scheduled": 11,
@@ -23,4 +23,4 @@ def test_an_event_makes_the_calls_that_are_documented_and_a_repeat_makes_one(kin
         open_door(stand)
         calls(stand, "installment.scheduled", 4)
         assert sum(calls(stand, kind, 4, first=100)[0].values()) == 4 * EACH[kind]
-        assert sum(calls(stand, kind, 4, first=100, was="repeat")[0].values()) == 4
+        assert sum(calls(stand, kind, 4, first=100, was="duplicate")[0].values()) == 4

@@ -27,7 +27,7 @@ class Person:
     """A borrower's place and time, and on which channels contact is allowed."""
 
     zone: str = ""
-    wish: str = ""
+    send_time: str = ""
     consent: set[str] = field(default_factory=set)
     stopped: set[str] = field(default_factory=set)
     holds: set[str] = field(default_factory=set)
@@ -67,7 +67,7 @@ class Truth:
         match kind:
             case "updated":
                 person.zone = event.get("time_zone", person.zone)
-                person.wish = event.get("preferred_time", person.wish)
+                person.send_time = event.get("preferred_time", person.send_time)
                 if "consent" in event:
                     person.consent = set(event["consent"].split("|"))
             case "opted_out":

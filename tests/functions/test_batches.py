@@ -272,7 +272,7 @@ def test_a_message_that_is_no_receipt_of_ours_is_named(poison: str, tmp_path: Pa
         assert [line["receipt"] for line in stand.contacts] == ["delivered"]
 
 
-def test_an_event_that_says_nothing_of_delivery_is_passed_over(tmp_path: Path) -> None:
+def test_an_event_that_says_nothing_of_delivery_is_ignored(tmp_path: Path) -> None:
     with standing(tmp_path, book(channels="email"), START, known=utc(10, 14)) as stand:
         sent(stand, "email")
         event = batch("record_receipts", receipts(stand, {"eventType": "Open"}, channel="email"))

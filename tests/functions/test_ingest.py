@@ -11,8 +11,8 @@ from predue import wiring
 from predue.aws import clients
 from predue.aws.table import Table
 from predue.errors import Unreachable
+from tests.flow.published import counted, event, open_door, post, table, tell
 from tests.flow.small import Book, Standing, standing, utc
-from tests.flow.told import counted, event, open_door, post, table, tell
 from tests.functions.recorded import call, recorded
 from tests.signing import written
 
@@ -38,7 +38,7 @@ def test_a_request_as_api_gateway_hands_it_over_is_applied_and_acknowledged(stan
     assert answer["headers"]["Content-Type"] == "application/json"
     assert json.loads(answer["body"]) == {"status": "applied"}
     assert outstanding(stand) == 0
-    assert counted(stand, "NewsApplied") == 1
+    assert counted(stand, "EventsApplied") == 1
 
 
 def test_a_body_in_base64_is_the_same_body(stand: Standing) -> None:
@@ -52,24 +52,24 @@ def test_the_same_event_again_has_no_effect(stand: Standing) -> None:
     body = event("installment.paid", amount="20.00", at="2026-12-10T15:00:00Z")
     assert tell(stand, body).body == {"status": "applied"}
     before = table(stand)
-    assert tell(stand, body | {"at": "2026-12-10T15:05:00Z"}).body == {"status": "repeat"}
+    assert tell(stand, body | {"at": "2026-12-10T15:05:00Z"}).body == {"status": "duplicate"}
     assert table(stand) == before
 
 
 def test_another_body_under_the_same_id_is_refused_and_alarmed_and_changes_nothing(stand: Standing) -> None:
     tell(stand, event("installment.paid", amount="20.00"))
     before = table(stand)
-    heard = tell(stand, event("installment.paid", amount="30.00"))
-    assert (heard.status, heard.body.get("type")) == (409, "urn:predue:problem:event-conflict")
-    assert heard.headers["Content-Type"] == "application/problem+json"
-    assert heard.body["errors"] == [{"field": "event_id", "detail": "another body came under this id before"}]
+    event_id = tell(stand, event("installment.paid", amount="30.00"))
+    assert (event_id.status, event_id.body.get("type")) == (409, "urn:predue:problem:event-conflict")
+    assert event_id.headers["Content-Type"] == "application/problem+json"
+    assert event_id.body["errors"] == [{"field": "event_id", "detail": "another body came under this id before"}]
     assert table(stand) == before
     assert counted(stand, "EventConflict") == 1
 
 
 def test_a_refused_event_may_come_again_mended_under_its_id(stand: Standing) -> None:
-    heard = tell(stand, event("installment.paid", amount="20.00", currency="EUR"))
-    assert (heard.status, heard.body["errors"]) == (
+    event_id = tell(stand, event("installment.paid", amount="20.00", currency="EUR"))
+    assert (event_id.status, event_id.body["errors"]) == (
         422,
         [{"field": "currency", "detail": "the installment is in USD"}],
     )
@@ -101,15 +101,15 @@ def test_one_bad_event_in_an_array_is_answered_for_itself_and_loses_none_of_the_
         event("installment.paid", "e-5", amount="10.00", loan_id="loan-9"),
         {"event_id": "e-6"},
     ]
-    heard = tell(stand, *bodies, array=True)
-    assert heard.status == 207
-    results = heard.body["results"]
+    event_id = tell(stand, *bodies, array=True)
+    assert event_id.status == 207
+    results = event_id.body["results"]
     assert [one["index"] for one in results] == list(range(8))
     assert [one["event_id"] for one in results] == ["e-1", "e-2", "e-3", "e-1", "e-4", "e-4", "e-5", "e-6"]
     assert [one["status"] for one in results] == [
-        *("applied", "refused", "refused", "refused", "applied", "repeat", "kept_aside", "refused")
+        *("applied", "rejected", "rejected", "rejected", "applied", "duplicate", "parked", "rejected")
     ]
-    statuses = [one["problem"]["status"] for one in results if one["status"] == "refused"]
+    statuses = [one["problem"]["status"] for one in results if one["status"] == "rejected"]
     assert statuses == [422, 422, 409, 422]
     assert outstanding(stand) == 10000
 
@@ -132,7 +132,7 @@ def test_an_array_whose_time_runs_out_is_answered_as_not_taken_yet_and_its_repea
     left = iter([15_000] * 6)
     second = tell(stand, *bodies, array=True)
     assert second.status == 200
-    assert [one["status"] for one in second.body["results"]] == ["repeat"] * 3 + ["applied"] * 3
+    assert [one["status"] for one in second.body["results"]] == ["duplicate"] * 3 + ["applied"] * 3
     assert outstanding(stand) == 11400
 
 
@@ -157,14 +157,14 @@ def test_an_array_of_many_borrowers_is_applied_as_a_whole(workers: int, tmp_path
                 )
             )
             bodies.append(event("installment.paid", f"p-{number}", 3, loan_id=f"l-{number}", amount="60.00"))
-        heard = tell(stand, *bodies, array=True)
-        assert heard.status == 200
-        assert {one["status"] for one in heard.body["results"]} == {"applied"}
+        event_id = tell(stand, *bodies, array=True)
+        assert event_id.status == 200
+        assert {one["status"] for one in event_id.body["results"]} == {"applied"}
         assert {outstanding(stand, f"l-{number}", f"b-{number}") for number in range(12)} == {4000}
 
 
 def of_long_loan(number: int, kind: str, **fields: str) -> dict[str, Any]:
-    """News of one installment of a loan that has many."""
+    """Events of one installment of a loan that has many."""
     stated = {"borrower_id": "b-1", "due_date": "2026-12-20", "amount": "100.00", "currency": "USD"}
     given = fields if kind == "paid" else stated
     return event(f"installment.{kind}", f"{kind}-{number}", 1, loan_id="long", **given | {"installment_no": number})
@@ -176,9 +176,9 @@ def test_a_whole_schedule_and_its_payments_in_one_request_are_applied_each_once(
         bodies = [of_long_loan(number, "scheduled") for number in range(1, 41)]
         bodies += [of_long_loan(number, "paid", amount=f"{number}.00") for number in range(1, 41)]
         first, second = (tell(stand, *bodies, array=True) for _ in range(2))
-        assert [{one["status"] for one in heard.body["results"]} for heard in (first, second)] == [
+        assert [{one["status"] for one in event_id.body["results"]} for event_id in (first, second)] == [
             {"applied"},
-            {"repeat"},
+            {"duplicate"},
         ]
         with stand.stack.feeding():
             owed = {due.installment_no: due.outstanding for due in wiring.table().all_dues("b-1")}
@@ -195,8 +195,8 @@ def test_installments_of_one_loan_are_taken_side_by_side(tmp_path: Path, monkeyp
     with standing(tmp_path, Book().borrower(), START, Workers=8) as stand:
         open_door(stand)
         monkeypatch.setattr("predue.aws.table.Table.begin", met)
-        heard = tell(stand, *(of_long_loan(number, "scheduled") for number in (1, 2)), array=True)
-        assert [one["status"] for one in heard.body["results"]] == ["applied", "applied"]
+        event_id = tell(stand, *(of_long_loan(number, "scheduled") for number in (1, 2)), array=True)
+        assert [one["status"] for one in event_id.body["results"]] == ["applied", "applied"]
 
 
 def test_what_a_service_did_not_answer_is_to_be_repeated(stand: Standing, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -205,9 +205,9 @@ def test_what_a_service_did_not_answer_is_to_be_repeated(stand: Standing, monkey
 
     with monkeypatch.context() as patch:
         patch.setattr("predue.aws.table.Table.bump", silent)
-        heard = tell(stand, event("installment.paid", amount="20.00"))
-        assert (heard.status, heard.body["type"]) == (503, "urn:predue:problem:try-again")
-        assert heard.headers["Retry-After"]
+        event_id = tell(stand, event("installment.paid", amount="20.00"))
+        assert (event_id.status, event_id.body["type"]) == (503, "urn:predue:problem:try-again")
+        assert event_id.headers["Retry-After"]
     assert tell(stand, event("installment.paid", amount="20.00")).body == {"status": "applied"}
     assert outstanding(stand) == 10000
 
@@ -245,8 +245,8 @@ def test_without_sources_keys_policy_or_switch_nothing_is_taken_until_they_are_m
         clients.client("ssm").put_parameter(Name=name, Value=value, Overwrite=True)
     wiring.forget()
     body = event("borrower.updated", borrower_id="b-7", phone="+12125550170")
-    heard = tell(stand, body)
-    assert (heard.status, heard.body["type"]) == (503, "urn:predue:problem:try-again")
+    event_id = tell(stand, body)
+    assert (event_id.status, event_id.body["type"]) == (503, "urn:predue:problem:try-again")
     assert counted(stand, "FailedClosed") == 1
     if variable.endswith("_SECRET"):
         vault.put_secret_value(SecretId=name, SecretString=before)

@@ -24,11 +24,11 @@ def book(borrowers: int) -> Book:
 
 def listen(operation: str) -> list[dict[str, Any]]:
     """The parameters of an operation's calls from now on."""
-    heard: list[dict[str, Any]] = []
+    event_id: list[dict[str, Any]] = []
     clients.session().events.register(
-        f"before-parameter-build.{operation}", lambda params, **_: heard.append(dict(params))
+        f"before-parameter-build.{operation}", lambda params, **_: event_id.append(dict(params))
     )
-    return heard
+    return event_id
 
 
 @pytest.mark.parametrize("name", ["plan_reminders", "close_day"])

@@ -8,8 +8,8 @@ import pytest
 from predue import wiring
 from predue.aws import clients
 from predue.domain.keys import Keys
+from tests.flow.published import counted
 from tests.flow.small import Book, Standing, standing, told, utc
-from tests.flow.told import counted
 from tests.functions.recorded import call, recorded
 
 START = utc(10, 14, 51)

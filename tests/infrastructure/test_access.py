@@ -26,7 +26,7 @@ NEEDS = {
     "SWITCH_PARAMETER": "ssm:GetParameters",
     "SMS_QUEUE_URL": "sqs:SendMessage",
     "EMAIL_QUEUE_URL": "sqs:SendMessage",
-    "NEWS_DEAD_LETTERS_URL": "sqs:SendMessage",
+    "EVENTS_DEAD_LETTERS_URL": "sqs:SendMessage",
     "IMPORTS_QUEUE_URL": "sqs:SendMessage",
     "BOOKS_BUCKET": "s3:GetObject",
     "BUS_NAME": "events:PutEvents",
@@ -157,7 +157,7 @@ def test_no_function_deletes_records_scans_the_table_or_changes_settings_keys_or
     # What a complete statement no longer holds is found by listing the keys of what is open, and nothing else.
     assert scanned == ([f"{TABLE_ARN}/index/due_index"] if function.name == "ImportBook" else [])
     deletions = [s for s in permissions(role_of(function)) if "dynamodb:DeleteItem" in s.actions]
-    # What was kept aside goes once it is applied; nothing else is ever deleted by a function.
+    # What was parked goes once it is applied; nothing else is ever deleted by a function.
     assert [s.body["Condition"]["ForAllValues:StringLike"] for s in deletions] == (
         [{"dynamodb:LeadingKeys": ["W#*"]}] if function.name in ("Ingest", "IngestEvents", "ImportBook") else []
     )
@@ -270,7 +270,7 @@ def test_who_publishes_reads_the_stream_and_no_item_and_who_calls_webhooks_neith
     assert not {a for a in others if "Stream" in a and a.startswith("dynamodb:")}
 
 
-def test_whom_to_call_and_who_may_tell_news_stand_in_secrets_that_no_function_reads_both_of(stack: Stack) -> None:
+def test_whom_to_call_and_who_may_tell_events_stand_in_secrets_that_no_function_reads_both_of(stack: Stack) -> None:
     for function in stack.of("AWS::Serverless::Function"):
         variables = set(function.get("Environment", "Variables"))
         assert ("WEBHOOKS_SECRET" in variables) is (function.name == "CallWebhooks")
@@ -314,9 +314,9 @@ def test_what_predue_emits_goes_out_under_its_own_name_only() -> None:
         assert statement.body["Condition"] == {"StringEquals": {"events:source": "predue"}}, statement
 
 
-def test_the_queue_of_news_is_filled_by_its_rule_only(stack: Stack) -> None:
-    (rule,) = [one for one in stack.of("AWS::Events::Rule") if one.name == "NewsRule"]
-    (policy,) = [p for p in stack.of("AWS::SQS::QueuePolicy") if p.name == "NewsPolicy"]
+def test_the_queue_of_events_is_filled_by_its_rule_only(stack: Stack) -> None:
+    (rule,) = [one for one in stack.of("AWS::Events::Rule") if one.name == "EventsRule"]
+    (policy,) = [p for p in stack.of("AWS::SQS::QueuePolicy") if p.name == "EventsPolicy"]
     (allowed,) = [s for s in policy.statements() if s.allows]
     assert allowed.body["Principal"] == {"Service": "events.amazonaws.com"}
     assert rule.is_named_by(allowed.body["Condition"]["ArnEquals"]["aws:SourceArn"])

@@ -23,9 +23,9 @@ def source(event: dict[str, Any]) -> Resource:
     return queue
 
 
-def test_each_channel_the_receipts_news_imports_and_webhooks_have_a_queue_that_feeds_a_function() -> None:
+def test_each_channel_the_receipts_events_imports_and_webhooks_have_a_queue_that_feeds_a_function() -> None:
     fed = {source(event).name for _, _, event in FED_BY_QUEUE}
-    assert fed == {"SmsQueue", "EmailQueue", "ReceiptsQueue", "NewsQueue", "ImportsQueue", "WebhooksQueue"}
+    assert fed == {"SmsQueue", "EmailQueue", "ReceiptsQueue", "EventsQueue", "ImportsQueue", "WebhooksQueue"}
 
 
 @each_feed
@@ -110,7 +110,7 @@ def test_an_event_is_kept_for_longer_than_a_subscriber_is_called_and_a_subscribe
 def test_what_predue_tells_goes_to_the_webhooks_and_nothing_else_of_the_bus_does(stack: Stack) -> None:
     rules = [one for one in stack.of("AWS::Events::Rule") if one.get("EventBusName")]
     (rule,) = [one for one in rules if one.get("EventPattern") == {"source": ["predue"]}]
-    assert {one.name for one in rules} == {"NewsRule", rule.name}
+    assert {one.name for one in rules} == {"EventsRule", rule.name}
     assert stack.named_by(rule.get("EventBusName")) == stack.of("AWS::Events::EventBus")[0]
     (target,) = rule.get("Targets")
     found = [stack.named_by(arn) for arn in (target["Arn"], target["DeadLetterConfig"]["Arn"])]

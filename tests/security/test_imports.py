@@ -134,7 +134,7 @@ def test_a_handler_loads_only_the_heavy_modules_that_it_needs(path: Path) -> Non
 
 
 @names
-def test_a_handler_loads_no_provider_resolver_or_news_that_it_does_not_use(path: Path) -> None:
+def test_a_handler_loads_no_provider_resolver_or_events_that_it_does_not_use(path: Path) -> None:
     loaded = set(after_import(path.stem)["modules"])
     delivers = path.stem.startswith("deliver_")
     assert ("predue.aws.providers" in loaded) is delivers

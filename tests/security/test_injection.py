@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from predue.domain.money import Money
 from predue.errors import TextMissing
-from predue.messages.render import Lender, Line, Message, render
+from predue.messages.render import Lender, ReminderItem, RenderedMessage, render
 
 TODAY = date(2026, 12, 2)
 BIDI = set("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u200e\u200f\u061c")
@@ -22,8 +22,8 @@ LETTERS = st.one_of(
 NAMES = st.text(LETTERS, max_size=80) | st.from_regex(r"(\w+\.)+(com|cn|рф)|https?://\w+|\{\{\w+\}\}", fullmatch=True)
 
 
-def message(channel: str, name: str = "", locale: str = "en-US", **values: str) -> Message:
-    one = Line(values.get("loan", "LN-4471"), 1, TODAY + timedelta(days=3), Money(123456, "USD"), "T-3")
+def message(channel: str, name: str = "", locale: str = "en-US", **values: str) -> RenderedMessage:
+    one = ReminderItem(values.get("loan", "LN-4471"), 1, TODAY + timedelta(days=3), Money(123456, "USD"), "T-3")
     lender = Lender(values.get("lender", "Example Credit Union"), values.get("phone", "(201) 555-0100"))
     reference = values.get("reference", "ref7abc")
     return render(
@@ -58,7 +58,7 @@ class Tags(HTMLParser):
         self.words += data
 
 
-def greeting(email: Message) -> str:
+def greeting(email: RenderedMessage) -> str:
     return email.body.partition("\n\n")[0]
 
 
@@ -197,7 +197,7 @@ def test_no_other_value_is_read_as_a_text_a_header_or_a_tag(value: str, which: s
     assert len(value) < 5 or value not in told
 
 
-def _has_the_usual_shape(email: Message) -> None:
+def _has_the_usual_shape(email: RenderedMessage) -> None:
     assert len(email.subject.splitlines()) == 1
     assert not BIDI & set(email.body + email.subject)
     assert not set("{}") & set(email.body + email.subject + email.html)

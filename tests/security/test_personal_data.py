@@ -10,23 +10,23 @@ import pytest
 
 from predue import wiring
 from predue.aws import clients
+from tests.flow.published import event as event_body
+from tests.flow.published import open_door, tell
 from tests.flow.receiver import receiving, subscribe, subscriber
 from tests.flow.small import DUE, Book, play, standing, utc
-from tests.flow.told import event as event_body
-from tests.flow.told import open_door, tell
 
 NAME = "Xanthippe Quorvelian"
 LOCAL, DOMAIN = "xq.zebrafinch", "quagmire-mail.example"
 PHONE = "+12125550147"
 OPENID = "wxopenid_vortigern"
-PARTS = ("xanthippe", "quorvelian", "zebrafinch", "quagmire", "5550147", "vortigern", "2125550147")
+TENANT_MARK = ("xanthippe", "quorvelian", "zebrafinch", "quagmire", "5550147", "vortigern", "2125550147")
 
 
 def found_in(texts: Iterable[str]) -> set[str]:
     """The personal parts that stand in any of the texts, however they are cased or punctuated."""
     plain = "\n".join(texts).lower()
     bare = "".join(character for character in plain if character not in " ()-.%+")
-    return {part for part in PARTS if part in plain or part in bare}
+    return {part for part in TENANT_MARK if part in plain or part in bare}
 
 
 def book() -> Book:
@@ -104,13 +104,13 @@ def test_the_run_that_was_scanned_sent_suppressed_and_rejected(outputs: Path) ->
     assert any("_aws" in line for line in (outputs / "logs.jsonl").read_text(encoding="utf-8").splitlines())
 
 
-HEARD = ("sqs.SendMessageBatch", "sqs.SendMessage", "scheduler.CreateSchedule", "lambda.Invoke", "events.PutEvents")
+EVENT_ID = ("sqs.SendMessageBatch", "sqs.SendMessage", "scheduler.CreateSchedule", "lambda.Invoke", "events.PutEvents")
 
 
-def heard() -> list[str]:
+def event_id() -> list[str]:
     """What is sent to the services that carry messages, from now on."""
     sent: list[str] = []
-    for operation in HEARD:
+    for operation in EVENT_ID:
         clients.client(operation.partition(".")[0]).meta.events.register(
             f"before-parameter-build.{operation}", lambda params, **_: sent.append(json.dumps(params, default=str))
         )
@@ -119,11 +119,11 @@ def heard() -> list[str]:
 
 def test_no_queue_message_schedule_call_or_event_holds_personal_data(tmp_path: Path) -> None:
     with standing(tmp_path, book(), utc(10, 11, 50), Publish="bus") as stand:
-        sent = heard()
+        sent = event_id()
         stand.switch(utc(10, 14, 55), "sms", "email")
         stand.switch(utc(10, 15, 20))
         stand.until(utc(10, 15, 50))
-        # A provider's own events name the address; they come from outside, and are passed over here.
+        # A provider's own events name the address; they come from outside, and are ignored here.
         ours = [text for text in sent if "eventType" not in text]
         assert len(ours) > 4
         assert any("CaseOpened" in text for text in ours)
@@ -157,7 +157,7 @@ def test_nothing_that_is_told_logged_or_queued_in_a_whole_run_with_webhooks_hold
         receiver.clock = stand.stack.clock
         subscribe(stand, lender=subscriber(receiver))
         open_door(stand)
-        sent = heard()
+        sent = event_id()
         stand.until(utc(9, 16))
         person: dict[str, Any] = {
             "name": NAME,
@@ -211,7 +211,7 @@ DEFECTS = {
     ),
     "record-receipts": ("predue.aws.table.Table.raise_receipt",),
     "plan-reminders": ("predue.reminders.planner._page", "predue.aws.items.read_profile"),
-    "close-day": ("predue.aws.plans.TablePlans.overdue", "predue.reminders.closing.Tally"),
+    "close-day": ("predue.aws.plans.TablePlans.overdue", "predue.reminders.closing.CloseTally"),
 }
 
 

@@ -8,8 +8,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from predue.events.models import Scheduled, Updated
+from tests.flow.published import counted, event, open_door, post, raw, table
 from tests.flow.small import Book, Standing, standing, utc
-from tests.flow.told import counted, event, open_door, post, raw, table
 from tests.signing import FOREIGN, signed, written
 
 START = utc(10, 15, 10)
@@ -75,12 +75,12 @@ def test_a_hostile_request_is_a_4xx_with_a_problem_leaves_no_state_and_nothing_o
 ) -> None:
     body, headers, status = hostile()[case]
     before, logged = table(door), len(door.log)
-    heard = raw(door, body, headers)
-    assert heard.status == status
-    assert heard.headers["Content-Type"] == "application/problem+json"
-    assert heard.body["status"] == status
-    assert set(heard.body) <= {"type", "title", "status", "detail", "errors"}
-    assert MARK not in json.dumps(heard.body)
+    event_id = raw(door, body, headers)
+    assert event_id.status == status
+    assert event_id.headers["Content-Type"] == "application/problem+json"
+    assert event_id.body["status"] == status
+    assert set(event_id.body) <= {"type", "title", "status", "detail", "errors"}
+    assert MARK not in json.dumps(event_id.body)
     # A signed event that does not fit what is known leaves that its id was refused, and is free.
     assert [line for line in table(door) if '"progress": {"S": "refused"}' not in line] == before
     told = json.dumps(door.log[logged:])
@@ -156,17 +156,17 @@ _fuzz = settings(
 def test_any_bytes_under_any_headers_are_answered_with_a_4xx(
     body: bytes, headers: dict[str, str], source: str, door: Standing
 ) -> None:
-    heard = raw(door, body, headers, source)
-    assert 400 <= heard.status < 500
+    event_id = raw(door, body, headers, source)
+    assert 400 <= event_id.status < 500
     # Where the path is no route, API Gateway answers by itself.
-    assert heard.body.get("status", 404) == heard.status
+    assert event_id.body.get("status", 404) == event_id.status
 
 
 @_fuzz
 @given(body=_BODIES)
 def test_anything_that_is_signed_is_taken_or_refused_and_never_a_server_error(body: bytes, door: Standing) -> None:
     logged = len(door.log)
-    heard = post(door, body)
-    assert heard.status in {200, 207, 400, 409, 413, 422} if is_text(body) else heard.status == 401
+    event_id = post(door, body)
+    assert event_id.status in {200, 207, 400, 409, 413, 422} if is_text(body) else event_id.status == 401
     assert not [line for line in door.log[logged:] if line.get("level") in {"ERROR", "WARNING"}]
     assert MARK not in json.dumps(door.log[logged:])

@@ -1,4 +1,4 @@
-"""A small lender for the unit tests: the desks of the rules over the ports in memory, one clock, and news."""
+"""A small lender for the unit tests: what is needed for the rules over the ports in memory, one clock, and events."""
 
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
@@ -55,8 +55,8 @@ class World:
 
     # Desks
 
-    def desk(self, channel: str = "sms") -> deliver.Desk:
-        return deliver.Desk(
+    def services(self, channel: str = "sms") -> deliver.DeliveryServices:
+        return deliver.DeliveryServices(
             channel=channel,
             borrowers=self.store,
             addresses=self.store,
@@ -69,18 +69,18 @@ class World:
             unsubscribe_url=lambda ref: f"https://example.com/unsubscribe/{ref}" if channel == "email" else "",
         )
 
-    def news_desk(self) -> applying.NewsDesk:
-        return applying.NewsDesk(self.store, self.store, self.store, self.rulebook, lambda: KEYS)
+    def event_services(self) -> applying.EventServices:
+        return applying.EventServices(self.store, self.store, self.store, self.rulebook, lambda: KEYS)
 
-    def plan_desk(self) -> planner.PlanDesk:
-        return planner.PlanDesk(
+    def planner_services(self) -> planner.PlannerServices:
+        return planner.PlannerServices(
             self.store, self.store, self.queues, self.rulebook, self.switches, lambda: self.seconds_left
         )
 
-    def close_desk(self) -> closing.CloseDesk:
-        return closing.CloseDesk(self.store, self.news_desk(), self.bus, lambda: self.seconds_left)
+    def closing_services(self) -> closing.ClosingServices:
+        return closing.ClosingServices(self.store, self.event_services(), self.bus, lambda: self.seconds_left)
 
-    # News
+    # Events
 
     def body(self, kind: str, sequence: int | None = None, **fields: Any) -> dict[str, Any]:
         """The body of one more event; its sequence is the number of the event unless one is given."""
@@ -93,7 +93,7 @@ class World:
 
     def tell(self, kind: str, sequence: int | None = None, **fields: Any) -> str:
         """Apply one more event, now."""
-        return applying.apply(self.body(kind, sequence, **fields), self.now, self.news_desk())
+        return applying.apply(self.body(kind, sequence, **fields), self.now, self.event_services())
 
     def borrower(self, borrower_id: str = "b-1", **fields: Any) -> None:
         """Tell of a borrower whom both text messages and email reach, unless `fields` says otherwise."""
@@ -137,15 +137,15 @@ class World:
         return View.of(profile, self.ledger(borrower_id), dues, self.rulebook, self.now)
 
     def deliver(self, job: Job | None = None, channel: str = "sms") -> str:
-        return deliver.deliver(job or self.job(), self.desk(channel))
+        return deliver.deliver(job or self.job(), self.services(channel))
 
-    def plan(self) -> planner.Tally:
-        tally, finished = planner.plan(0, self.now, self.plan_desk())
+    def plan(self) -> planner.PlanTally:
+        tally, finished = planner.plan(0, self.now, self.planner_services())
         assert finished
         return tally
 
-    def close(self) -> closing.Tally:
-        tally, finished = closing.close(0, self.now, self.close_desk())
+    def close(self) -> closing.CloseTally:
+        tally, finished = closing.close(0, self.now, self.closing_services())
         assert finished
         return tally
 

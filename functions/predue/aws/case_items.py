@@ -41,17 +41,17 @@ def case_item(case: Case) -> items.Item:
 
     One about a due goes with the due; one about a hold stays, since nobody knows how long a hold lasts.
     """
-    told: items.Item = {
+    fields: items.Item = {
         "pk": items.borrower_pk(case.borrower_id),
         "sk": f"K#{case.case_id}",
         "opened_at": instant.to_ms(case.opened_at),
         **{name: instant.to_ms(at) for name, at in case.signals.items()},
     }
     if isinstance(case.about, Hold):
-        return told | {"hold": f"{case.about.sequence}#{case.about.reason}"}
+        return fields | {"hold": f"{case.about.sequence}#{case.about.reason}"}
     loan_id, number, due_date, last_day = case.about
     gone = instant.from_text(f"{last_day.isoformat()}T00:00:00Z") + KEEP
-    return told | {
+    return fields | {
         "about": f"{loan_id}#{number}#{due_date.isoformat()}#{(last_day - due_date).days}",
         "expires_at": instant.to_epoch(gone),
     }

@@ -1,4 +1,4 @@
-"""The ids of events that were heard of: each belongs to one body for good, unless that body was refused."""
+"""The ids of events that were seen: each belongs to one body for good, unless that body was refused."""
 
 from datetime import datetime, timedelta
 from typing import Any
@@ -14,7 +14,7 @@ from predue.errors import EventConflict
 _KEEP_EVENTS = timedelta(days=90)
 
 
-class Heard:
+class EventIds:
     """The part of the port Dues that knows which events were applied.
 
     An item's `progress` is `begun` while its body is being applied, `refused` if that changed nothing and the id is
@@ -64,7 +64,7 @@ class Heard:
         if not taken:
             raise EventConflict("event_id: another body came under this id meanwhile")
 
-    def give_back(self, event: str, body_hash: str, at: datetime) -> None:
+    def release(self, event: str, body_hash: str, at: datetime) -> None:
         """See Dues."""
         with translated("event"):
             self._put_event(event, body_hash, at, "refused", "#progress = :begun AND #hash = :hash")

@@ -63,7 +63,7 @@ def _ms(moment: datetime | None) -> int | None:
     return None if moment is None else instant.to_ms(moment)
 
 
-def _text(value: Any) -> str | None:
+def _string(value: Any) -> str | None:
     """A nested value as one JSON text, or None for an empty one: what nobody queries by is read and written as one
     piece, since each nested value would cost the SDK's time on its way and bytes in the bill.
     """
@@ -109,20 +109,20 @@ def profile_item(profile: Profile) -> Item:
         "locale": profile.locale,
         "time_zone": profile.time_zone,
         "jurisdiction": profile.jurisdiction,
-        "channels": _text(list(profile.channels)),
-        "consent": _text(list(profile.consent)),
+        "channels": _string(list(profile.channels)),
+        "consent": _string(list(profile.consent)),
         "preferred_time": "" if profile.preferred_time is None else f"{profile.preferred_time:%H:%M}",
-        "addresses": _text(dict(profile.addresses)),
-        "address_refs": _text(dict(profile.address_refs)),
-        "bad_addresses": _text(list(profile.bad_addresses)),
-        "sequences": _text(dict(profile.sequences)),
+        "addresses": _string(dict(profile.addresses)),
+        "address_refs": _string(dict(profile.address_refs)),
+        "bad_addresses": _string(list(profile.bad_addresses)),
+        "sequences": _string(dict(profile.sequences)),
         "version": profile.version,
     }
 
 
 def read_profile(item: Item) -> Profile:
     """The profile that an item holds."""
-    wish = item.get("preferred_time")
+    send_time = item.get("preferred_time")
     return Profile(
         borrower_id=item["pk"][2:],
         ref=item["ref"],
@@ -132,7 +132,7 @@ def read_profile(item: Item) -> Profile:
         jurisdiction=item.get("jurisdiction", ""),
         channels=_names(item.get("channels", "[]")),
         consent=_names(item.get("consent", "[]")),
-        preferred_time=time.fromisoformat(wish) if wish else None,
+        preferred_time=time.fromisoformat(send_time) if send_time else None,
         addresses=_read_text(item, "addresses", {}),
         address_refs=_read_text(item, "address_refs", {}),
         bad_addresses=tuple(_read_text(item, "bad_addresses", ())),
@@ -165,19 +165,19 @@ def ledger_item(ledger: Ledger) -> Item:
         "sk": "A#ledger",
         "version": ledger.version,
         "whose": ref,
-        "points": _text(points),
-        "contacts": _text([_contact(contact, ref, points) for contact in ledger.contacts]),
-        "settled": _text(
+        "points": _string(points),
+        "contacts": _string([_contact(contact, ref, points) for contact in ledger.contacts]),
+        "settled": _string(
             [
                 {"t": _ms(one.at), "k": _keys(one.keys), "o": one.outcome, "r": one.reason}
                 | ({"a": _attempts(one.tries)} if one.tries else {})
                 for one in ledger.settled
             ]
         ),
-        "opt_outs": _text({name: [mark.sequence, mark.on] for name, mark in ledger.opt_outs.items()}),
-        "holds": _text({name: [mark.sequence, mark.on] for name, mark in ledger.holds.items()}),
+        "opt_outs": _string({name: [mark.sequence, mark.on] for name, mark in ledger.opt_outs.items()}),
+        "holds": _string({name: [mark.sequence, mark.on] for name, mark in ledger.holds.items()}),
         "holds_ended": None if ledger.holds_ended < 0 else ledger.holds_ended,
-        "suppressed": _text({channel: list(refs) for channel, refs in ledger.suppressed.items()}),
+        "suppressed": _string({channel: list(refs) for channel, refs in ledger.suppressed.items()}),
     }
 
 
@@ -260,9 +260,9 @@ def due_item(due: Due) -> Item:
         "amount": due.amount,
         "currency": due.currency,
         "grace_days": due.grace_days,
-        "changes": _text([[_ms(change.at), change.open] for change in due.changes]),
-        "payments": _text(dict(due.payments)),
-        "sequences": _text(dict(due.sequences)),
+        "changes": _string([[_ms(change.at), change.open] for change in due.changes]),
+        "payments": _string(dict(due.payments)),
+        "sequences": _string(dict(due.sequences)),
         "cancelled": due.cancelled or None,
         "disputed": due.disputed or None,
         "moved_to": due.moved_to and due.moved_to.isoformat(),
@@ -323,8 +323,8 @@ def record_item(record: Record) -> Item:
         "text": record.text,
         "provider_message_id": record.provider_message_id,
         "receipt": record.receipt,
-        "attempts": _text(_attempts(record.attempts)),
-        "inputs": _text(dict(record.inputs)),
+        "attempts": _string(_attempts(record.attempts)),
+        "inputs": _string(dict(record.inputs)),
         "unresolved": "unknown" if unknown else None,
         "unresolved_at": instant.to_text(record.at) if unknown else None,
     }

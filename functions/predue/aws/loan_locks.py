@@ -1,4 +1,4 @@
-"""Turns: who alone may allot payments on a loan for a while."""
+"""TableLoanLocks: who alone may allot payments on a loan for a while."""
 
 from contextlib import suppress
 from datetime import datetime, timedelta
@@ -11,12 +11,12 @@ from predue.errors import LedgerMoved, LoanBusy
 _KEEP = timedelta(days=1)
 
 
-class Turns:
+class TableLoanLocks:
     """The part of the table that lets one message at a time be allotted on a loan."""
 
     _name: str
 
-    def take_turn(self, loan_id: str, token: str, now: datetime, until: datetime) -> None:
+    def lock_loan(self, loan_id: str, token: str, now: datetime, until: datetime) -> None:
         """Be the only one who allots payments on a loan, until an instant at the latest; raises LoanBusy while
         somebody else is.
         """
@@ -34,7 +34,7 @@ class Turns:
         except LedgerMoved:
             raise LoanBusy("another message about this loan is being applied") from None
 
-    def end_turn(self, loan_id: str, token: str) -> None:
+    def release_loan(self, loan_id: str, token: str) -> None:
         """Let the next one allot payments on a loan; whoever lost the turn meanwhile changes nothing."""
         with suppress(LedgerMoved), translated("turn"):
             client("dynamodb").update_item(

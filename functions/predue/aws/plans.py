@@ -6,7 +6,7 @@ from typing import Any
 
 from predue.aws import items
 from predue.aws.clients import client, translated
-from predue.aws.table import ASIDE, IN_USE
+from predue.aws.table import IN_USE, PARKED
 from predue.borrowers.ports import Checkpoint, IndexEntry, InUse
 from predue.domain import instant
 from predue.domain.ledger import Ledger
@@ -15,20 +15,20 @@ from predue.errors import LedgerMoved, Unreachable
 
 _BATCH = 100
 """BatchGetItem reads at most 100 items (DynamoDB API reference)."""
-_ROUNDS = 8
+_TRIES = 8
 UNRESOLVED_INDEX = "unresolved_index"
 """As infrastructure/storage.yaml names it."""
 
 
 def entry_of(item: dict[str, Any]) -> IndexEntry:
     """The open due that an item of the index shows."""
-    _, wish, borrower_id, loan_id, installment_no, due_date = item["slot_key"]["S"].split("#")
+    _, send_time, borrower_id, loan_id, installment_no, due_date = item["slot_key"]["S"].split("#")
     return IndexEntry(
         borrower_id,
         loan_id,
         int(installment_no),
         date.fromisoformat(due_date),
-        wish,
+        send_time,
         instant.from_ms(int(item["written_at"]["N"])),
     )
 
@@ -46,12 +46,14 @@ class TablePlans:
         checkpoint = found.get(f"P#{run}")
         return _in_use(found.get(IN_USE[0], {})), _checkpoint(checkpoint) if checkpoint else None
 
-    def entries(self, due_date: date, shard: int, place: str, wish: str, after: str = "") -> Iterator[IndexEntry]:
+    def entries(
+        self, due_date: date, shard: int, zone_key: str, send_time: str, after: str = ""
+    ) -> Iterator[IndexEntry]:
         """See Plans."""
         # "$" sorts right after "#": past every due of the borrower `after`, and past the last entry of the place or
         # time.
-        prefix = f"{place}#{wish}" if wish else place
-        first = f"{place}#{after}$" if after else f"{prefix}#"
+        prefix = f"{zone_key}#{send_time}" if send_time else zone_key
+        first = f"{zone_key}#{after}$" if after else f"{prefix}#"
         return self._walk(f"{due_date.isoformat()}#{shard}", first, f"{prefix}$")
 
     def overdue(self, shard: int) -> Iterator[IndexEntry]:
@@ -95,7 +97,7 @@ class TablePlans:
                 request["ProjectionExpression"] = ", ".join(f"#{name}" for name in attributes)
                 request["ExpressionAttributeNames"] = {f"#{name}": name for name in attributes}
             left: dict[str, Any] = {self._name: request}
-            for _ in range(_ROUNDS):
+            for _ in range(_TRIES):
                 with translated("batch read"):
                     answer = client("dynamodb").batch_get_item(RequestItems=left)
                 yield from map(items.plain, answer["Responses"].get(self._name, ()))
@@ -120,14 +122,14 @@ class TablePlans:
         keys = [items.record_key(reminder_id) for reminder_id in sorted(set(reminder_ids))]
         return {item["sk"][2:] for item in self._batch(keys, ("pk", "sk"))}
 
-    def oldest_aside(self) -> datetime | None:
-        """Since when the oldest awaited event is kept aside, eventually consistent; None if none is."""
+    def oldest_parked(self) -> datetime | None:
+        """Since when the oldest awaited event is parked, eventually consistent; None if none is."""
         with translated("index"):
             page = client("dynamodb").query(
                 TableName=self._name,
                 IndexName=UNRESOLVED_INDEX,
                 KeyConditionExpression="unresolved = :aside",
-                ExpressionAttributeValues=items.wire({":aside": ASIDE}),
+                ExpressionAttributeValues=items.wire({":aside": PARKED}),
                 Limit=1,
             )
         return instant.from_text(page["Items"][0]["unresolved_at"]["S"]) if page["Items"] else None
@@ -161,7 +163,8 @@ class TablePlans:
 def _in_use(item: items.Item) -> InUse:
     pairs = (pair.rsplit("#", 1) for pair in item.get("pairs", ()))
     return InUse(
-        frozenset((place, wish) for place, wish in pairs), frozenset(int(days) for days in item.get("graces", ()))
+        frozenset((zone_key, send_time) for zone_key, send_time in pairs),
+        frozenset(int(days) for days in item.get("graces", ())),
     )
 
 

@@ -12,7 +12,7 @@ from botocore.exceptions import (
 )
 
 from predue.aws.clients import client, code_of
-from predue.borrowers.ports import Accepted, Envelope, NoAnswer, RefusalKind, Refused
+from predue.borrowers.ports import Accepted, NoAnswer, OutboundMessage, RefusalKind, Refused
 
 _SHORTEST_TTL = 5
 """SendTextMessage takes a time to live from 5 to 259,200 seconds (API reference)."""
@@ -40,7 +40,7 @@ _BAD_NUMBER = frozenset(
 _REQUEST_TIMEOUT = 408
 
 
-def _said(error: ClientError, table: dict[str, RefusalKind]) -> Refused | NoAnswer:
+def _answer_of(error: ClientError, table: dict[str, RefusalKind]) -> Refused | NoAnswer:
     """What a service's error means for the message."""
     code = code_of(error)
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
@@ -60,7 +60,7 @@ def _once(request: Any, table: dict[str, RefusalKind]) -> Accepted | Refused | N
     try:
         return Accepted(str(request()["MessageId"]))
     except ClientError as error:
-        return _said(error, table)
+        return _answer_of(error, table)
     except (ConnectTimeoutError, EndpointConnectionError, NoCredentialsError) as error:
         # No connection or no signature: nothing was handed over.
         return Refused("refused_busy", type(error).__name__)
@@ -77,11 +77,11 @@ class Ses:
         self._sender = sender
         self._configuration_set = configuration_set
 
-    def send(self, envelope: Envelope) -> Accepted | Refused | NoAnswer:
+    def send(self, outbound: OutboundMessage) -> Accepted | Refused | NoAnswer:
         """See Provider; the reminder id goes along as a tag, and one click unsubscribes (RFC 8058)."""
-        message = envelope.message
+        message = outbound.message
         headers = [
-            {"Name": "List-Unsubscribe", "Value": f"<{envelope.unsubscribe_url}>"},
+            {"Name": "List-Unsubscribe", "Value": f"<{outbound.unsubscribe_url}>"},
             {"Name": "List-Unsubscribe-Post", "Value": "List-Unsubscribe=One-Click"},
         ]
         content = {
@@ -95,10 +95,10 @@ class Ses:
         return _once(
             lambda: client("sesv2", once=True).send_email(
                 FromEmailAddress=self._sender,
-                Destination={"ToAddresses": [envelope.to]},
+                Destination={"ToAddresses": [outbound.to]},
                 Content={"Simple": content},
                 ConfigurationSetName=self._configuration_set,
-                EmailTags=[{"Name": "reminder_id", "Value": envelope.reminder_id}],
+                EmailTags=[{"Name": "reminder_id", "Value": outbound.reminder_id}],
             ),
             _EMAIL,
         )
@@ -111,17 +111,17 @@ class EndUserMessaging:
         self._origination_identity = origination_identity
         self._configuration_set = configuration_set
 
-    def send(self, envelope: Envelope) -> Accepted | Refused | NoAnswer:
+    def send(self, outbound: OutboundMessage) -> Accepted | Refused | NoAnswer:
         """See Provider; the carrier drops the message when the allowed hours end."""
         return _once(
             lambda: client("pinpoint-sms-voice-v2", once=True).send_text_message(
-                DestinationPhoneNumber=envelope.to,
+                DestinationPhoneNumber=outbound.to,
                 OriginationIdentity=self._origination_identity,
-                MessageBody=envelope.message.body,
+                MessageBody=outbound.message.body,
                 MessageType="TRANSACTIONAL",
                 ConfigurationSetName=self._configuration_set,
-                TimeToLive=max(_SHORTEST_TTL, envelope.seconds_to_live),
-                Context={"reminder_id": envelope.reminder_id},
+                TimeToLive=max(_SHORTEST_TTL, outbound.seconds_to_live),
+                Context={"reminder_id": outbound.reminder_id},
             ),
             _SMS,
         )

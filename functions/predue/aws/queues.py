@@ -17,7 +17,7 @@ _JOBS = 10
 """Jobs that share a message: SQS bills by 64 KB, and a job is a hundredth of that."""
 _BYTES = 24_000
 """Of a message's jobs together, so that ten messages stay below the 256 KB of a call."""
-_ROUNDS = 4
+_TRIES = 4
 
 
 class SqsQueues:
@@ -39,7 +39,7 @@ class SqsQueues:
     def _send(self, channel: str, bodies: Sequence[str], delay_seconds: int) -> None:
         """One call; entries that SQS refuses for a passing reason are sent again."""
         entries = [_entry(number, body, delay_seconds) for number, body in enumerate(bodies)]
-        for _ in range(_ROUNDS):
+        for _ in range(_TRIES):
             with translated("queue"):
                 answer = client("sqs").send_message_batch(QueueUrl=self._urls[channel], Entries=entries)
             failed = {failure["Id"] for failure in answer.get("Failed", ())}

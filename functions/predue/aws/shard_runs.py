@@ -28,12 +28,12 @@ def fan_out(event: dict[str, Any], context: Any, run: Run) -> None:
     else:
         shards, target = list(range(int(env("SHARDS")))), now()
     for other in shards[1:]:
-        _call_again(other, target)
+        _invoke_for(other, target)
     if not run(shards[0], target, time_left):
-        _call_again(shards[0], target)
+        _invoke_for(shards[0], target)
 
 
-def _call_again(shard: int, target: datetime) -> None:
+def _invoke_for(shard: int, target: datetime) -> None:
     """Call this very function for a shard, asynchronously; Lambda repeats it on failure, then puts it into the dead
     letters.
     """

@@ -38,8 +38,8 @@ def _case_of(new: items.Item, old: items.Item) -> list[Published]:
 
 
 def _stop_of(item: items.Item) -> list[Published]:
-    said = json.loads(item["said"])
-    if said["type"] != "borrower.opted_out":
+    consent = json.loads(item["said"])
+    if consent["type"] != "borrower.opted_out":
         return []
-    at, sequence = instant.from_ms(int(item["at"])), int(said.get("sequence", 0))
-    return [opted_out(item["pk"][2:], item["sk"], said["channel"], item["source"], sequence, at)]
+    at, sequence = instant.from_ms(int(item["at"])), int(consent.get("sequence", 0))
+    return [opted_out(item["pk"][2:], item["sk"], consent["channel"], item["source"], sequence, at)]

@@ -1,4 +1,4 @@
-"""The borrower's side of the table: live state, records, and what news reads and writes."""
+"""The borrower's side of the table: live state, records, and what events read and writes."""
 
 import hashlib
 import json
@@ -12,8 +12,8 @@ from botocore.exceptions import ClientError
 from predue.aws import items
 from predue.aws.case_items import Cases
 from predue.aws.clients import client, code_of, translated
-from predue.aws.event_ids import Heard
-from predue.aws.loan_locks import Turns
+from predue.aws.event_ids import EventIds
+from predue.aws.loan_locks import TableLoanLocks
 from predue.borrowers.ports import State
 from predue.domain import instant
 from predue.domain.due import KEEP, Due
@@ -22,13 +22,13 @@ from predue.domain.profile import Profile
 from predue.domain.record import Record
 from predue.errors import LedgerMoved
 
-_KEEP_ASIDE = timedelta(days=180)
+_PARK = timedelta(days=180)
 
 
 IN_USE = ("U#in_use", "U")
 """The key of the item that holds the places, send times and graces in use."""
-ASIDE = "aside"
-"""The partition of the index of unresolved items that lists what is kept aside."""
+PARKED = "aside"
+"""The partition of the index of unresolved items that lists what is parked."""
 
 
 def shard_of(borrower_id: str, shards: int) -> int:
@@ -36,7 +36,7 @@ def shard_of(borrower_id: str, shards: int) -> int:
     return int.from_bytes(hashlib.sha256(borrower_id.encode()).digest()[:4]) % shards
 
 
-class Table(Cases, Heard, Turns):
+class Table(Cases, EventIds, TableLoanLocks):
     """One DynamoDB table; implements the ports Borrowers, Dues and Addresses.
 
     `shards` tells into how many shards a due date is split; only whoever writes dues is asked.
@@ -206,7 +206,9 @@ class Table(Cases, Heard, Turns):
         """See Dues."""
         self._put_versioned(items.profile_item(profile))
 
-    def write_due(self, due: Due, place: str, wish: str, at: datetime, *, indexed: bool, overdue: bool = False) -> None:
+    def write_due(
+        self, due: Due, zone_key: str, send_time: str, at: datetime, *, indexed: bool, overdue: bool = False
+    ) -> None:
         """See Dues."""
         item = items.due_item(due)
         item["expires_at"] = instant.to_epoch(instant.from_text(f"{due.last_day.isoformat()}T00:00:00Z") + KEEP)
@@ -214,7 +216,7 @@ class Table(Cases, Heard, Turns):
             shard = shard_of(due.borrower_id, self._shards())
             item["due_key"] = f"{'late' if overdue else due.due_date.isoformat()}#{shard}"
             item["slot_key"] = (
-                f"{place}#{wish}#{due.borrower_id}#{due.loan_id}#{due.installment_no}#{due.due_date.isoformat()}"
+                f"{zone_key}#{send_time}#{due.borrower_id}#{due.loan_id}#{due.installment_no}#{due.due_date.isoformat()}"
             )
             item["written_at"] = instant.to_ms(at)
         self._put_versioned(item)
@@ -251,35 +253,38 @@ class Table(Cases, Heard, Turns):
             found[number] = (due_date, self.due(item["borrower_id"], due_date, loan_id, number))
         return found
 
-    def use(self, place: str, wish: str, grace_days: int) -> None:
+    def use(self, zone_key: str, send_time: str, grace_days: int) -> None:
         """See Dues."""
         with translated("places in use"):
             client("dynamodb").update_item(
                 TableName=self._name,
                 Key=items.wire(dict(zip(("pk", "sk"), IN_USE, strict=True))),
                 UpdateExpression="ADD pairs :pair, graces :grace",
-                ExpressionAttributeValues={":pair": {"SS": [f"{place}#{wish}"]}, ":grace": {"NS": [str(grace_days)]}},
+                ExpressionAttributeValues={
+                    ":pair": {"SS": [f"{zone_key}#{send_time}"]},
+                    ":grace": {"NS": [str(grace_days)]},
+                },
             )
 
-    def keep_aside(self, about: str, event: str, body: dict[str, Any], at: datetime, *, awaited: bool) -> None:
+    def park(self, about: str, event: str, body: dict[str, Any], at: datetime, *, awaited: bool) -> None:
         """See Dues; what is awaited stands in the sparse index, whose oldest entry tells how long."""
         kept = {
             "body": json.dumps(body, default=str),
             "at": instant.to_ms(at),
-            "expires_at": instant.to_epoch(at + _KEEP_ASIDE),
+            "expires_at": instant.to_epoch(at + _PARK),
         }
         if awaited:
-            kept |= {"unresolved": ASIDE, "unresolved_at": instant.to_text(at)}
+            kept |= {"unresolved": PARKED, "unresolved_at": instant.to_text(at)}
         self._put({"pk": f"W#{about}", "sk": f"W#{event}", **kept})
 
-    def kept_aside(self, about: str) -> list[dict[str, Any]]:
+    def parked(self, about: str) -> list[dict[str, Any]]:
         """See Dues."""
         bodies: list[dict[str, Any]] = [json.loads(item["body"]) for item in self._range(f"W#{about}", "W#", "W$")]
         return sorted(bodies, key=lambda body: int(body["sequence"]))
 
-    def drop_aside(self, about: str, event: str) -> None:
+    def drop_parked(self, about: str, event: str) -> None:
         """See Dues."""
-        with translated("kept aside"):
+        with translated("parked"):
             client("dynamodb").delete_item(
                 TableName=self._name, Key=items.wire({"pk": f"W#{about}", "sk": f"W#{event}"})
             )
@@ -287,7 +292,7 @@ class Table(Cases, Heard, Turns):
     def write_consent(self, borrower_id: str, at: datetime, event: str, body: dict[str, Any]) -> None:
         """See Dues."""
         source = event.partition("#")[0]
-        said = {
+        stated = {
             name: value for name, value in body.items() if name in ("type", "channel", "consent", "text", "sequence")
         }
         sequence = int(body.get("sequence", 0))
@@ -298,7 +303,7 @@ class Table(Cases, Heard, Turns):
             "source": source,
         }
         try:
-            self._put(item | {"said": json.dumps(said, default=str)}, "attribute_not_exists(pk)")
+            self._put(item | {"said": json.dumps(stated, default=str)}, "attribute_not_exists(pk)")
         except LedgerMoved:
             return  # the same event, applied again
 

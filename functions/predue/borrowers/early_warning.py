@@ -70,7 +70,7 @@ def early(due: Due, view: View, now: datetime) -> bool:
 
 
 def payment_reversed(due: Due) -> bool:
-    """Whether a payment was taken back and the due is open, whichever of its news made it so: news comes in any order,
-    and again.
+    """Whether a payment was taken back and the due is open, whichever of its events made it so: events come in any
+    order, and again.
     """
     return due.closed_by is None and due.handed_over_at is None and min(due.payments.values(), default=0) < 0

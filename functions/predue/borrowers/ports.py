@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 from predue.domain.case import Case
 from predue.domain.due import Due
@@ -11,10 +11,6 @@ from predue.domain.job import Job
 from predue.domain.ledger import Ledger
 from predue.domain.profile import Profile
 from predue.domain.record import Record
-
-if TYPE_CHECKING:
-    # Rendering loads Babel, which only the functions that write messages need to pay for.
-    from predue.messages.render import Message
 
 
 class State(NamedTuple):
@@ -98,14 +94,27 @@ class NoAnswer(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Envelope:
+class RenderedMessage:
+    """A rendered reminder: `text_version` names the exact words, `segments` and `encoding` are those of an SMS."""
+
+    text_version: str
+    locale: str
+    body: str
+    subject: str = ""
+    html: str = ""
+    segments: int = 0
+    encoding: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class OutboundMessage:
     """One message on its way: to whom, under which reminder id, and the seconds after which the carrier must drop
     it.
     """
 
     reminder_id: str
     to: str
-    message: "Message"
+    message: RenderedMessage
     seconds_to_live: int
     unsubscribe_url: str = ""
 
@@ -113,7 +122,7 @@ class Envelope:
 class Provider(Protocol):
     """The provider of one channel; it makes exactly one request on the wire."""
 
-    def send(self, envelope: Envelope) -> Accepted | Refused | NoAnswer:
+    def send(self, outbound: OutboundMessage) -> Accepted | Refused | NoAnswer:
         """Hand over one message and say what came of it; never raises for anything that the call itself met."""
 
 
@@ -140,17 +149,19 @@ class IndexEntry(NamedTuple):
     loan_id: str
     installment_no: int
     due_date: date
-    wish: str
+    send_time: str
     written_at: datetime
 
 
 class Plans(Protocol):
-    """What planner and closing run read: the index, places and times in use, and their own checkpoints."""
+    """What planner and closing run read: the index, zone keys and send times in use, and their own checkpoints."""
 
     def start(self, run: str, shard: int) -> "tuple[InUse, Checkpoint | None]":
         """What is in use, and how far the run came on the shard: one read, strongly consistent."""
 
-    def entries(self, due_date: date, shard: int, place: str, wish: str, after: str = "") -> Iterator[IndexEntry]:
+    def entries(
+        self, due_date: date, shard: int, zone_key: str, send_time: str, after: str = ""
+    ) -> Iterator[IndexEntry]:
         """The open dues of a due date, shard, place and send time, sorted by borrower.
 
         An empty `wish` means every send time; they come sorted by time, then borrower. `after` is `wish#borrower`,
@@ -205,7 +216,7 @@ Progress = Literal["new", "begun", "applied"]
 
 
 class Dues(Protocol):
-    """What news reads and writes beside the ledger; writes are conditional on versions and raise LedgerMoved."""
+    """What events read and writes beside the ledger; writes are conditional on versions and raise LedgerMoved."""
 
     def profile(self, borrower_id: str) -> Profile | None:
         """A profile, strongly consistent."""
@@ -234,7 +245,9 @@ class Dues(Protocol):
         after it has gone; strongly consistent.
         """
 
-    def write_due(self, due: Due, place: str, wish: str, at: datetime, *, indexed: bool, overdue: bool = False) -> None:
+    def write_due(
+        self, due: Due, zone_key: str, send_time: str, at: datetime, *, indexed: bool, overdue: bool = False
+    ) -> None:
         """Store at `at` a due whose `version` is the one that was read, with its index keys if it is `indexed`."""
 
     def all_dues(self, borrower_id: str) -> tuple[Due, ...]:
@@ -249,7 +262,7 @@ class Dues(Protocol):
     def bump(self, borrower_id: str) -> None:
         """Raise the ledger's version, so that every claim which read before it is lost."""
 
-    def use(self, place: str, wish: str, grace_days: int) -> None:
+    def use(self, zone_key: str, send_time: str, grace_days: int) -> None:
         """Note a place, send time and grace as in use, before the first due that needs them."""
 
     def begin(self, event: str, body_hash: str, at: datetime) -> Progress:
@@ -262,19 +275,19 @@ class Dues(Protocol):
     def mark_applied(self, event: str, body_hash: str, at: datetime) -> None:
         """Note that an event is applied."""
 
-    def give_back(self, event: str, body_hash: str, at: datetime) -> None:
+    def release(self, event: str, body_hash: str, at: datetime) -> None:
         """Free the id of an event that was refused and changed nothing, so that it may come again, mended."""
 
-    def keep_aside(self, about: str, event: str, body: dict[str, Any], at: datetime, *, awaited: bool) -> None:
+    def park(self, about: str, event: str, body: dict[str, Any], at: datetime, *, awaited: bool) -> None:
         """Keep an event about a loan or borrower that is not known; `awaited` if that should come, and somebody
         should look if it does not.
         """
 
-    def kept_aside(self, about: str) -> list[dict[str, Any]]:
-        """The bodies kept aside about something, in the order of their sequences."""
+    def parked(self, about: str) -> list[dict[str, Any]]:
+        """The bodies parked about something, in the order of their sequences."""
 
-    def drop_aside(self, about: str, event: str) -> None:
-        """Forget an event that was kept aside."""
+    def drop_parked(self, about: str, event: str) -> None:
+        """Forget an event that was parked."""
 
     def write_consent(self, borrower_id: str, at: datetime, event: str, body: dict[str, Any]) -> None:
         """Append a consent event; the same again changes nothing."""

@@ -32,7 +32,7 @@ def settle(
 def record_known(view: View, settled: Iterable[Settled], borrowers: Borrowers, inputs: Mapping[str, Any]) -> None:
     """Make sure that settled stages have their records; harmless where they have."""
     for one in settled:
-        borrowers.write_record(_record(view, one, inputs))
+        borrowers.write_record(_record_of_settled(view, one, inputs))
 
 
 def _recorded(view: View, at: datetime, keys: tuple[StageKey, ...], **became: Any) -> Record:
@@ -50,7 +50,7 @@ def _recorded(view: View, at: datetime, keys: tuple[StageKey, ...], **became: An
     )
 
 
-def _record(view: View, settled: Settled, inputs: Mapping[str, Any]) -> Record:
+def _record_of_settled(view: View, settled: Settled, inputs: Mapping[str, Any]) -> Record:
     """The record of settled stages; its channel is that of the last provider that was asked, if any was."""
     return _recorded(
         view,
@@ -103,8 +103,8 @@ def called(view: View, contact: Contact, inputs: Mapping[str, Any], **became: An
     address = view.profile.address_refs.get(contact.channel, "")
     if not address.startswith(contact.address):
         address = ""
-    told = {**inputs, "address": address}
-    return _recorded(view, contact.at, contact.keys, channel=contact.channel, text=contact.text, inputs=told, **became)
+    seen = {**inputs, "address": address}
+    return _recorded(view, contact.at, contact.keys, channel=contact.channel, text=contact.text, inputs=seen, **became)
 
 
 def suppress_address(

@@ -48,8 +48,8 @@ class View:
 
     def slot(self, day: date) -> datetime:
         """The slot of a local day."""
-        wish = self.profile.preferred_time or self.rules.policy.default_time
-        return reference_slot(day, wish, self.rules.hours, self.zones)
+        send_time = self.profile.preferred_time or self.rules.policy.default_time
+        return reference_slot(day, send_time, self.rules.hours, self.zones)
 
     def window(self, day: date) -> Window | None:
         """The instants of a local day in which reminders may go out."""

@@ -12,7 +12,7 @@ import zlib
 from functools import lru_cache
 from typing import Any
 
-from predue.errors import BadNews, BadPolicy
+from predue.errors import BadPolicy, InvalidEvent
 
 _MARKER = b"\xc3\x01"
 _HEADER = 10
@@ -21,15 +21,15 @@ _MOST_INFLATED = 4 * 1024 * 1024
 _NAMESPACE = "org.apache.fineract.avro"
 
 
-def _record(name: str, **fields: Any) -> dict[str, Any]:
-    told = [{"name": field, "type": kind} for field, kind in fields.items()]
-    return {"type": "record", "namespace": _NAMESPACE, "name": name, "fields": told}
+def _inlined_record(name: str, **fields: Any) -> dict[str, Any]:
+    listed = [{"name": field, "type": kind} for field, kind in fields.items()]
+    return {"type": "record", "namespace": _NAMESPACE, "name": name, "fields": listed}
 
 
 # The envelopes, after Fineract 1.10 (fineract-avro-schemas, commit 4198b0b). They are small and have not changed since
 # they came; the payloads are large and change with nearly every release, so those come from the sender.
-_ENVELOPES = (
-    _record(
+_OUTBOUNDS = (
+    _inlined_record(
         "MessageV1",
         id="int",
         source="string",
@@ -42,8 +42,8 @@ _ENVELOPES = (
         dataschema="string",
         data="bytes",
     ),
-    _record("BulkMessageItemV1", id="int", type="string", category="string", dataschema="string", data="bytes"),
-    _record("BulkMessagePayloadV1", datas={"type": "array", "items": f"{_NAMESPACE}.BulkMessageItemV1"}),
+    _inlined_record("BulkMessageItemV1", id="int", type="string", category="string", dataschema="string", data="bytes"),
+    _inlined_record("BulkMessagePayloadV1", datas={"type": "array", "items": f"{_NAMESPACE}.BulkMessageItemV1"}),
 )
 
 # Fineract's build writes this wherever its published schemas say "bigdecimal".
@@ -51,12 +51,12 @@ _BIGDECIMAL = {"type": "bytes", "logicalType": "decimal", "precision": 20, "scal
 
 
 def decode(data: bytes, schemas: tuple[str, ...]) -> Any:
-    """Read one record; raises BadNews for bytes that are no record of a known schema."""
+    """Read one record; raises InvalidEvent for bytes that are no record of a known schema."""
     if data[:2] != _MARKER or len(data) < _HEADER:
-        raise BadNews("message: is no single-object Avro")
+        raise InvalidEvent("message: is no single-object Avro")
     schema = _known(schemas).get(data[2:_HEADER].hex())
     if schema is None:
-        raise BadNews("message: was written with an Avro schema that the source's settings do not hold")
+        raise InvalidEvent("message: was written with an Avro schema that the source's settings do not hold")
     # The library's reader in Python, not the one in C: Fineract's schemas hold themselves, and bytes that go down
     # through them without end would overflow the C stack and end the process. Only sources that send Avro pay for it.
     from fastavro import _read_py as reader  # noqa: PLC0415
@@ -65,9 +65,9 @@ def decode(data: bytes, schemas: tuple[str, ...]) -> Any:
     try:
         record = reader.schemaless_reader(stream, schema, None)
     except Exception:  # noqa: BLE001 - whatever the library makes of hostile bytes, it is these bytes that are wrong
-        raise BadNews("message: does not hold what its Avro schema says") from None
+        raise InvalidEvent("message: does not hold what its Avro schema says") from None
     if stream.read(1):
-        raise BadNews("message: does not end where its Avro schema says")
+        raise InvalidEvent("message: does not end where its Avro schema says")
     return record
 
 
@@ -78,7 +78,7 @@ def _known(schemas: tuple[str, ...]) -> dict[str, Any]:
     from fastavro.schema import SchemaParseException, UnknownType, fingerprint, to_parsing_canonical_form  # noqa: PLC0415
 
     try:
-        given = [*_ENVELOPES, *(one for text in schemas for one in _records(text))]
+        given = [*_OUTBOUNDS, *(one for text in schemas for one in _records(text))]
         named = {f"{one['namespace']}.{one['name']}": one for one in given}
         least = _Least(named)
         for name in named:
@@ -98,8 +98,8 @@ def _records(text: str) -> list[Any]:
     if not text.startswith(_GZIP):
         return [json.loads(text)]
     inflating = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
-    told = json.loads(inflating.decompress(base64.b64decode(text.removeprefix(_GZIP), validate=True), _MOST_INFLATED))
-    return told if isinstance(told, list) else [told]
+    listed = json.loads(inflating.decompress(base64.b64decode(text.removeprefix(_GZIP), validate=True), _MOST_INFLATED))
+    return listed if isinstance(listed, list) else [listed]
 
 
 class _Least:
@@ -159,8 +159,8 @@ def _inlined(schema: Any, named: dict[str, Any], namespace: str, seen: set[str])
             return [_inlined(one, named, namespace, seen) for one in schema]
         case {"type": "record", "fields": fields}:
             space = schema.get("namespace", namespace)
-            told = [{"name": one["name"], "type": _inlined(one["type"], named, space, seen)} for one in fields]
-            return {"type": "record", "namespace": space, "name": schema["name"], "fields": told}
+            listed = [{"name": one["name"], "type": _inlined(one["type"], named, space, seen)} for one in fields]
+            return {"type": "record", "namespace": space, "name": schema["name"], "fields": listed}
         case {"type": "array", "items": items}:
             return {"type": "array", "items": _inlined(items, named, namespace, seen)}
         case _:

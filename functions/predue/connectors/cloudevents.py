@@ -12,8 +12,8 @@ from typing import Any, get_args
 from urllib.parse import unquote
 
 from predue.connectors.fields import Fields
-from predue.connectors.form import Reading, Source
-from predue.errors import BadNews
+from predue.connectors.form import MessageSource, Reading
+from predue.errors import InvalidEvent
 from predue.events import models as ev
 from predue.events import strict_json
 
@@ -21,33 +21,33 @@ TYPES = frozenset(kind.model_fields["type"].annotation.__args__[0] for kind in g
 """The types of our events."""
 
 
-def read(body: Any, source: Source, headers: Mapping[str, str]) -> Reading:
+def read(body: Any, source: MessageSource, headers: Mapping[str, str]) -> Reading:
     """One event, a batch of them, or in binary mode the data with the attributes in `ce-` headers."""
     if "ce-specversion" in headers:
         attributes = {name[3:]: unquote(value) for name, value in headers.items() if name.startswith("ce-")}
         return _event(Fields.of({**attributes, "data": body}), source)
-    told = body if isinstance(body, list) else [body]
+    stated = body if isinstance(body, list) else [body]
     reading = Reading()
-    for index, one in enumerate(told):
+    for index, one in enumerate(stated):
         reading += _event(Fields.of(one, f"[{index}]" if isinstance(body, list) else ""), source)
     return reading
 
 
-def _event(event: Fields, source: Source) -> Reading:
+def _event(event: Fields, source: MessageSource) -> Reading:
     if event.text("specversion") != "1.0":
-        raise BadNews(f"{event.name('specversion')}: is not 1.0")
+        raise InvalidEvent(f"{event.name('specversion')}: is not 1.0")
     kind = _type(event.text("type"))
     if kind is None:
-        return Reading(passed_over=("type",))
-    told: dict[str, Any] = {
+        return Reading(ignored=("type",))
+    stated: dict[str, Any] = {
         **_data(event).raw,
         "type": kind,
         "event_id": _event_id(event),
         "source": source.name,
     }
     if event.has("sequence"):
-        told["sequence"] = event.whole("sequence")
-    return Reading((told,))
+        stated["sequence"] = event.whole("sequence")
+    return Reading((stated,))
 
 
 def _event_id(event: Fields) -> str:
@@ -67,5 +67,5 @@ def _data(event: Fields) -> Fields:
     try:
         data = strict_json.read(base64.b64decode(event.text("data_base64"), validate=True))
     except (binascii.Error, ValueError):
-        raise BadNews(f"{event.name('data_base64')}: holds no JSON") from None
+        raise InvalidEvent(f"{event.name('data_base64')}: holds no JSON") from None
     return Fields.of(data, event.name("data_base64"))

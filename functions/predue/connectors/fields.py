@@ -6,7 +6,7 @@ from datetime import date
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from predue.errors import BadNews
+from predue.errors import InvalidEvent
 
 _LARGEST = Decimal(10) ** 15
 _FINEST = -12
@@ -28,7 +28,7 @@ class Fields:
     def of(cls, value: object, where: str = "") -> "Fields":
         """Any value that should be an object."""
         if not isinstance(value, Mapping):
-            raise BadNews(f"{where or 'message'}: is no object")
+            raise InvalidEvent(f"{where or 'message'}: is no object")
         return cls(value, where)
 
     def name(self, key: str) -> str:
@@ -41,39 +41,39 @@ class Fields:
 
     def _given(self, key: str) -> Any:
         if not self.has(key):
-            raise BadNews(f"{self.name(key)}: is missing")
+            raise InvalidEvent(f"{self.name(key)}: is missing")
         return self.raw[key]
 
     def text(self, key: str) -> str:
         """A text; a whole number counts as one, since ids come as either."""
         value = self._given(key)
         if isinstance(value, bool) or not isinstance(value, str | int):
-            raise BadNews(f"{self.name(key)}: is no text")
+            raise InvalidEvent(f"{self.name(key)}: is no text")
         try:
             return str(value)
         except ValueError:  # an integer of thousands of digits
-            raise BadNews(f"{self.name(key)}: is too long") from None
+            raise InvalidEvent(f"{self.name(key)}: is too long") from None
 
     def whole(self, key: str) -> int:
         """A whole number from zero on, also as a text of digits."""
         text = self.text(key)
         if not (text.isascii() and text.isdigit() and len(text) <= 15):  # noqa: PLR2004 - below 2**53
-            raise BadNews(f"{self.name(key)}: is no whole number")
+            raise InvalidEvent(f"{self.name(key)}: is no whole number")
         return int(text)
 
     def amount(self, key: str) -> Decimal:
         """An amount of money in major units, zero or more."""
         value = self._given(key)
         if isinstance(value, bool) or not isinstance(value, str | int | float | Decimal):
-            raise BadNews(f"{self.name(key)}: is no amount")
+            raise InvalidEvent(f"{self.name(key)}: is no amount")
         try:
             amount = Decimal(str(value))
         except (InvalidOperation, ValueError):
-            raise BadNews(f"{self.name(key)}: is no amount") from None
+            raise InvalidEvent(f"{self.name(key)}: is no amount") from None
         if not amount.is_finite() or not 0 <= amount <= _LARGEST:
-            raise BadNews(f"{self.name(key)}: is no amount between 0 and {_LARGEST}")
+            raise InvalidEvent(f"{self.name(key)}: is no amount between 0 and {_LARGEST}")
         if amount.normalize().as_tuple().exponent < _FINEST:  # type: ignore[operator]
-            raise BadNews(f"{self.name(key)}: has too many digits")
+            raise InvalidEvent(f"{self.name(key)}: has too many digits")
         return amount
 
     def day(self, key: str) -> date:
@@ -81,13 +81,13 @@ class Fields:
         try:
             return date.fromisoformat(self.text(key)[:10])
         except ValueError:
-            raise BadNews(f"{self.name(key)}: is no ISO date") from None
+            raise InvalidEvent(f"{self.name(key)}: is no ISO date") from None
 
     def flag(self, key: str) -> bool:
         """A truth value; absent is false."""
         value = self.raw.get(key)
         if value is not None and not isinstance(value, bool):
-            raise BadNews(f"{self.name(key)}: is neither true nor false")
+            raise InvalidEvent(f"{self.name(key)}: is neither true nor false")
         return bool(value)
 
     def part(self, key: str) -> "Fields":
@@ -98,9 +98,9 @@ class Fields:
         """A list of objects inside."""
         value = self._given(key)
         if not isinstance(value, list):
-            raise BadNews(f"{self.name(key)}: is no list")
+            raise InvalidEvent(f"{self.name(key)}: is no list")
         if len(value) > _MOST_PARTS:
-            raise BadNews(f"{self.name(key)}: has more than {_MOST_PARTS} entries")
+            raise InvalidEvent(f"{self.name(key)}: has more than {_MOST_PARTS} entries")
         return [Fields.of(one, f"{self.name(key)}[{index}]") for index, one in enumerate(value)]
 
 

@@ -19,9 +19,9 @@ from typing import Any, NamedTuple
 
 from predue.connectors.avro import decode
 from predue.connectors.fields import Fields
-from predue.connectors.form import Reading, Source
-from predue.connectors.loan import LoanNews, Row, after
-from predue.errors import BadNews
+from predue.connectors.form import MessageSource, Reading
+from predue.connectors.loan import LoanEvents, Row, after
+from predue.errors import InvalidEvent
 
 _ITEMS = 10_000
 """Room in a sequence for the items of one bulk message."""
@@ -51,27 +51,27 @@ class _Item(NamedTuple):
     data: Any
     key: str
     sequence: int
-    envelope: Fields
+    outbound: Fields
 
 
-def read(body: Any, source: Source, _headers: Mapping[str, str]) -> Reading:
+def read(body: Any, source: MessageSource, _headers: Mapping[str, str]) -> Reading:
     """One message: the bytes that Fineract sent, or `MessageV1` in JSON with `data` as an object or in base64."""
     message = Fields.of(decode(body, source.settings.schemas) if isinstance(body, bytes) else body)
     if source.settings.tenant and message.text("tenantId") != source.settings.tenant:
-        raise BadNews("tenantId: is another tenant's")
+        raise InvalidEvent("tenantId: is another tenant's")
     reading = Reading()
     for item in _items(message, source):
-        reading += _read(item, after(source, reading.events))
+        reading += _read_message(item, after(source, reading.events))
     return reading
 
 
-def _items(message: Fields, source: Source) -> list[_Item]:
+def _items(message: Fields, source: MessageSource) -> list[_Item]:
     kind, key, sequence = message.text("type"), message.text("idempotencyKey"), message.whole("id") * _ITEMS
     if kind != "BulkBusinessEvent":
         return [_Item(kind, _schema(message), message.raw.get("data"), key, sequence, message)]
     parts = Fields.of(_decoded(message.raw.get("data"), source), "data").parts("datas")
     if len(parts) > _MOST_ITEMS:
-        raise BadNews("data.datas: has too many items")
+        raise InvalidEvent("data.datas: has too many items")
     return [
         _Item(part.text("type"), _schema(part), part.raw.get("data"), f"{key}/{index}", sequence + index, message)
         for index, part in enumerate(parts, 1)
@@ -82,48 +82,48 @@ def _schema(fields: Fields) -> str:
     return fields.text("dataschema").rpartition(".")[2]
 
 
-def _decoded(data: Any, source: Source) -> Any:
+def _decoded(data: Any, source: MessageSource) -> Any:
     """A payload as an object, whichever way it came."""
     if isinstance(data, str):
         try:
             data = base64.b64decode(data, validate=True)
         except (binascii.Error, ValueError):
-            raise BadNews("data: is neither an object nor base64") from None
+            raise InvalidEvent("data: is neither an object nor base64") from None
     return decode(data, source.settings.schemas) if isinstance(data, bytes) else data
 
 
-def _read(item: _Item, source: Source) -> Reading:
+def _read_message(item: _Item, source: MessageSource) -> Reading:
     reader = _READERS.get(item.schema)
     if reader is None:
-        return Reading(passed_over=("type",))
+        return Reading(ignored=("type",))
     return reader(item, Fields.of(_decoded(item.data, source), "data"), source)
 
 
-def _news(item: _Item, loan_id: str, source: Source) -> LoanNews:
-    return LoanNews(source, item.key, item.sequence, loan_id, item.envelope.day("businessDate"))
+def _loan_events(item: _Item, loan_id: str, source: MessageSource) -> LoanEvents:
+    return LoanEvents(source, item.key, item.sequence, loan_id, item.outbound.day("businessDate"))
 
 
-def _account(item: _Item, account: Fields, source: Source) -> Reading:
+def _account(item: _Item, account: Fields, source: MessageSource) -> Reading:
     """A loan with its schedule: what Fineract holds to be owed of each installment.
 
-    Where payments are allotted, the balance that goes before each of them is passed over: it would close the
+    Where payments are allotted, the balance that goes before each of them is ignored: it would close the
     installment, and the payment itself would then go to the next one.
     """
     if item.kind == _BALANCE and source.settings.payments == "allotted":
-        return Reading(passed_over=("told by the payment",))
-    news, status = _news(item, account.text("id"), source), account.part("status")
+        return Reading(ignored=("told by the payment",))
+    loan_events, status = _loan_events(item, account.text("id"), source), account.part("status")
     if status.flag("active") and not account.flag("chargedOff"):
-        return _active(news, account, source)
+        return _active(loan_events, account, source)
     ended = account.flag("chargedOff") or any(map(status.flag, ("closed", "closedWrittenOff", "overpaid")))
-    return news.nothing_owed(_rows(account) if ended and account.has("repaymentSchedule") else ())
+    return loan_events.nothing_owed(_rows(account) if ended and account.has("repaymentSchedule") else ())
 
 
-def _active(news: LoanNews, account: Fields, source: Source) -> Reading:
+def _active(loan_events: LoanEvents, account: Fields, source: MessageSource) -> Reading:
     if not account.has("clientId"):
-        return Reading(passed_over=("group loan",))
+        return Reading(ignored=("group loan",))
     currency = account.part("repaymentSchedule").part("currency").text("code")
     borrower = account.text("clientExternalId" if source.settings.borrower == "external_id" else "clientId")
-    return news.stated(_rows(account), borrower, currency)
+    return loan_events.stated(_rows(account), borrower, currency)
 
 
 def _rows(account: Fields) -> list[Row]:
@@ -137,47 +137,49 @@ def _row(period: Fields) -> Row:
     return Row(period.whole("period"), period.day("dueDate"), owed)
 
 
-def _due(item: _Item, due: Fields, source: Source) -> Reading:
+def _due(item: _Item, due: Fields, source: MessageSource) -> Reading:
     """An installment that is due soon, or overdue; its message names no borrower, so it cannot create one."""
-    news = _news(item, due.text("loanId"), source)
+    loan_events = _loan_events(item, due.text("loanId"), source)
     installment = due.part("installment")
     number, owed = installment.whole("installmentNumber"), installment.amount("totalAmountDue")
     if owed == 0:
-        return Reading((news.event("installment.cancelled", number, item.key),))
-    moved = news.moved(number, installment.day("installmentDueDate"), owed)
+        return Reading((loan_events.event("installment.cancelled", number, item.key),))
+    moved = loan_events.moved(number, installment.day("installmentDueDate"), owed)
     return Reading(({**moved, "event_id": item.key},))
 
 
-def _transaction(item: _Item, transaction: Fields, source: Source) -> Reading:
+def _transaction(item: _Item, transaction: Fields, source: MessageSource) -> Reading:
     if item.kind not in _ENDS | _PAYS:
-        return Reading(passed_over=("type",))
-    news = _news(item, transaction.text("loanId"), source)
+        return Reading(ignored=("type",))
+    loan_events = _loan_events(item, transaction.text("loanId"), source)
     if item.kind in _ENDS:
-        return news.nothing_owed()
-    return _payment(news, transaction, source)
+        return loan_events.nothing_owed()
+    return _payment(loan_events, transaction, source)
 
 
-def _adjustment(item: _Item, adjustment: Fields, source: Source) -> Reading:
+def _adjustment(item: _Item, adjustment: Fields, source: MessageSource) -> Reading:
     """A transaction that is reversed, and the one in its place if there is one."""
     old = adjustment.part("transactionToAdjust")
-    news = _news(item, old.text("loanId"), source)
+    loan_events = _loan_events(item, old.text("loanId"), source)
     if source.settings.payments == "stated":
-        return Reading(passed_over=("told by the balance",))
-    reading = news.reversed(old.text("id"))
+        return Reading(ignored=("told by the balance",))
+    reading = loan_events.reversed(old.text("id"))
     if adjustment.has("newTransactionDetail"):
-        news = replace(news, source=after(source, reading.events))
-        reading += _payment(news, adjustment.part("newTransactionDetail"), source)
+        loan_events = replace(loan_events, source=after(source, reading.events))
+        reading += _payment(loan_events, adjustment.part("newTransactionDetail"), source)
     return reading
 
 
-def _payment(news: LoanNews, transaction: Fields, source: Source) -> Reading:
+def _payment(loan_events: LoanEvents, transaction: Fields, source: MessageSource) -> Reading:
     if source.settings.payments == "stated":
-        return Reading(passed_over=("told by the balance",))
+        return Reading(ignored=("told by the balance",))
     over = transaction.amount("overpaymentPortion") if transaction.has("overpaymentPortion") else Decimal()
     paid = transaction.amount("amount") - over
     currency = transaction.part("currency").text("code") if transaction.has("currency") else ""
     return (
-        news.paid(transaction.text("id"), paid, currency) if paid > 0 else Reading(passed_over=("more than is owed",))
+        loan_events.paid(transaction.text("id"), paid, currency)
+        if paid > 0
+        else Reading(ignored=("more than is owed",))
     )
 
 

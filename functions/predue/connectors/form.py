@@ -16,7 +16,7 @@ Installments = Callable[[str], Mapping[int, tuple[date, Due | None]]]
 """What is known of a loan, by number: the current due date, and the due, or None while it is being made or after it has
 gone. `predue.borrowers.ports.Dues.installments` is one."""
 
-PassedOver = Literal[
+Ignored = Literal[
     "type",
     "no rule",
     "group loan",
@@ -46,7 +46,7 @@ DEFAULT = Settings()
 
 
 @dataclass(frozen=True)
-class Source:
+class MessageSource:
     """A system that sends: the `name` that its events carry, what is known of a loan, and its settings."""
 
     name: str
@@ -55,16 +55,16 @@ class Source:
 
 
 class Reading(NamedTuple):
-    """The events that a message becomes, in their order, and what of it was passed over."""
+    """The events that a message becomes, in their order, and what of it was ignored."""
 
     events: tuple[dict[str, Any], ...] = ()
-    passed_over: tuple[PassedOver, ...] = ()
+    ignored: tuple[Ignored, ...] = ()
 
     def __add__(self, other: object) -> "Reading":
         if not isinstance(other, Reading):
             return NotImplemented
-        return Reading(self.events + other.events, self.passed_over + other.passed_over)
+        return Reading(self.events + other.events, self.ignored + other.ignored)
 
 
-Form = Callable[[Any, Source, Mapping[str, str]], Reading]
+Form = Callable[[Any, MessageSource, Mapping[str, str]], Reading]
 """A form: the parsed body, the source and the request's headers (names in lower case) to a reading."""

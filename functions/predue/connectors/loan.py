@@ -1,4 +1,4 @@
-"""What is said of a whole loan, turned into news of its installments.
+"""What is said of a whole loan, turned into events of its installments.
 
 Loan systems speak of loans and transactions, predue of installments. Two ways lead from one to the other:
 
@@ -15,24 +15,24 @@ from functools import cached_property
 from typing import Any, NamedTuple
 
 from predue.connectors.fields import written
-from predue.connectors.form import Reading, Source
+from predue.connectors.form import MessageSource, Reading
 from predue.domain.due import Due
 from predue.domain.money import Money, minor_units
-from predue.errors import BadNews
+from predue.errors import InvalidEvent
 from predue.events.due_changes import changed_by, scheduled
-from predue.events.models import InstallmentNews, Scheduled, read_event
+from predue.events.models import InstallmentEvent, Scheduled, read_event
 
 LOOK_BACK = timedelta(days=60)
 """Older installments that are not known are not told any more: a due goes 60 days after its window."""
 
 
-def after(source: Source, events: Iterable[dict[str, Any]]) -> Source:
+def after(source: MessageSource, events: Iterable[dict[str, Any]]) -> MessageSource:
     """The source as it will be once these events are applied, for what follows them in the same message."""
-    told = [event for event in map(read_event, events) if isinstance(event, InstallmentNews)]
+    stated = [event for event in map(read_event, events) if isinstance(event, InstallmentEvent)]
 
     def installments(loan_id: str) -> Mapping[int, tuple[date, Due | None]]:
         known = dict(source.installments(loan_id))
-        for event in told:
+        for event in stated:
             due = known.get(event.installment_no, (None, None))[1]
             if event.loan_id == loan_id and due is not None:
                 due = changed_by(due, event)
@@ -42,7 +42,7 @@ def after(source: Source, events: Iterable[dict[str, Any]]) -> Source:
                 known[event.installment_no] = (event.due_date, scheduled(event))
         return known
 
-    return replace(source, installments=installments) if told else source
+    return replace(source, installments=installments) if stated else source
 
 
 class Row(NamedTuple):
@@ -54,10 +54,10 @@ class Row(NamedTuple):
 
 
 @dataclass(frozen=True)
-class LoanNews:
+class LoanEvents:
     """A message about one loan; `key` names it, `sequence` orders it, `day` is the system's date when it was made."""
 
-    source: Source
+    source: MessageSource
     key: str
     sequence: int
     loan_id: str
@@ -93,9 +93,9 @@ class LoanNews:
 
     def stated(self, rows: Iterable[Row], borrower_id: str, currency: str) -> Reading:
         """The schedule as the system has it now; what it no longer holds is cancelled."""
-        told = list(rows)
-        live = [row for row in told if self._lives(row.installment_no, row.due_date)]
-        left = sorted(self.known.keys() - {row.installment_no for row in told})
+        stated = list(rows)
+        live = [row for row in stated if self._lives(row.installment_no, row.due_date)]
+        left = sorted(self.known.keys() - {row.installment_no for row in stated})
         gone = [self.event("installment.cancelled", no) for no in left if self._lives(no, self.known[no][0])]
         return Reading((*(self._row(row, borrower_id, currency) for row in live), *gone))
 
@@ -141,21 +141,21 @@ class LoanNews:
         """Allot a payment, the oldest open installment first.
 
         What an earlier delivery of it has counted stands in the dues and is said again the same, so that a repeat, or
-        one after a crash in between, completes it and counts nothing twice. Raises BadNews while nothing is known of
-        the loan: a payment that was acknowledged and forgotten would be reminded of.
+        one after a crash in between, completes it and counts nothing twice. Raises InvalidEvent while nothing is known
+        of the loan: a payment that was acknowledged and forgotten would be reminded of.
         """
         dues = sorted(
             (due for _, due in self.known.values() if due), key=lambda due: (due.due_date, due.installment_no)
         )
         if not dues:
-            raise BadNews("loan_id: no installment of this loan is known yet")
+            raise InvalidEvent("loan_id: no installment of this loan is known yet")
         if currency not in ("", dues[0].currency):
-            raise BadNews(f"currency: the loan is in {dues[0].currency}")
+            raise InvalidEvent(f"currency: the loan is in {dues[0].currency}")
         currency = dues[0].currency
         try:
             rest = minor_units(amount, currency)
         except ValueError:
-            raise BadNews(f"amount: is no positive amount of {currency}") from None
+            raise InvalidEvent(f"amount: is no positive amount of {currency}") from None
         counted = {due.installment_no: self._counted(transaction, due) for due in dues}
         rest -= sum(map(sum, counted.values()))
         shares = [(due, share) for due in dues for share in counted[due.installment_no]]

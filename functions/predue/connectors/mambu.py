@@ -12,10 +12,10 @@ from decimal import Decimal
 from typing import Any
 
 from predue.connectors.fields import Fields
-from predue.connectors.form import Reading, Source
-from predue.connectors.loan import LoanNews, Row
+from predue.connectors.form import MessageSource, Reading
+from predue.connectors.loan import LoanEvents, Row
 from predue.domain import instant
-from predue.errors import BadNews
+from predue.errors import InvalidEvent
 from predue.events import strict_json
 
 _ENDS = frozenset(
@@ -48,14 +48,14 @@ _STATES = frozenset(
 _PARTS = ("principal", "interest", "fee", "penalty")
 
 
-def read(body: Any, source: Source, headers: Mapping[str, str]) -> Reading:
+def read(body: Any, source: MessageSource, headers: Mapping[str, str]) -> Reading:
     """One webhook, or one event of a stream."""
     message = Fields.of(body)
     if message.has("metadata"):
         metadata = message.part("metadata")
-        return _read(_inner(message), metadata.text("eid"), _at(metadata, "occurred_at"), source)
+        return _read_message(_inner(message), metadata.text("eid"), _at(metadata, "occurred_at"), source)
     key = headers.get("x-notifications-idempotency-key") or message.text("event_id")
-    return _read(message, key, _at(message, "at"), source)
+    return _read_message(message, key, _at(message, "at"), source)
 
 
 def _inner(message: Fields) -> Fields:
@@ -63,35 +63,35 @@ def _inner(message: Fields) -> Fields:
     try:
         return Fields.of(strict_json.read(message.text("body")), "body")
     except ValueError:
-        raise BadNews("body: is no JSON") from None
+        raise InvalidEvent("body: is no JSON") from None
 
 
 def _at(fields: Fields, key: str) -> datetime:
     try:
         return instant.from_text(fields.text(key))
     except (ValueError, OverflowError):
-        raise BadNews(f"{fields.name(key)}: is no ISO time with an offset") from None
+        raise InvalidEvent(f"{fields.name(key)}: is no ISO time with an offset") from None
 
 
-def _read(message: Fields, key: str, at: datetime, source: Source) -> Reading:
+def _read_message(message: Fields, key: str, at: datetime, source: MessageSource) -> Reading:
     kind = message.text("event")
     if kind not in _ENDS | _STATES:
-        return Reading(passed_over=("type",))
+        return Reading(ignored=("type",))
     sequence = instant.to_ms(at)
     if sequence < 0:
-        raise BadNews("at: lies before 1970")
-    news = LoanNews(source, key, sequence, message.text("loan_id"), at.date())
+        raise InvalidEvent("at: lies before 1970")
+    loan_events = LoanEvents(source, key, sequence, message.text("loan_id"), at.date())
     if kind in _ENDS:
-        return news.nothing_owed()
+        return loan_events.nothing_owed()
     if source.settings.payments == "stated":
-        return _schedule(message, news)
-    return _told(kind, message, news)
+        return _schedule(message, loan_events)
+    return _payment_events(kind, message, loan_events)
 
 
-def _schedule(message: Fields, news: LoanNews) -> Reading:
+def _schedule(message: Fields, loan_events: LoanEvents) -> Reading:
     """The loan's whole schedule, as the Mambu API gives it."""
     rows = [_row(one) for one in message.part("schedule").parts("installments")]
-    return news.stated(rows, message.text("borrower_id"), message.text("currency"))
+    return loan_events.stated(rows, message.text("borrower_id"), message.text("currency"))
 
 
 def _row(installment: Fields) -> Row:
@@ -109,20 +109,20 @@ def _amount_due(part: Fields) -> Decimal:
     return amount.amount("due") if amount.has("due") else Decimal()
 
 
-def _told(kind: str, message: Fields, news: LoanNews) -> Reading:
+def _payment_events(kind: str, message: Fields, loan_events: LoanEvents) -> Reading:
     """What a template alone can tell: payments, and one installment at a time."""
     match kind:
         case "LOAN_REPAYMENT":
-            return news.paid(message.text("transaction_id"), message.amount("amount"), message.text("currency"))
+            return loan_events.paid(message.text("transaction_id"), message.amount("amount"), message.text("currency"))
         case "LOAN_REPAYMENT_REVERSAL":
-            return news.reversed(message.text("transaction_id"))
+            return loan_events.reversed(message.text("transaction_id"))
         case "REPAYMENT_REMINDER":
-            return news.one(
+            return loan_events.one(
                 Row(message.whole("installment_no"), message.day("due_date"), message.amount("amount")),
                 message.text("borrower_id"),
                 message.text("currency"),
             )
         case "LOAN_ACCOUNT_RESCHEDULED":
-            return news.nothing_owed()
+            return loan_events.nothing_owed()
         case _:
-            return Reading(passed_over=("type",))
+            return Reading(ignored=("type",))

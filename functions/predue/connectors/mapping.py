@@ -16,10 +16,10 @@ from jmespath.exceptions import JMESPathError
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from predue.connectors.fields import Fields, written
-from predue.connectors.form import MOST_EVENTS, Reading, Source
+from predue.connectors.form import MOST_EVENTS, MessageSource, Reading
 from predue.domain import instant
 from predue.domain.money import exponent
-from predue.errors import BadNews, BadPolicy
+from predue.errors import BadPolicy, InvalidEvent
 from predue.events import models as ev
 
 _MODELS = {kind.model_fields["type"].annotation.__args__[0]: kind for kind in get_args(ev.Event)}
@@ -42,13 +42,13 @@ def _path(value: object) -> Any:
 Path = Annotated[Any, BeforeValidator(_path)]
 
 
-class _Model(BaseModel):
+class _MappingModel(BaseModel):
     """Read strictly: a misspelled key would silently lose a field."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
 
 
-class Value(_Model):
+class Value(_MappingModel):
     """Where one field comes from, and at most one transform after an optional `map`.
 
     `path` looks into the element that `each` found, or the message if there is none; `message` always into the message.
@@ -73,7 +73,7 @@ Given = Annotated[Value, BeforeValidator(lambda value: {"path": value} if isinst
 """A field's value; a bare text is a path."""
 
 
-class Rule(_Model):
+class MappingRule(_MappingModel):
     """Messages in which every path of `when` has one of its values become an event of this type, one for `each`."""
 
     type: Literal[tuple(_MODELS)]  # type: ignore[valid-type]
@@ -91,10 +91,10 @@ class Rule(_Model):
         return self
 
 
-class MappingFile(_Model):
+class MappingFile(_MappingModel):
     """All rules; a message may fit several."""
 
-    rules: Annotated[tuple[Rule, ...], Field(min_length=1, max_length=200)]
+    rules: Annotated[tuple[MappingRule, ...], Field(min_length=1, max_length=200)]
 
 
 @lru_cache(maxsize=8)
@@ -125,16 +125,16 @@ def _line(text: str, where: tuple[str | int, ...]) -> int:
     return first + 1
 
 
-def read(body: Any, source: Source, _headers: Mapping[str, str]) -> Reading:
+def read(body: Any, source: MessageSource, _headers: Mapping[str, str]) -> Reading:
     """The events that a message becomes under the source's mapping."""
     message = Fields.of(body).raw
     rules = [rule for rule in read_mapping(source.settings.mapping).rules if _fits(rule, message)]
     if not rules:
-        return Reading(passed_over=("no rule",))
+        return Reading(ignored=("no rule",))
     return Reading(tuple(_event(rule, message, one, source) for rule in rules for one in _elements(rule, message)))
 
 
-def _fits(rule: Rule, message: Mapping[str, Any]) -> bool:
+def _fits(rule: MappingRule, message: Mapping[str, Any]) -> bool:
     return all(
         any(_same(found, one) for one in (wanted if isinstance(wanted, list) else [wanted]))
         for path, wanted in rule.when.items()
@@ -147,14 +147,14 @@ def _same(found: Any, wanted: str | int | bool) -> bool:  # noqa: FBT001 - the v
     return isinstance(found, bool) == isinstance(wanted, bool) and bool(found == wanted)
 
 
-def _elements(rule: Rule, message: Mapping[str, Any]) -> list[Any]:
+def _elements(rule: MappingRule, message: Mapping[str, Any]) -> list[Any]:
     if rule.each is None:
         return [message]
     found = _found(rule.each, message, f"each of {rule.type}")
     if found is not None and not isinstance(found, list):
-        raise BadNews(f"each of {rule.type}: is no list")
+        raise InvalidEvent(f"each of {rule.type}: is no list")
     if found and len(found) > MOST_EVENTS:
-        raise BadNews(f"each of {rule.type}: has more than {MOST_EVENTS} entries")
+        raise InvalidEvent(f"each of {rule.type}: has more than {MOST_EVENTS} entries")
     return found or []
 
 
@@ -163,30 +163,30 @@ def _found(path: Any, value: Any, name: str) -> Any:
     try:
         return path.search(value)
     except (JMESPathError, TypeError, ValueError, ArithmeticError, AttributeError, RecursionError):
-        raise BadNews(f"{name}: the path does not fit what stands there") from None
+        raise InvalidEvent(f"{name}: the path does not fit what stands there") from None
 
 
-def _event(rule: Rule, message: Mapping[str, Any], element: Any, source: Source) -> dict[str, Any]:
-    told: dict[str, Any] = {"type": rule.type, "source": source.name}
+def _event(rule: MappingRule, message: Mapping[str, Any], element: Any, source: MessageSource) -> dict[str, Any]:
+    stated: dict[str, Any] = {"type": rule.type, "source": source.name}
     # The currency comes first: amounts in minor units need it.
     for name in sorted(rule.fields, key=lambda name: name != "currency"):
-        value = _value(rule.fields[name], name, message, element, told)
+        value = _value(rule.fields[name], name, message, element, stated)
         if value is not None:
-            told[name] = str(value) if name in _IDS and _whole(value) else value
-    return told
+            stated[name] = str(value) if name in _IDS and _is_whole(value) else value
+    return stated
 
 
-def _whole(value: object) -> bool:
+def _is_whole(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 
 
-def _value(given: Value, name: str, message: Any, element: Any, told: Mapping[str, Any]) -> Any:
+def _value(given: Value, name: str, message: Any, element: Any, stated: Mapping[str, Any]) -> Any:
     """One field's value; None leaves the field out."""
     if given.concat is not None:
-        parts = [_value(part, name, message, element, told) for part in given.concat]
-        if not all(isinstance(part, str) or _whole(part) for part in parts):
-            raise BadNews(f"{name}: a part of it is missing or no text")
-        value: Any = given.separator.join(_text(part, name) for part in parts)
+        parts = [_value(part, name, message, element, stated) for part in given.concat]
+        if not all(isinstance(part, str) or _is_whole(part) for part in parts):
+            raise InvalidEvent(f"{name}: a part of it is missing or no text")
+        value: Any = given.separator.join(_text_at(part, name) for part in parts)
     elif given.constant is not None:
         value = given.constant
     elif given.path is not None:
@@ -195,24 +195,24 @@ def _value(given: Value, name: str, message: Any, element: Any, told: Mapping[st
         value = _found(given.message, message, name)
     if value is not None and given.map is not None:
         value = _mapped(given.map, value, name)
-    return value if value is None or given.transform is None else _transformed(given.transform, value, name, told)
+    return value if value is None or given.transform is None else _transformed(given.transform, value, name, stated)
 
 
-def _text(value: Any, name: str) -> str:
+def _text_at(value: Any, name: str) -> str:
     try:
         return str(value)
     except ValueError:  # an integer of thousands of digits
-        raise BadNews(f"{name}: is too long") from None
+        raise InvalidEvent(f"{name}: is too long") from None
 
 
 def _mapped(table: Mapping[str, str | int], value: Any, name: str) -> str | int:
     key = {True: "true", False: "false"}[value] if isinstance(value, bool) else value
-    if not isinstance(key, str | int) or (text := _text(key, name)) not in table:
-        raise BadNews(f"{name}: is not in its map")
+    if not isinstance(key, str | int) or (text := _text_at(key, name)) not in table:
+        raise InvalidEvent(f"{name}: is not in its map")
     return table[text]
 
 
-def _transformed(transform: str, value: Any, name: str, told: Mapping[str, Any]) -> Any:
+def _transformed(transform: str, value: Any, name: str, stated: Mapping[str, Any]) -> Any:
     fields = Fields({name: value})
     match transform:
         case "date":
@@ -223,6 +223,6 @@ def _transformed(transform: str, value: Any, name: str, told: Mapping[str, Any])
             try:
                 return instant.to_ms(instant.from_text(fields.text(name)))
             except (ValueError, OverflowError):
-                raise BadNews(f"{name}: is no ISO time with an offset") from None
+                raise InvalidEvent(f"{name}: is no ISO time with an offset") from None
         case _:
-            return written(Decimal(fields.whole(name)).scaleb(-exponent(str(told.get("currency")))))
+            return written(Decimal(fields.whole(name)).scaleb(-exponent(str(stated.get("currency")))))

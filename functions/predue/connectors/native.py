@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from predue.connectors.fields import Fields
-from predue.connectors.form import Reading, Source
+from predue.connectors.form import MessageSource, Reading
 
 
-def read(body: Any, source: Source, _headers: Mapping[str, str]) -> Reading:
+def read(body: Any, source: MessageSource, _headers: Mapping[str, str]) -> Reading:
     """The bodies as they stand; one that names no source gets that of the sender."""
-    told = body if isinstance(body, list) else [body]
-    return Reading(tuple({"source": source.name, **Fields.of(one).raw} for one in told))
+    stated = body if isinstance(body, list) else [body]
+    return Reading(tuple({"source": source.name, **Fields.of(one).raw} for one in stated))

@@ -1,7 +1,7 @@
 """Cases: work items for the few borrowers whom a message will not help, opened by rules on what is recorded.
 
 A case keeps what made somebody open it. Whether it is still open is not stored but follows from what it is about, so
-that no news has to close it, and none that comes late can leave it open by mistake.
+that no events have to close it, and none that comes late can leave it open by mistake.
 """
 
 import hashlib
@@ -32,7 +32,7 @@ class About(NamedTuple):
 
 
 class Hold(NamedTuple):
-    """The hold that a case is about: its reason as the ledger knows it, and the sequence of the news that began it."""
+    """The hold that a case is about: its reason as the ledger knows it, and the sequence of the event that began it."""
 
     reason: str
     sequence: int
@@ -88,7 +88,7 @@ def asked_for_help(borrower_id: str, hold: Hold, ledger: "Ledger", at: datetime)
 
 
 def _begun(ledger: "Ledger", hold: Hold) -> bool:
-    """Whether a hold is in force that this very news began."""
+    """Whether a hold is in force that this very events began."""
     return ledger.hold(hold.reason) == hold.sequence
 
 

@@ -1,4 +1,4 @@
-"""A due: what predue knows of one installment, and what news does to it."""
+"""A due: what predue knows of one installment, and what events do to it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -25,9 +25,9 @@ class Due:
 
     `amount` is in minor units; `payments` maps each payment's event to its signed minor units, so that counting one
     twice is impossible; `sequences` holds, by aspect (`due_date`, `amount`, `cancelled`, `disputed`), the sequence of
-    the newest news. `source` is the one that stated its schedule, "" for a book that was loaded at the start, and
-    `stated_at` when the newest news of that arrived. `changes` tells when it was open: what is planned depends on what
-    was known at the slot.
+    the newest events. `source` is the one that stated its schedule, "" for a book that was loaded at the start, and
+    `stated_at` when the newest events of that arrived. `changes` tells when it was open: what is planned depends on
+    what was known at the slot.
     """
 
     borrower_id: str
@@ -80,7 +80,7 @@ class Due:
         return self.due_date + timedelta(days=self.grace_days)
 
     def open_at(self, moment: datetime) -> bool:
-        """Whether the installment was known and open at an instant; news of that very instant counts."""
+        """Whether the installment was known and open at an instant; events of that very instant counts."""
         last = None
         for change in self.changes:
             if change.at <= moment:
@@ -97,7 +97,7 @@ class Due:
         return stage.day(self.due_date) <= self.last_day
 
     def noted(self, at: datetime) -> "Due":
-        """The same due with its open or closed state noted as of `at`, where that is news."""
+        """The same due with its open or closed state noted as of `at`, where that is events."""
         is_open = self.closed_by is None
         if self.changes and self.changes[-1].open == is_open:
             return self

@@ -16,7 +16,7 @@ _VERSION = 1
 class Job:
     """One borrower, one slot (an instant, on the local day `day`), and the installments and stages that meet there.
 
-    `deferred` counts how often the job was put off, so that the copies have distinct schedule names.
+    `deferred` counts how often the job was deferred, so that the copies have distinct schedule names.
     """
 
     borrower_id: str

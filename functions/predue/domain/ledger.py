@@ -16,7 +16,7 @@ from predue.domain.channel import ALL
 from predue.domain.policy import Cap
 from predue.domain.record import Attempt, Outcome
 from predue.domain.stage import StageKey
-from predue.errors import BadNews
+from predue.errors import InvalidEvent
 
 ADDRESS_MARK = 8
 """How many characters of a contact point's keyed hash a claim keeps."""
@@ -27,7 +27,7 @@ _NEVER = datetime.max.replace(tzinfo=UTC)
 
 
 class Mark(NamedTuple):
-    """A switch set by news: on or off, and the sequence of the news that set it."""
+    """A switch set by events: on or off, and the sequence of the events that set it."""
 
     sequence: int
     on: bool
@@ -103,7 +103,7 @@ class Ledger(NamedTuple):
         return next((reason for reason in sorted(self.holds) if self.hold(reason) is not None), None)
 
     def hold(self, reason: str) -> int | None:
-        """The sequence of the news that began the hold of a reason, or None while there is none in force."""
+        """The sequence of the events that began the hold of a reason, or None while there is none in force."""
         mark = self.holds.get(reason)
         return mark.sequence if mark is not None and mark.on and mark.sequence > self.holds_ended else None
 
@@ -179,19 +179,23 @@ class Ledger(NamedTuple):
         return self._replace(contacts=tuple(new if contact is old else contact for contact in self.contacts))
 
     def with_opt_out(self, channel: str, mark: Mark) -> "Ledger | None":
-        """With an opt-out (or the opt-in that lifts it) noted; None if it is no news."""
+        """With an opt-out (or the opt-in that lifts it) noted; None if it is nothing new."""
         return (
             self._replace(opt_outs={**self.opt_outs, channel: mark}) if mark.newer(self.opt_outs.get(channel)) else None
         )
 
     def with_hold(self, reason: str, mark: Mark) -> "Ledger | None":
-        """With a hold started or ended by reason; None if it is no news. Raises BadNews beyond MOST_HOLDS reasons."""
+        """With a hold started or ended by reason; None if it is nothing new. Raises InvalidEvent beyond MOST_HOLDS
+        reasons.
+        """
         if reason not in self.holds and len(self.holds) >= MOST_HOLDS:
-            raise BadNews(f"reason: the borrower has had holds of {MOST_HOLDS} other reasons already; use one of them")
+            raise InvalidEvent(
+                f"reason: the borrower has had holds of {MOST_HOLDS} other reasons already; use one of them"
+            )
         return self._replace(holds={**self.holds, reason: mark}) if mark.newer(self.holds.get(reason)) else None
 
     def with_holds_ended(self, sequence: int) -> "Ledger | None":
-        """With every hold ended that started before `sequence`; None if it is no news."""
+        """With every hold ended that started before `sequence`; None if it is nothing new."""
         return self._replace(holds_ended=sequence) if sequence > self.holds_ended else None
 
     def with_suppressed(self, channel: str, address_ref: str) -> "Ledger | None":

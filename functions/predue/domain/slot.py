@@ -86,7 +86,7 @@ def _floor(moment: datetime) -> datetime:
     return moment - timedelta(minutes=moment.minute % 15, seconds=moment.second, microseconds=moment.microsecond)
 
 
-def slot_of(day: date, wish: time, hours: Hours, zones: Sequence[ZoneInfo]) -> datetime | None:
+def slot_of(day: date, send_time: time, hours: Hours, zones: Sequence[ZoneInfo]) -> datetime | None:
     """The slot on a local day for a wished wall time; None when the zones share no allowed time on that day.
 
     The wish is rounded up to a quarter hour; outside the allowed hours the nearest allowed slot of that day takes its
@@ -95,29 +95,29 @@ def slot_of(day: date, wish: time, hours: Hours, zones: Sequence[ZoneInfo]) -> d
     common = window(day, hours, zones)
     if common is None:
         return None
-    wished = max(instant_of(day, _rounded_up(wish), zone) for zone in zones)
-    if wished < common.start:
+    send_at = max(instant_of(day, _rounded_up(send_time), zone) for zone in zones)
+    if send_at < common.start:
         first = -(-(common.start - datetime.min.replace(tzinfo=UTC)) // QUARTER) * QUARTER + datetime.min.replace(
             tzinfo=UTC
         )
         return first if first < common.end else common.start
-    if wished >= common.end:
+    if send_at >= common.end:
         return max(common.start, _floor(common.end - timedelta(microseconds=1)))
-    return wished
+    return send_at
 
 
 @lru_cache(maxsize=1 << 14)
-def reference_slot(day: date, wish: time, hours: Hours, zones: tuple[ZoneInfo, ...]) -> datetime:
+def reference_slot(day: date, send_time: time, hours: Hours, zones: tuple[ZoneInfo, ...]) -> datetime:
     """The slot at which a stage is looked at: `slot_of`, or where there is none, that of the zone which reaches it
     last.
 
     Nothing can be sent at such a slot, but the planned stage still gets its outcome there. No zone at all counts as
     UTC.
     """
-    common = slot_of(day, wish, hours, zones)
+    common = slot_of(day, send_time, hours, zones)
     if common is not None:
         return common
-    single = [slot_of(day, wish, hours, (zone,)) for zone in zones or (ZoneInfo("UTC"),)]
+    single = [slot_of(day, send_time, hours, (zone,)) for zone in zones or (ZoneInfo("UTC"),)]
     return max(found for found in single if found is not None)
 
 

@@ -67,16 +67,16 @@ def label(time_zone: str, jurisdiction: str) -> str:
 
 
 @lru_cache(maxsize=4096)
-def zones_of(place: str, listed: tuple[str, ...] = ()) -> tuple[ZoneInfo, ...]:
+def zones_of(zone_key: str, listed: tuple[str, ...] = ()) -> tuple[ZoneInfo, ...]:
     """Every zone in which a borrower of that label may be; empty when nobody can tell.
 
     A known zone stands for itself. Otherwise the zones that the jurisdiction's pack lists, or, if it lists none,
     those that tzdata's zone.tab gives for the country. A territory with a country code of its own has that one's.
     """
-    if not place.startswith(UNKNOWN):
-        known = zone(place)
+    if not zone_key.startswith(UNKNOWN):
+        known = zone(zone_key)
         return (known,) if known else ()
-    code = place.removeprefix(UNKNOWN).upper()
+    code = zone_key.removeprefix(UNKNOWN).upper()
     if code in _TERRITORIES:
         names = _zones_by_country()[_TERRITORIES[code]]
     else:

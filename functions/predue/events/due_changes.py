@@ -1,13 +1,13 @@
-"""What an installment's own news does to its due: each aspect by its own newest sequence, payments each once."""
+"""What an installment's own events do to its due: each aspect by its own newest sequence, payments each once."""
 
 from dataclasses import replace
 from decimal import Decimal
 
 from predue.domain.due import Due
 from predue.domain.money import minor_units
-from predue.errors import BadNews
+from predue.errors import InvalidEvent
 from predue.events import models as ev
-from predue.events.models import InstallmentNews
+from predue.events.models import InstallmentEvent
 
 MOST_PAYMENTS = 200
 """Of one installment, reversals among them: each stands in the due, and an item of the table holds 400 KB."""
@@ -30,8 +30,8 @@ def scheduled(event: ev.Scheduled) -> Due:
     )
 
 
-def changed_by(due: Due, event: InstallmentNews) -> Due:
-    """The due after an event; the same due if the event is no news to it."""
+def changed_by(due: Due, event: InstallmentEvent) -> Due:
+    """The due after an event; the same due if the event is no events to it."""
     match event:
         case ev.Paid():
             return _with_payment(due, event, 1)
@@ -45,31 +45,31 @@ def changed_by(due: Due, event: InstallmentNews) -> Due:
         case ev.Cancelled():
             return _recancelled(_newer(due, "cancelled", event.sequence))
         case ev.Disputed() | ev.DisputeEnded():
-            news = _newer(due, "disputed", event.sequence)
-            return due if news is due else replace(news, disputed=isinstance(event, ev.Disputed))
-    raise BadNews("type: not about an installment")
+            newer = _newer(due, "disputed", event.sequence)
+            return due if newer is due else replace(newer, disputed=isinstance(event, ev.Disputed))
+    raise InvalidEvent("type: not about an installment")
 
 
 def _with_payment(due: Due, event: ev.Paid | ev.PaymentReversed, sign: int) -> Due:
     """With one payment counted, by its event, so that a repeat counts nothing."""
     if event.currency not in (None, due.currency):
-        raise BadNews(f"currency: the installment is in {due.currency}")
+        raise InvalidEvent(f"currency: the installment is in {due.currency}")
     if len(due.payments) >= MOST_PAYMENTS and event.identity not in due.payments:
-        raise BadNews(f"event_id: the installment has {MOST_PAYMENTS} payments already")
+        raise InvalidEvent(f"event_id: the installment has {MOST_PAYMENTS} payments already")
     amount = sign * _minor_units(event.amount, due.currency)
     return replace(due, payments={**due.payments, event.identity: amount})
 
 
 def _minor_units(amount: Decimal, currency: str) -> int:
-    """An amount in the installment's currency, which the event itself need not name; raises BadNews."""
+    """An amount in the installment's currency, which the event itself need not name; raises InvalidEvent."""
     try:
         return minor_units(amount, currency)
     except ValueError as error:
-        raise BadNews(f"amount: {error}") from None
+        raise InvalidEvent(f"amount: {error}") from None
 
 
 def _newer(due: Due, aspect: str, sequence: int) -> Due:
-    """The due with the sequence of an aspect raised; the very same due if the news is not newer."""
+    """The due with the sequence of an aspect raised; the very same due if the events are not newer."""
     if sequence <= due.sequences.get(aspect, -1):
         return due
     return replace(due, sequences={**due.sequences, aspect: sequence})
@@ -84,7 +84,7 @@ def _recancelled(due: Due) -> Due:
 
 def _restated(due: Due, event: ev.Scheduled) -> Due:
     if event.currency != due.currency:
-        raise BadNews(f"currency: the installment is in {due.currency}")
+        raise InvalidEvent(f"currency: the installment is in {due.currency}")
     stated = _graced(_priced(due, event, minor_units(event.amount, event.currency), event.currency), event)
     newer = _newer(stated, "scheduled", event.sequence)
     owned = newer if newer is stated else replace(newer, source=event.source)
@@ -92,18 +92,18 @@ def _restated(due: Due, event: ev.Scheduled) -> Due:
 
 
 def _priced(due: Due, event: ev.Scheduled | ev.Rescheduled, amount: int | None, currency: str) -> Due:
-    news = due if amount is None else _newer(due, "amount", event.sequence)
-    return due if news is due or amount is None else replace(news, amount=amount, currency=currency)
+    newer = due if amount is None else _newer(due, "amount", event.sequence)
+    return due if newer is due or amount is None else replace(newer, amount=amount, currency=currency)
 
 
 def _graced(due: Due, event: ev.Scheduled | ev.Rescheduled) -> Due:
-    news = due if event.grace_days is None else _newer(due, "grace_days", event.sequence)
-    return due if news is due or event.grace_days is None else replace(news, grace_days=event.grace_days)
+    newer = due if event.grace_days is None else _newer(due, "grace_days", event.sequence)
+    return due if newer is due or event.grace_days is None else replace(newer, grace_days=event.grace_days)
 
 
 def _moved(due: Due, event: ev.Scheduled | ev.Rescheduled) -> Due:
     """With its new due date noted as `moved_to`; the due at that date is written by `_arrive`."""
-    news = _newer(due, "due_date", event.sequence)
-    if news is due:
+    newer = _newer(due, "due_date", event.sequence)
+    if newer is due:
         return due
-    return replace(news, moved_to=None if event.due_date == due.due_date else event.due_date)
+    return replace(newer, moved_to=None if event.due_date == due.due_date else event.due_date)

@@ -1,4 +1,4 @@
-"""The bodies of news: what a loan system may tell, as typed models; unknown extra fields are ignored."""
+"""The bodies of events: what a loan system may tell, as typed models; unknown extra fields are ignored."""
 
 import hashlib
 import json
@@ -20,7 +20,7 @@ from pydantic import (
 
 from predue.domain.channel import CHANNELS, Channel
 from predue.domain.money import minor_units
-from predue.errors import BadNews
+from predue.errors import InvalidEvent
 
 _HH_MM = re.compile(r"(?:[01]\d|2[0-3]):[0-5]\d", re.ASCII)
 _ISO_DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
@@ -50,7 +50,7 @@ def _decimal(value: object) -> object:
     return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
 
 
-def _whole(value: object) -> object:
+def _whole_number(value: object) -> object:
     """A whole number, also one written as a text or, as JSON lets one, as `7.0`; `true` is none."""
     if isinstance(value, str) and _WHOLE.fullmatch(value):
         return int(value)
@@ -97,7 +97,7 @@ def _currency(value: str) -> str:
 # A `json_schema` says of a field, for the API's document (infrastructure/openapi), how it may be written.
 
 
-def _text(pattern: str, **more: str) -> Any:
+def _plain_text(pattern: str, **more: str) -> Any:
     return Annotated[str, Field(json_schema_extra={"pattern": pattern, **more})]
 
 
@@ -105,13 +105,13 @@ _ANY_CHANNEL = "|".join(CHANNELS)
 _ID_PATTERN = r"^(?!\s)[^#\u0000-\u001f\u007f]+(?<!\s)$"
 _SEQUENCE, _NUMBER, _GRACE = Field(ge=0, lt=2**53), Field(ge=1, lt=10**9), Field(ge=0, le=365)
 _AMOUNT = Field(gt=0, le=10**15)
-_AMOUNT_TEXT = _text(r"^(?=.*[1-9])[0-9]{1,15}(\.[0-9]{1,9})?$")
-_DAY_TEXT = _text(r"^(19[7-9]|2[0-9]{2})[0-9]-[0-9]{2}-[0-9]{2}$", format="date")
-_CHANNELS_TEXT = _text(rf"^({_ANY_CHANNEL})?(\|({_ANY_CHANNEL})?)*$")
-_WALL_TEXT = _text("^(([01][0-9]|2[0-3]):[0-5][0-9])?$")
-_SEQUENCE_TEXT = _text("^[0-9]{1,15}$")
-_NUMBER_TEXT = _text("^0{0,9}[1-9][0-9]{0,8}$")
-_GRACE_TEXT = _text("^0{0,9}([0-9]{1,2}|[12][0-9]{2}|3[0-5][0-9]|36[0-5])$")
+_AMOUNT_TEXT = _plain_text(r"^(?=.*[1-9])[0-9]{1,15}(\.[0-9]{1,9})?$")
+_DAY_TEXT = _plain_text(r"^(19[7-9]|2[0-9]{2})[0-9]-[0-9]{2}-[0-9]{2}$", format="date")
+_CHANNELS_TEXT = _plain_text(rf"^({_ANY_CHANNEL})?(\|({_ANY_CHANNEL})?)*$")
+_WALL_TEXT = _plain_text("^(([01][0-9]|2[0-3]):[0-5][0-9])?$")
+_SEQUENCE_TEXT = _plain_text("^[0-9]{1,15}$")
+_NUMBER_TEXT = _plain_text("^0{0,9}[1-9][0-9]{0,8}$")
+_GRACE_TEXT = _plain_text("^0{0,9}([0-9]{1,2}|[12][0-9]{2}|3[0-5][0-9]|36[0-5])$")
 
 Id = Annotated[
     str,
@@ -128,17 +128,19 @@ Day = Annotated[date, BeforeValidator(_day, json_schema_input_type=_DAY_TEXT)]
 Channels = Annotated[
     tuple[Channel, ...], BeforeValidator(_list, json_schema_input_type=tuple[Channel, ...] | _CHANNELS_TEXT)
 ]
-Wish = Annotated[time | None, BeforeValidator(_wall, json_schema_input_type=_WALL_TEXT | None)]
+PreferredTime = Annotated[time | None, BeforeValidator(_wall, json_schema_input_type=_WALL_TEXT | None)]
 Sequence = Annotated[
-    int, _SEQUENCE, BeforeValidator(_whole, json_schema_input_type=Annotated[int, _SEQUENCE] | _SEQUENCE_TEXT)
+    int, _SEQUENCE, BeforeValidator(_whole_number, json_schema_input_type=Annotated[int, _SEQUENCE] | _SEQUENCE_TEXT)
 ]
 InstallmentNo = Annotated[
-    int, _NUMBER, BeforeValidator(_whole, json_schema_input_type=Annotated[int, _NUMBER] | _NUMBER_TEXT)
+    int, _NUMBER, BeforeValidator(_whole_number, json_schema_input_type=Annotated[int, _NUMBER] | _NUMBER_TEXT)
 ]
-GraceDays = Annotated[int, _GRACE, BeforeValidator(_whole, json_schema_input_type=Annotated[int, _GRACE] | _GRACE_TEXT)]
+GraceDays = Annotated[
+    int, _GRACE, BeforeValidator(_whole_number, json_schema_input_type=Annotated[int, _GRACE] | _GRACE_TEXT)
+]
 
 
-class _Body(BaseModel):
+class _EventBody(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     event_id: Id
@@ -151,15 +153,15 @@ class _Body(BaseModel):
         return f"{self.source}#{self.event_id}"
 
 
-class InstallmentNews(_Body):
-    """News about one installment."""
+class InstallmentEvent(_EventBody):
+    """Events about one installment."""
 
     loan_id: Id
     installment_no: InstallmentNo
     borrower_id: Id | None = None
 
 
-class Scheduled(InstallmentNews):
+class Scheduled(InstallmentEvent):
     """The installment is due on this date with this amount; creates it, or states it anew."""
 
     type: Literal["installment.scheduled"]
@@ -175,7 +177,7 @@ class Scheduled(InstallmentNews):
         return self
 
 
-class Rescheduled(InstallmentNews):
+class Rescheduled(InstallmentEvent):
     """The installment is due on another date."""
 
     type: Literal["installment.rescheduled"]
@@ -184,7 +186,7 @@ class Rescheduled(InstallmentNews):
     grace_days: GraceDays | None = None
 
 
-class Paid(InstallmentNews):
+class Paid(InstallmentEvent):
     """A payment, partial or whole."""
 
     type: Literal["installment.paid"]
@@ -192,7 +194,7 @@ class Paid(InstallmentNews):
     currency: Currency | None = None
 
 
-class PaymentReversed(InstallmentNews):
+class PaymentReversed(InstallmentEvent):
     """A payment was taken back, for example by a returned debit."""
 
     type: Literal["installment.payment_reversed"]
@@ -200,31 +202,31 @@ class PaymentReversed(InstallmentNews):
     currency: Currency | None = None
 
 
-class Cancelled(InstallmentNews):
+class Cancelled(InstallmentEvent):
     """Nothing is owed any more."""
 
     type: Literal["installment.cancelled"]
 
 
-class Disputed(InstallmentNews):
+class Disputed(InstallmentEvent):
     """The borrower disputes the installment: no reminders about it."""
 
     type: Literal["installment.disputed"]
 
 
-class DisputeEnded(InstallmentNews):
+class DisputeEnded(InstallmentEvent):
     """The dispute is over."""
 
     type: Literal["installment.dispute_ended"]
 
 
-class BorrowerNews(_Body):
-    """News about a borrower."""
+class BorrowerEvent(_EventBody):
+    """Events about a borrower."""
 
     borrower_id: Id
 
 
-class Updated(BorrowerNews):
+class Updated(BorrowerEvent):
     """Fields of the profile to merge; those left out stay as they are. Creates an unknown borrower."""
 
     type: Literal["borrower.updated"]
@@ -237,38 +239,38 @@ class Updated(BorrowerNews):
     jurisdiction: Annotated[str, Field(max_length=10, pattern=r"^[A-Za-z0-9\-]*$")] | None = None
     channels: Channels | None = None
     consent: Channels | None = None
-    preferred_time: Wish = None
+    preferred_time: PreferredTime = None
 
     def given(self) -> dict[str, Any]:
         """The profile fields that the event carries."""
         return {name: getattr(self, name) for name in sorted(self.model_fields_set & PROFILE_FIELDS)}
 
 
-PROFILE_FIELDS = frozenset(Updated.model_fields) - frozenset(BorrowerNews.model_fields) - {"type"}
+PROFILE_FIELDS = frozenset(Updated.model_fields) - frozenset(BorrowerEvent.model_fields) - {"type"}
 
 
-class OptedOut(BorrowerNews):
+class OptedOut(BorrowerEvent):
     """The borrower stops a channel, or all."""
 
     type: Literal["borrower.opted_out"]
     channel: Channel | Literal["all"] = "all"
 
 
-class OptedIn(BorrowerNews):
+class OptedIn(BorrowerEvent):
     """The borrower lifts the very stop that was set for a channel, or for all."""
 
     type: Literal["borrower.opted_in"]
     channel: Channel | Literal["all"]
 
 
-class HoldStarted(BorrowerNews):
+class HoldStarted(BorrowerEvent):
     """No reminders until the hold ends: hardship, dispute, bereavement, ..."""
 
     type: Literal["borrower.hold_started"]
     reason: Id
 
 
-class HoldEnded(BorrowerNews):
+class HoldEnded(BorrowerEvent):
     """A hold ends; without a reason all of them do."""
 
     type: Literal["borrower.hold_ended"]
@@ -294,16 +296,16 @@ _ADAPTER: TypeAdapter[Event] = TypeAdapter(Annotated[Event, Field(discriminator=
 
 
 def read_event(body: object) -> Event:
-    """Read an event's body; raises BadNews that names each wrong field and repeats no value, since values may be
+    """Read an event's body; raises InvalidEvent that names each wrong field and repeats no value, since values may be
     personal.
     """
     try:
         return _ADAPTER.validate_python(body)
     except ValidationError as error:
-        raise BadNews(*map(_told, error.errors(include_input=False)[:5])) from None
+        raise InvalidEvent(*map(_reason_of, error.errors(include_input=False)[:5])) from None
 
 
-def _told(error: Any) -> str:
+def _reason_of(error: Any) -> str:
     """One mistake in words; pydantic's own repeat the value of an unknown type."""
     if error["type"].startswith("union_tag"):
         return "type: not one of the types of events"

@@ -1,4 +1,4 @@
-"""What a borrower's own news does to the profile: fields merge, each by its own newest sequence."""
+"""What a borrower's own events do to the profile: fields merge, each by its own newest sequence."""
 
 from collections.abc import Mapping
 from dataclasses import replace

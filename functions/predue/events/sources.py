@@ -1,4 +1,4 @@
-"""Sources: the systems that may tell news, each with the proof that it is itself, its tenant and the form of what it
+"""Sources: the systems that may tell events, each with the proof that it is itself, its tenant and the form of what it
 sends.
 """
 
@@ -37,7 +37,7 @@ def _key(value: str) -> str:
 
 
 def _bus_name(value: str) -> str:
-    """A name that the rule of the bus lets through: what predue itself emits must never come back as news."""
+    """A name that the rule of the bus lets through: what predue itself emits must never come back as events."""
     if value.startswith(("predue", "aws.")):
         raise ValueError("a source's name on the bus begins neither with predue nor with aws.")
     return value
@@ -50,7 +50,7 @@ Tenant = Annotated[str, Field(pattern=r"^[a-z0-9-]{0,32}$")]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
 
 
-class _Setting(BaseModel):
+class _SourceSetting(BaseModel):
     """A source as the secret states it; read strictly, since a key that was misspelled away would lock the source
     out.
     """
@@ -77,12 +77,12 @@ class _Setting(BaseModel):
         return self
 
 
-_SETTINGS = TypeAdapter(dict[Name, _Setting])
+_SETTINGS = TypeAdapter(dict[Name, _SourceSetting])
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A system that may tell news.
+    """A system that may tell events.
 
     `keys` are the newest first, and each of them signs validly; so with `secrets`, which a source shows that cannot
     sign. `bus` is the `source` of its events on the application's bus, if it puts any there. `tenant` owns the

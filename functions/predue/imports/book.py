@@ -1,4 +1,4 @@
-"""A loan book's rows, the state from which news goes on: they count as sequence 0 and change nothing that is known
+"""A loan book's rows, the state from which events go on: they count as sequence 0 and change nothing that is known
 already.
 """
 
@@ -10,7 +10,7 @@ from typing import Any
 from predue.domain.due import Due
 from predue.domain.profile import Profile
 from predue.events import profile_changes
-from predue.events.applying import NewsDesk, create_due, store_profile
+from predue.events.applying import EventServices, create_due, store_profile
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,24 +29,26 @@ class InstallmentRow:
     status: str
 
 
-def put_borrower(borrower_id: str, fields: Mapping[str, Any], desk: NewsDesk) -> Profile:
+def put_borrower(borrower_id: str, fields: Mapping[str, Any], services: EventServices) -> Profile:
     """Store a borrower's row unless the borrower is known; returns the profile that stands."""
-    known = desk.dues.profile(borrower_id)
+    known = services.dues.profile(borrower_id)
     if known is not None:
         return known
     profile = profile_changes.with_fields(
-        Profile(borrower_id, desk.keys().borrower_ref(borrower_id), sequences=dict.fromkeys(fields, 0)),
+        Profile(borrower_id, services.keys().borrower_ref(borrower_id), sequences=dict.fromkeys(fields, 0)),
         fields,
-        desk.keys(),
+        services.keys(),
     )
-    store_profile(None, profile, desk)
+    store_profile(None, profile, services)
     return profile
 
 
-def put_installment(row: InstallmentRow, profile: Profile, at: datetime, desk: NewsDesk) -> None:
+def put_installment(row: InstallmentRow, profile: Profile, at: datetime, services: EventServices) -> None:
     """Store an installment's row unless the installment is known."""
-    where = desk.dues.pointer(row.loan_id, row.installment_no)
-    if where and (where != (row.borrower_id, row.due_date) or desk.dues.due(*where, row.loan_id, row.installment_no)):
+    where = services.dues.pointer(row.loan_id, row.installment_no)
+    if where and (
+        where != (row.borrower_id, row.due_date) or services.dues.due(*where, row.loan_id, row.installment_no)
+    ):
         return
     cancelled = row.status == "cancelled"
     due = Due(
@@ -63,5 +65,5 @@ def put_installment(row: InstallmentRow, profile: Profile, at: datetime, desk: N
         | ({"cancelled": 0} if cancelled else {}),
         cancelled=cancelled,
     )
-    desk.dues.point(row.loan_id, row.installment_no, row.borrower_id, row.due_date, None)
-    create_due(due, profile, at, desk)
+    services.dues.point(row.loan_id, row.installment_no, row.borrower_id, row.due_date, None)
+    create_due(due, profile, at, services)

@@ -10,32 +10,32 @@ from typing import Any
 
 from predue.domain import instant
 from predue.domain.money import Money
-from predue.errors import BadNews, Gone, LedgerMoved, Replaced
+from predue.errors import Gone, InvalidEvent, LedgerMoved, Replaced
 from predue.events import applying
-from predue.events.applying import NewsDesk
+from predue.events.applying import EventServices
 from predue.imports.file_check import checking
 from predue.imports.file_reading import Rejected, reading, rejected_lines
 from predue.imports.import_report import finishing, report
-from predue.imports.import_state import CLOSES_NOTHING, REPORT, BulkDesk, Chunked, Files, Import
+from predue.imports.import_state import CLOSES_NOTHING, REPORT, Chunked, Files, Import, ImportServices
 from predue.imports.unpacked import BadFile
-from predue.inbound.deliveries import rounds
+from predue.inbound.deliveries import batches
 
 _TRIES = 5
 REPLACED = "replaced: another file came under its key, or it was taken away"
 _REPORT_EVERY = 5
 
 
-def go_on(state: Import, token: str, desk: BulkDesk) -> Import:
+def go_on(state: Import, token: str, services: ImportServices) -> Import:
     """Go on with an import until it is over or the time is; raises ImportMoved if another call goes on with it."""
     try:
-        for known in _steps(state, desk):
-            state = replace(known, updated_at=instant.to_text(desk.now()))
-            token = desk.files.save(state, token)
-            desk.files.put(state.key + REPORT, report(state))
+        for known in _steps(state, services):
+            state = replace(known, updated_at=instant.to_text(services.now()))
+            token = services.files.save(state, token)
+            services.files.put(state.key + REPORT, report(state))
     except Replaced:
-        return ended(refused(state, REPLACED), token, desk.files)
+        return ended(refused(state, REPLACED), token, services.files)
     except (BadFile, Gone) as fault:
-        return ended(refused(state, f"file: {fault}"), token, desk.files)
+        return ended(refused(state, f"file: {fault}"), token, services.files)
     return state
 
 
@@ -57,25 +57,25 @@ def ended(state: Import, token: str, files: Files) -> Import:
     return state
 
 
-def _steps(state: Import, desk: BulkDesk) -> Iterator[Import]:
+def _steps(state: Import, services: ImportServices) -> Iterator[Import]:
     """What is known after each step; each may be done again from what was known before it."""
     while not state.over:
-        for known in _PHASES[state.phase](state, desk):
+        for known in _PHASES[state.phase](state, services):
             yield known
             state = known
-            if desk.time_is_up:
+            if services.time_is_up:
                 return
 
 
-def _applying(state: Import, desk: BulkDesk) -> Iterator[Import]:
+def _applying(state: Import, services: ImportServices) -> Iterator[Import]:
     while state.applied < state.chunks + state.closings:
-        state = _applied(state, desk)
-        if state.applied % _REPORT_EVERY == 0 or desk.time_is_up:
+        state = _applied(state, services)
+        if state.applied % _REPORT_EVERY == 0 or services.time_is_up:
             yield state
     yield replace(state, phase="finishing")
 
 
-_PHASES: Mapping[str, Callable[[Import, BulkDesk], Iterator[Import]]] = {
+_PHASES: Mapping[str, Callable[[Import, ImportServices], Iterator[Import]]] = {
     "reading": reading,
     "checking": checking,
     "applying": _applying,
@@ -83,34 +83,34 @@ _PHASES: Mapping[str, Callable[[Import, BulkDesk], Iterator[Import]]] = {
 }
 
 
-def _applied(state: Import, desk: BulkDesk) -> Import:
+def _applied(state: Import, services: ImportServices) -> Import:
     """Apply the next chunk; what need not wait for another is applied side by side."""
     if state.applied == state.chunks and state.unfit:
         # A row was refused only now. All closings are left, or none: that one of them is refused says nothing of a row.
         return replace(state, applied=state.chunks + state.closings, reasons=(*state.reasons, CLOSES_NOTHING))
     closes = state.applied >= state.chunks
     name = f"closing-{state.applied - state.chunks:06}" if closes else f"chunk-{state.applied:06}"
-    rows = Chunked.read(desk.files.get(state.work(name)))
-    news_desk, at = desk.news(), desk.now()
+    rows = Chunked.read(services.files.get(state.work(name)))
+    event_services, at = services.events(), services.now()
 
     def one_after_the_other(group: list[int]) -> list[tuple[str, Rejected | None]]:
-        return [_outcome(rows[index], at, news_desk) for index in group]
+        return [_outcome(rows[index], at, event_services) for index in group]
 
-    apart = rounds({index: [row.body] for index, row in enumerate(rows)})
-    outcomes = [outcome for groups in apart for came in desk.each(one_after_the_other, groups) for outcome in came]
+    apart = batches({index: [row.body] for index, row in enumerate(rows)})
+    outcomes = [outcome for groups in apart for came in services.each(one_after_the_other, groups) for outcome in came]
     refused = sorted(fault for _, fault in outcomes if fault is not None)
     if refused:
-        desk.files.put(state.work(f"rejected-{state.parts:06}"), rejected_lines(state.key, refused))
+        services.files.put(state.work(f"rejected-{state.parts:06}"), rejected_lines(state.key, refused))
     counted = Counter("closed" if closes and word == "applied" else word for word, _ in outcomes)
     return replace(state.counting(**counted), applied=state.applied + 1, parts=state.parts + bool(refused))
 
 
-def _outcome(row: Chunked, at: datetime, desk: NewsDesk) -> tuple[str, Rejected | None]:
+def _outcome(row: Chunked, at: datetime, services: EventServices) -> tuple[str, Rejected | None]:
     """What became of one row, and why if it was refused; what may pass by itself is tried again, then raised."""
     for left in reversed(range(_TRIES)):
         try:
-            return _told(row, at, desk).replace(" ", "_"), None
-        except BadNews as fault:
+            return _apply_row(row, at, services).replace(" ", "_"), None
+        except InvalidEvent as fault:
             return "rejected", (row.line, str(fault))
         except LedgerMoved:
             if not left:
@@ -118,21 +118,21 @@ def _outcome(row: Chunked, at: datetime, desk: NewsDesk) -> tuple[str, Rejected 
     raise AssertionError("the last try returns or raises")
 
 
-def _told(row: Chunked, at: datetime, desk: NewsDesk) -> str:
-    """Tell a row as news; of an installment that is paid or cancelled that first, so that it is never open between."""
+def _apply_row(row: Chunked, at: datetime, services: EventServices) -> str:
+    """Apply a row; of an installment that is paid or cancelled that first, so that it is never open between."""
     if row.status == "open":
-        return applying.apply(row.body, at, desk)
-    where = desk.dues.pointer(row.body["loan_id"], row.body["installment_no"])
+        return applying.apply(row.body, at, services)
+    where = services.dues.pointer(row.body["loan_id"], row.body["installment_no"])
     if where is None:
-        applying.apply(_ending(row, str(row.body["amount"])), at, desk)
-        return applying.apply(row.body, at, desk)
-    told = applying.apply(row.body, at, desk)
-    due = desk.dues.due(*where, row.body["loan_id"], row.body["installment_no"])
+        applying.apply(_ending(row, str(row.body["amount"])), at, services)
+        return applying.apply(row.body, at, services)
+    stated = applying.apply(row.body, at, services)
+    due = services.dues.due(*where, row.body["loan_id"], row.body["installment_no"])
     if due is None or due.closed_by is not None:
-        return told
+        return stated
     # What the due has counted is part of the id: once it is opened again, the same row says something new.
     counted = sorted(due.payments)
-    return applying.apply(_ending(row, str(Money(due.missing, due.currency).major()), counted), at, desk)
+    return applying.apply(_ending(row, str(Money(due.missing, due.currency).major()), counted), at, services)
 
 
 def _ending(row: Chunked, owed: str, counted: Sequence[str] = ()) -> dict[str, Any]:
@@ -140,6 +140,6 @@ def _ending(row: Chunked, owed: str, counted: Sequence[str] = ()) -> dict[str, A
     about = {name: row.body[name] for name in ("source", "loan_id", "installment_no")}
     said = {"type": "installment.cancelled"} if row.status == "cancelled" else {"type": "installment.paid"}
     said |= {"amount": owed} if row.status == "paid" else {}
-    told = about | said | {"counted": list(counted)}
-    digest = hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:32]
+    stated = about | said | {"counted": list(counted)}
+    digest = hashlib.sha256(json.dumps(stated, sort_keys=True).encode()).hexdigest()[:32]
     return {**said, **about, "event_id": f"book-{digest}", "sequence": 0}

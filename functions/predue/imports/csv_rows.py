@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 LONGEST_LINE = 64 * 1024
-"""In bytes; the rest of a longer line is passed over unread, and the row is rejected."""
+"""In bytes; the rest of a longer line is ignored unread, and the row is rejected."""
 # A quoted field may span lines. A quote that nobody closed must not swallow the rows after it, so the search is short.
 _LONGEST_RECORD = 10
 _TOO_LONG = f"the row is longer than {LONGEST_LINE} bytes; shorten it"
@@ -23,7 +23,7 @@ class BadHeader(Exception):
     """The columns' names cannot be used, so nothing of the file can; the message says what to mend."""
 
 
-class Line(NamedTuple):
+class CsvLine(NamedTuple):
     """One physical line: its 1-based number, its bytes up to one more than LONGEST_LINE, and where in the stream it
     begins.
     """
@@ -38,7 +38,7 @@ class Line(NamedTuple):
         return len(self.text) > LONGEST_LINE
 
 
-class Lines(Iterator[Line]):
+class Lines(Iterator[CsvLine]):
     """The physical lines of blocks of bytes; a line can be put back to be read again.
 
     `number` and `start` tell what stands before the first block, for a stream that is taken up in its middle.
@@ -46,17 +46,17 @@ class Lines(Iterator[Line]):
 
     def __init__(self, blocks: Iterable[bytes], number: int = 0, start: int = 0) -> None:
         self._lines = _lines(blocks, number, start)
-        self._back: deque[Line] = deque()
+        self._back: deque[CsvLine] = deque()
 
-    def __next__(self) -> Line:
+    def __next__(self) -> CsvLine:
         line = self._back.popleft() if self._back else next(self._lines)
         return line._replace(text=line.text.removeprefix(b"\xef\xbb\xbf")) if line.number == 1 else line
 
-    def put_back(self, lines: Iterable[Line]) -> None:
+    def put_back(self, lines: Iterable[CsvLine]) -> None:
         """Give lines, in their order, to the next readers."""
         self._back.extendleft(reversed(list(lines)))
 
-    def peek(self) -> Line | None:
+    def peek(self) -> CsvLine | None:
         """The next line, left where it is; None at the end."""
         line = next(self, None)
         if line is not None:
@@ -64,25 +64,25 @@ class Lines(Iterator[Line]):
         return line
 
 
-def _lines(blocks: Iterable[bytes], number: int, start: int) -> Iterator[Line]:
+def _lines(blocks: Iterable[bytes], number: int, start: int) -> Iterator[CsvLine]:
     held, lost = b"", 0  # of the line at hand: what is kept, and how many bytes are not
     for block in blocks:
         *ended, rest = block.split(b"\n")
         for piece in ended:
             number += 1
             text = (held + piece + b"\n") if not lost else held
-            yield Line(number, text[: LONGEST_LINE + 1], start)
+            yield CsvLine(number, text[: LONGEST_LINE + 1], start)
             start += len(held) + lost + len(piece) + 1
             held, lost = b"", 0
         kept = LONGEST_LINE + 1 - len(held)
         held, lost = held + rest[:kept], lost + len(rest[kept:])
     if held:
-        yield Line(number + 1, held, start)
+        yield CsvLine(number + 1, held, start)
 
 
 def header(lines: Lines, columns: Sequence[str]) -> list[str]:
     """Read the column names; raises BadHeader when one is missing or stands there twice."""
-    first = next(lines, Line(0, b"", 0))
+    first = next(lines, CsvLine(0, b"", 0))
     if first.text.startswith((b"\xff\xfe", b"\xfe\xff")) or first.too_long:
         raise BadHeader("the first line is no header in UTF-8; save the file as CSV in UTF-8")
     try:
@@ -122,7 +122,7 @@ def records(lines: Lines, width: int) -> Iterator[tuple[int, list[str] | str]]:
             yield line.number, fields
 
 
-def whole(line: Line) -> bytes:
+def whole(line: CsvLine) -> bytes:
     """The bytes of a line; raises BadRow for one that is too long."""
     if line.too_long:
         raise BadRow(_TOO_LONG)
@@ -131,7 +131,7 @@ def whole(line: Line) -> bytes:
 
 def _joined(lines: Lines, text: str, width: int) -> list[str] | None:
     """Read on over further lines until the record ends; None, with those lines put back, when it does not end well."""
-    taken: list[Line] = []
+    taken: list[CsvLine] = []
     for item in lines:
         taken.append(item)
         text += item.text.decode(errors="replace")

@@ -10,19 +10,19 @@ from datetime import timedelta
 from typing import Any
 
 from predue.domain import instant
-from predue.errors import BadNews
+from predue.errors import InvalidEvent
 from predue.events import strict_json
 from predue.events.sources import Source
 from predue.imports.book_rows import BORROWER_COLUMNS, INSTALLMENT_COLUMNS, borrower_row, installment_row
 from predue.imports.csv_rows import BadHeader, BadRow, Lines, header, records, whole
-from predue.imports.import_state import BOOKS, CHUNK_ROWS, BulkDesk, Chunked, Import
-from predue.imports.name_index import Leaf, name_of
+from predue.imports.import_state import BOOKS, CHUNK_ROWS, Chunked, Import, ImportServices
+from predue.imports.name_index import NameIndex, name_of
 from predue.imports.unpacked import BadFile, plain, unpacked
 from predue.inbound.deliveries import prepared
 
 _ENDINGS = (".csv", ".jsonl", ".csv.gz", ".jsonl.gz")
 _COMPLETE = ".complete"
-_LEAF_CHUNKS = 10
+_INDEX_CHUNKS = 10
 """Chunks whose names make an object, and how much is read again when a call is cut off."""
 _ZIP = (b"PK\x03\x04", b"7z\xbc\xaf", b"Rar!")
 Rejected = tuple[int, str]
@@ -37,7 +37,7 @@ def begun(state: Import) -> Import:
     return replace(state, source=source, complete=name.removesuffix(ending).endswith(_COMPLETE))
 
 
-def reading(state: Import, desk: BulkDesk) -> Iterator[Import]:
+def reading(state: Import, services: ImportServices) -> Iterator[Import]:
     """Read on from where an import stands, and yield what is known now and then; the last says how far it came.
 
     It stops after whole leaves only, however little time is left: so each object's content follows from its name, and a
@@ -46,23 +46,23 @@ def reading(state: Import, desk: BulkDesk) -> Iterator[Import]:
     Raises BadFile, and whatever `Files.blocks` raises.
     """
     taken = _Taken()
-    text = _text(state, desk, taken)
+    text = _text(state, services, taken)
     lines = Lines(text, state.line, state.offset)
     if not state.columns and not state.events:
         state = replace(state, columns=tuple(_header(lines, state)))
-    leaf = Leaf()
+    names_index = NameIndex()
     for number, rows in enumerate(_chunks(state, lines), start=1):
-        good, rejected = _sorted_out(rows, state, desk.source)
-        state = _noted(_named_in(leaf, good, state, desk), good, rejected, desk)
+        good, rejected = _sorted_out(rows, state, services.source)
+        state = _noted(_named_in(names_index, good, state, services), good, rejected, services)
         following = lines.peek()
         if following is not None:
             state = replace(state, offset=following.start, line=following.number - 1)
         state = replace(state, done=min(state.size, taken.total))
-        if following is not None and number % _LEAF_CHUNKS == 0:
-            state = leaf.put(state, desk)
-            leaf = Leaf()
+        if following is not None and number % _INDEX_CHUNKS == 0:
+            state = names_index.put(state, services)
+            names_index = NameIndex()
             yield state
-    yield replace(leaf.put(state, desk), phase="checking", done=state.size)
+    yield replace(names_index.put(state, services), phase="checking", done=state.size)
 
 
 class _Taken:
@@ -79,9 +79,9 @@ class _Taken:
             yield block
 
 
-def _text(state: Import, desk: BulkDesk, taken: _Taken) -> Iterator[bytes]:
+def _text(state: Import, services: ImportServices, taken: _Taken) -> Iterator[bytes]:
     start = 0 if state.packed else state.offset
-    blocks = taken.counted(desk.files.blocks(state.key, state.etag, start), start)
+    blocks = taken.counted(services.files.blocks(state.key, state.etag, start), start)
     return unpacked(blocks, state.offset) if state.packed else plain(blocks)
 
 
@@ -127,7 +127,7 @@ def _sorted_out(rows: list[Row], state: Import, source: Source) -> tuple[list[Ch
     for line, row in rows:
         try:
             good.append(_event(line, row, state, source))
-        except BadNews as fault:
+        except InvalidEvent as fault:
             rejected.append((line, str(fault)))
         except BadRow as fault:
             rejected.append((line, str(fault)))
@@ -135,7 +135,7 @@ def _sorted_out(rows: list[Row], state: Import, source: Source) -> tuple[list[Ch
 
 
 def _event(line: int, row: Any, state: Import, source: Source) -> Chunked:
-    """The event of one row; raises BadRow or BadNews."""
+    """The event of one row; raises BadRow or InvalidEvent."""
     if state.events:
         return Chunked(line, prepared(_json(row), source))
     if isinstance(row, str):
@@ -180,12 +180,12 @@ def _named(body: dict[str, Any]) -> dict[str, Any]:
     return body | {"event_id": f"row-{hashlib.sha256(said).hexdigest()[:32]}", "sequence": 0}
 
 
-def _noted(state: Import, good: list[Chunked], rejected: list[Rejected], desk: BulkDesk) -> Import:
+def _noted(state: Import, good: list[Chunked], rejected: list[Rejected], services: ImportServices) -> Import:
     """Put a chunk and what was set aside of it; names follow from their numbers, so that a repeat writes the same."""
     if good:
-        desk.files.put(state.work(f"chunk-{state.chunks:06}"), Chunked.text(good))
+        services.files.put(state.work(f"chunk-{state.chunks:06}"), Chunked.text(good))
     if rejected:
-        desk.files.put(state.work(f"rejected-{state.parts:06}"), rejected_lines(state.key, rejected))
+        services.files.put(state.work(f"rejected-{state.parts:06}"), rejected_lines(state.key, rejected))
     return replace(
         state.counting(rejected=len(rejected)),
         rows=state.rows + len(good) + len(rejected),
@@ -194,17 +194,19 @@ def _noted(state: Import, good: list[Chunked], rejected: list[Rejected], desk: B
     )
 
 
-def _named_in(leaf: Leaf, good: list[Chunked], state: Import, desk: BulkDesk) -> Import:
+def _named_in(names_index: NameIndex, good: list[Chunked], state: Import, services: ImportServices) -> Import:
     """Put the names of the installments that rows are about into a leaf, and count them."""
     about = [row.body for row in good if row.body["type"].startswith("installment.")]
-    soon = [falls_due_soon(body, state, desk) for body in about]
+    soon = [falls_due_soon(body, state, services) for body in about]
     for body, is_soon in zip(about, soon, strict=True):
         # An event may say 1.0 or "01", where the index says 1.
-        (leaf.soon if is_soon else leaf.later).append(name_of(body["loan_id"], int(body["installment_no"])))
+        (names_index.soon if is_soon else names_index.later).append(
+            name_of(body["loan_id"], int(body["installment_no"]))
+        )
     return replace(state, installments=state.installments + len(about), due_soon=state.due_soon + sum(soon))
 
 
-def falls_due_soon(row: dict[str, Any], state: Import, desk: BulkDesk) -> bool:
+def falls_due_soon(row: dict[str, Any], state: Import, services: ImportServices) -> bool:
     """Whether an event makes an installment due in the days for which the limit counts.
 
     Days count from when the file was put, so that a repeat on another day counts the same.
@@ -212,7 +214,7 @@ def falls_due_soon(row: dict[str, Any], state: Import, desk: BulkDesk) -> bool:
     if "due_date" not in row:
         return False
     today = instant.from_text(state.put_at).date()
-    first, last = today - timedelta(days=1), today + timedelta(days=desk.limits.due_soon_days)
+    first, last = today - timedelta(days=1), today + timedelta(days=services.limits.due_soon_days)
     return first.isoformat() <= str(row["due_date"]) <= last.isoformat()
 
 

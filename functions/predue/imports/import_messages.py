@@ -8,7 +8,7 @@ from urllib.parse import unquote_plus
 
 from predue.domain import instant
 from predue.errors import ImportMoved
-from predue.events.event_services import NewsDesk
+from predue.events.event_services import EventServices
 from predue.events.sources import Source
 from predue.imports import chunk_applying, file_reading
 from predue.imports.import_report import report
@@ -18,9 +18,9 @@ from predue.imports.import_state import (
     CONFIRMED,
     REJECTED,
     REPORT,
-    BulkDesk,
     Files,
     Import,
+    ImportServices,
     OpenDues,
 )
 from predue.imports.unpacked import BadFile
@@ -46,7 +46,7 @@ class ImportAdapters:
 
     files: PutFiles
     open_dues: OpenDues
-    events: Callable[[], NewsDesk]
+    events: Callable[[], EventServices]
     sources: Callable[[], Mapping[str, Source]]
     controls: Callable[[], Controls]
     again: Callable[[str], None]
@@ -97,7 +97,7 @@ def _begun(key: str, put: dict[str, Any], files: PutFiles) -> str:
         files.save(file_reading.begun(state), token)
         count("ImportBegun")
     except BadFile as fault:
-        _tell(chunk_applying.ended(chunk_applying.refused(state, f"file: {fault}"), token, files))
+        _log_state(chunk_applying.ended(chunk_applying.refused(state, f"file: {fault}"), token, files))
     return state.id
 
 
@@ -125,14 +125,14 @@ def _go_on(known: Known, adapters: ImportAdapters, time_left: Callable[[], float
     elif not files.still_there(state.key, state.etag):
         state = chunk_applying.ended(chunk_applying.refused(state, chunk_applying.REPLACED), token, files)
     else:
-        state = chunk_applying.go_on(state, token, _desk(source, adapters, time_left))
-    _tell(state)
+        state = chunk_applying.go_on(state, token, _services(source, adapters, time_left))
+    _log_state(state)
     if not state.over:
         adapters.again(state.id)
 
 
-def _desk(source: Source, adapters: ImportAdapters, time_left: Callable[[], float]) -> BulkDesk:
-    return BulkDesk(
+def _services(source: Source, adapters: ImportAdapters, time_left: Callable[[], float]) -> ImportServices:
+    return ImportServices(
         adapters.files,
         adapters.open_dues,
         adapters.events,
@@ -148,7 +148,7 @@ def _each(work: Callable[[Any], Any], items: Sequence[Any]) -> list[Any]:
     return each_of(work, items) if items else []
 
 
-def _tell(state: Import) -> None:
+def _log_state(state: Import) -> None:
     """Count how an import ended, and log how far it came; neither its key nor a row's words."""
     if state.over:
         count({"held": "ImportHeld", "done": "ImportDone"}.get(state.phase, "ImportRefused"))

@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import replace
 
-from predue.imports.import_state import REJECTED, BulkDesk, Import
+from predue.imports.import_state import REJECTED, Import, ImportServices
 
 _TOGETHER = 200
 """Parts that become one larger one in a step: they are small, and there is one for each chunk with a bad row."""
@@ -12,7 +12,7 @@ _TOGETHER = 200
 
 def report(state: Import) -> bytes:
     """How far an import came, for whoever put the file; it repeats nothing of its rows."""
-    told = {
+    content = {
         "import": state.id,
         "status": state.phase,
         "reasons": state.reasons,
@@ -24,16 +24,16 @@ def report(state: Import) -> bytes:
         "rows": state.rows,
         "rejected": state.tally.get("rejected", 0),
         "applied": state.tally.get("applied", 0),
-        "known_already": state.tally.get("repeat", 0),
-        "no_news": state.tally.get("no_news", 0),
-        "kept_aside": state.tally.get("kept_aside", 0),
+        "known_already": state.tally.get("duplicate", 0),
+        "no_change": state.tally.get("no_change", 0),
+        "parked": state.tally.get("parked", 0),
         "closed": state.tally.get("closed", 0),
         "due_soon": state.due_soon,
         "share_done": round(share_done(state), 3),
         "started_at": state.started_at,
         "updated_at": state.updated_at,
     }
-    return (json.dumps(told, indent=2) + "\n").encode()
+    return (json.dumps(content, indent=2) + "\n").encode()
 
 
 def share_done(state: Import) -> float:
@@ -45,7 +45,7 @@ def share_done(state: Import) -> float:
     return read + (0.9 * state.applied / steps if steps and state.phase == "applying" else 0)
 
 
-def finishing(state: Import, desk: BulkDesk) -> Iterator[Import]:
+def finishing(state: Import, services: ImportServices) -> Iterator[Import]:
     """Put the report of rejected rows beside the file, in one piece; its header stands there even without a row.
 
     Its parts are joined in two stages, since to read thousands of them is more than a call has time for.
@@ -53,17 +53,17 @@ def finishing(state: Import, desk: BulkDesk) -> Iterator[Import]:
     while state.joined * _TOGETHER < state.parts:
         numbers = range(state.parts)[state.joined * _TOGETHER :][:_TOGETHER]
         names = [state.work(f"rejected-{number:06}") for number in numbers]
-        desk.files.put(_joined(state, state.joined), b"".join(desk.each(desk.files.get, names)))
+        services.files.put(_joined(state, state.joined), b"".join(services.each(services.files.get, names)))
         state = replace(state, joined=state.joined + 1)
         yield state
-    desk.files.join(state.key + REJECTED, _pieces(state, desk))
+    services.files.join(state.key + REJECTED, _pieces(state, services))
     yield replace(state, phase="done")
 
 
-def _pieces(state: Import, desk: BulkDesk) -> Iterator[bytes]:
+def _pieces(state: Import, services: ImportServices) -> Iterator[bytes]:
     yield b"file,line,reason\n"
     for number in range(state.joined):
-        yield desk.files.get(_joined(state, number))
+        yield services.files.get(_joined(state, number))
 
 
 def _joined(state: Import, number: int) -> str:

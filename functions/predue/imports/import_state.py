@@ -17,7 +17,7 @@ from typing import Any, Literal, NamedTuple, Protocol, TypeVar
 from predue.borrowers.ports import IndexEntry
 from predue.domain.due import Due
 from predue.domain.policy import ImportsSetting
-from predue.events.event_services import NewsDesk
+from predue.events.event_services import EventServices
 from predue.events.sources import Source
 
 BOOKS, WORK, CONFIRMED = "books/", "work/", "confirmed/"
@@ -195,7 +195,7 @@ class OpenDues(Protocol):
 _T = TypeVar("_T")
 
 
-def stretches(items: Sequence[_T], size: int) -> list[Sequence[_T]]:
+def chunks_of(items: Sequence[_T], size: int) -> list[Sequence[_T]]:
     """Items in their order, so many at a time."""
     return [items[start : start + size] for start in range(0, len(items), size)]
 
@@ -206,14 +206,14 @@ def one_by_one(work: Callable[[Any], Any], items: Sequence[Any]) -> list[Any]:
 
 
 @dataclass(frozen=True)
-class BulkDesk:
+class ImportServices:
     """All that an import works with; `each` does work on several items at a time, `time_left` tells in seconds what is
     left of the call.
     """
 
     files: Files
     open_dues: OpenDues
-    news: Callable[[], NewsDesk]
+    events: Callable[[], EventServices]
     source: Source
     limits: ImportsSetting
     now: Callable[[], datetime]

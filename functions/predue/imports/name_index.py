@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from predue.imports.import_state import BulkDesk, Import
+from predue.imports.import_state import Import, ImportServices
 
 Named = tuple[str, int]
 
@@ -20,7 +20,7 @@ def named(name: bytes) -> Named:
 
 
 @dataclass(frozen=True, slots=True)
-class Leaf:
+class NameIndex:
     """The installments of a stretch of a file, those of rows that make them due soon apart from the others.
 
     A million of them are looked through more than once: so each is a line of bytes, and nothing is parsed of those that
@@ -30,18 +30,18 @@ class Leaf:
     soon: list[bytes] = field(default_factory=list)
     later: list[bytes] = field(default_factory=list)
 
-    def put(self, state: Import, desk: BulkDesk) -> Import:
+    def put(self, state: Import, services: ImportServices) -> Import:
         """Put it as the next one of an import, unless it is empty."""
         if not self.soon and not self.later:
             return state
-        told = b"\n\n".join(b"\n".join(dict.fromkeys(names)) for names in (self.soon, self.later))
-        desk.files.put(_key(state, state.leaves), told)
+        content = b"\n\n".join(b"\n".join(dict.fromkeys(names)) for names in (self.soon, self.later))
+        services.files.put(_key(state, state.leaves), content)
         return replace(state, leaves=state.leaves + 1)
 
     @classmethod
-    def get(cls, state: Import, desk: BulkDesk, number: int) -> "Leaf":
+    def get(cls, state: Import, services: ImportServices, number: int) -> "NameIndex":
         """One that was put."""
-        soon, _, later = desk.files.get(_key(state, number)).partition(b"\n\n")
+        soon, _, later = services.files.get(_key(state, number)).partition(b"\n\n")
         return cls(soon.splitlines(), later.splitlines())
 
     @property

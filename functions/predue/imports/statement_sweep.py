@@ -11,9 +11,9 @@ from dataclasses import replace
 from predue.borrowers.ports import IndexEntry
 from predue.domain import instant
 from predue.domain.due import Due
-from predue.events.tenant import parted
-from predue.imports.import_state import CHUNK_ROWS, SIDE_BY_SIDE, BulkDesk, Chunked, Import, stretches
-from predue.imports.name_index import Leaf, name_of
+from predue.events.tenant import split_tenant
+from predue.imports.import_state import CHUNK_ROWS, SIDE_BY_SIDE, Chunked, Import, ImportServices, chunks_of
+from predue.imports.name_index import NameIndex, name_of
 
 _IN_A_PASS = 200_000
 """Installments of a file that are held in memory at a time: some 20 MB."""
@@ -21,20 +21,20 @@ _IN_A_BATCH = 100
 """BatchGetItem reads at most 100 items (DynamoDB API reference)."""
 
 
-def sweeping(state: Import, desk: BulkDesk) -> Iterator[Import]:
+def sweeping(state: Import, services: ImportServices) -> Iterator[Import]:
     """What is known after each page of what is open, until there was a pass for each part of the file's names."""
     while state.complete and not state.unfit and state.passes < _passes(state):
-        for known in _pass(state, desk):
+        for known in _pass(state, services):
             yield known
             state = known
 
 
-def _pass(state: Import, desk: BulkDesk) -> Iterator[Import]:
+def _pass(state: Import, services: ImportServices) -> Iterator[Import]:
     """Go on with one pass to its end; the names that it holds go with it, before those of the next one come."""
-    held = _held(state, desk)
+    held = _held(state, services)
     at = state.passes
     while state.passes == at:
-        state = _page(state, held, desk)
+        state = _page(state, held, services)
         yield state
 
 
@@ -42,15 +42,15 @@ def _passes(state: Import) -> int:
     return max(1, -(-state.installments // _IN_A_PASS))
 
 
-def _held(state: Import, desk: BulkDesk) -> set[bytes]:
+def _held(state: Import, services: ImportServices) -> set[bytes]:
     """The names of the file that belong to the pass at hand."""
 
     def mine(number: int) -> list[bytes]:
-        return [name for name in Leaf.get(state, desk, number).names if _mine(name, state)]
+        return [name for name in NameIndex.get(state, services, number).names if _mine(name, state)]
 
     held = set[bytes]()
-    for numbers in stretches(range(state.leaves), SIDE_BY_SIDE):
-        held.update(name for names in desk.each(mine, numbers) for name in names)
+    for numbers in chunks_of(range(state.leaves), SIDE_BY_SIDE):
+        held.update(name for names in services.each(mine, numbers) for name in names)
     return held
 
 
@@ -60,29 +60,29 @@ def _mine(name: bytes, state: Import) -> bool:
     return passes == 1 or zlib.crc32(name) % passes == state.passes
 
 
-def _page(state: Import, held: set[bytes], desk: BulkDesk) -> Import:
+def _page(state: Import, held: set[bytes], services: ImportServices) -> Import:
     """Go on by a page of what is open: count what of it the file holds, and put the events that close the rest."""
-    entries, rest = desk.open_dues.all_open(state.swept_to)
+    entries, rest = services.open_dues.all_open(state.swept_to)
     kept, missing = 0, list[IndexEntry]()
     for entry in entries:
         name = name_of(entry.loan_id, entry.installment_no)
-        if not _mine(name, state) or parted(entry.loan_id)[0] != desk.source.tenant:
+        if not _mine(name, state) or split_tenant(entry.loan_id)[0] != services.source.tenant:
             continue
         if name in held:
             kept += 1
         else:
             missing.append(entry)
     state = replace(state, passes=state.passes + (not rest), swept_to=rest, open_held=state.open_held + kept)
-    return _closing(missing, state, desk)
+    return _closing(missing, state, services)
 
 
-def _closing(missing: Sequence[IndexEntry], state: Import, desk: BulkDesk) -> Import:
+def _closing(missing: Sequence[IndexEntry], state: Import, services: ImportServices) -> Import:
     """Put the events that close what a file does not hold, as chunks of their own."""
-    batches = stretches(missing, _IN_A_BATCH)
-    dues = [due for found in desk.each(desk.open_dues.dues_of, batches) for due in found]
+    batches = chunks_of(missing, _IN_A_BATCH)
+    dues = [due for found in services.each(services.open_dues.dues_of, batches) for due in found]
     rows = [Chunked(0, _cancelled(due, state)) for due in dues if _ends(due, state)]
-    chunks = list(enumerate(stretches(rows, CHUNK_ROWS), start=state.closings))
-    desk.each(lambda one: desk.files.put(state.work(f"closing-{one[0]:06}"), Chunked.text(one[1])), chunks)
+    chunks = list(enumerate(chunks_of(rows, CHUNK_ROWS), start=state.closings))
+    services.each(lambda one: services.files.put(state.work(f"closing-{one[0]:06}"), Chunked.text(one[1])), chunks)
     return replace(state, closings=state.closings + len(chunks), closable=state.closable + len(rows))
 
 

@@ -1,4 +1,4 @@
-"""News from the application's bus: each message of the queue taken as a webhook's would be.
+"""Events from the application's bus: each message of the queue taken as a webhook's would be.
 
 Nobody waits for an answer. What may be taken later comes again by the queue. What is refused for good goes to the dead
 letters at once, with the names of the fields that are wrong: another try would say the same, and it must not be lost.
@@ -8,7 +8,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from predue.errors import BadNews, OutOfTime, Unreachable
+from predue.errors import InvalidEvent, OutOfTime, Unreachable
 from predue.events.sources import Source
 from predue.inbound import bus_event, event_processor
 from predue.inbound.event_processor import ProcessorAdapters
@@ -23,7 +23,7 @@ class BusAdapters:
 
     processor: ProcessorAdapters
     sources: Callable[[], Mapping[str, Source]]
-    lay_aside: Callable[[str, str], None]
+    to_dead_letters: Callable[[str, str], None]
 
 
 def take(text: str, time_left_ms: Callable[[], int], adapters: BusAdapters) -> None:
@@ -31,23 +31,23 @@ def take(text: str, time_left_ms: Callable[[], int], adapters: BusAdapters) -> N
     if time_left_ms() < event_processor.ENOUGH_MS:
         raise OutOfTime("too little time is left to begin another message")
     try:
-        told = bus_event.read(text, adapters.sources().values())
-    except BadNews as fault:
-        count("NewsRefused")
-        _lay_aside(text, fault, adapters)
+        received = bus_event.read(text, adapters.sources().values())
+    except InvalidEvent as fault:
+        count("EventsRejected")
+        _to_dead_letters(text, fault, adapters)
         return
-    came = event_processor.outcomes(told, time_left_ms, adapters.processor)
-    event_processor.tell("bus", told, came)
+    came = event_processor.outcomes(received, time_left_ms, adapters.processor)
+    event_processor.log_outcomes("bus", received, came)
     (outcome,) = came
     if outcome is None:
         raise Unreachable("not taken yet; the queue brings it again")
-    if isinstance(outcome, BadNews):
-        _lay_aside(text, outcome, adapters)
+    if isinstance(outcome, InvalidEvent):
+        _to_dead_letters(text, outcome, adapters)
 
 
-def _lay_aside(text: str, fault: BadNews, adapters: BusAdapters) -> None:
+def _to_dead_letters(text: str, fault: InvalidEvent, adapters: BusAdapters) -> None:
     """Put a refused event where an operator finds it, and say which fields are wrong; its values stay in it."""
     fields = [field for field, _ in fault.fields]
     logger.warning("news from the bus is refused", error=type(fault).__name__, fields=fields)
     reason = "; ".join(f"{field}: {words}" for field, words in fault.fields)
-    adapters.lay_aside(text, json.dumps(reason)[:_LONGEST_REASON])
+    adapters.to_dead_letters(text, json.dumps(reason)[:_LONGEST_REASON])

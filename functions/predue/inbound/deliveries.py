@@ -13,13 +13,13 @@ from typing import Any
 
 from predue import connectors
 from predue.domain.due import Due
-from predue.errors import BadNews
+from predue.errors import InvalidEvent
 from predue.events.models import read_event
 from predue.events.sources import Source
-from predue.events.tenant import PARTS
+from predue.events.tenant import TENANT_MARK
 
 MOST_EVENT_BYTES = 16 * 1024
-"""An event that is kept aside is an item of the table, which holds 400 KB; none that means something comes near."""
+"""An event that is parked is an item of the table, which holds 400 KB; none that means something comes near."""
 LOOKS_AT_LOANS = frozenset({"fineract", "mambu"})
 """The forms whose messages are understood by what is known of their loan: each is read once those before it are
 applied."""
@@ -27,7 +27,7 @@ _OWN = "predue"
 _NAMED_BY = {_OWN: "event_id", "cloudevents": "id", "fineract": "idempotencyKey", "mambu": "event_id"}
 """The field by which a form's message is told apart from others, as its sender knows it."""
 
-Event = dict[str, Any]
+EventBody = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,15 +46,16 @@ class Delivery:
         return tuple(_usable(one.get(name)) if isinstance(one, dict) else None for one in self.messages)
 
 
-def _usable(told: object) -> str | None:
-    usable = isinstance(told, str) and 0 < len(told) <= 128 and told.isprintable()  # noqa: PLR2004 - as event.Id
-    return str(told) if usable else None
+def _usable(given: object) -> str | None:
+    usable = isinstance(given, str) and 0 < len(given) <= 128 and given.isprintable()  # noqa: PLR2004 - as event.Id
+    return str(given) if usable else None
 
 
 def events_of(
     message: Any, source: Source, headers: Mapping[str, str], installments: connectors.Installments
-) -> list[Event]:
-    """The events that a message becomes, each as it is to be applied; raises BadNews, and then none of them counts.
+) -> list[EventBody]:
+    """The events that a message becomes, each as it is to be applied; raises InvalidEvent, and then none of them
+    counts.
 
     `installments` tells what is known of a loan by its stored id.
     """
@@ -62,63 +63,63 @@ def events_of(
         return [prepared(message, source)]
 
     def known(loan_id: str) -> Mapping[int, tuple[date, Due | None]]:
-        if PARTS in loan_id:
-            raise BadNews(f"loan_id: an id holds no '{PARTS}'")
+        if TENANT_MARK in loan_id:
+            raise InvalidEvent(f"loan_id: an id holds no '{TENANT_MARK}'")
         return installments(_stored(loan_id, source))
 
     if not isinstance(message, dict | bytes):
-        raise BadNews("message: a message is an object")
-    told = connectors.Source(source.name, known, source.settings)
-    return [prepared(event, source) for event in connectors.read(source.form, message, told, headers).events]
+        raise InvalidEvent("message: a message is an object")
+    given = connectors.MessageSource(source.name, known, source.settings)
+    return [prepared(event, source) for event in connectors.read(source.form, message, given, headers).events]
 
 
 def _stored(one: str, source: Source) -> str:
     """An id as it is stored: another tenant's loan is an unknown loan of one's own, and nobody learns whether there is
     one.
     """
-    return f"{source.tenant}{PARTS}{one}" if source.tenant else one
+    return f"{source.tenant}{TENANT_MARK}{one}" if source.tenant else one
 
 
-def prepared(body: Any, source: Source) -> Event:
-    """An event as it is applied: of this source, and with the ids of this source's tenant; raises BadNews."""
+def prepared(body: Any, source: Source) -> EventBody:
+    """An event as it is applied: of this source, and with the ids of this source's tenant; raises InvalidEvent."""
     if not isinstance(body, dict):
-        raise BadNews("event: an event is an object")
+        raise InvalidEvent("event: an event is an object")
     try:
         size = len(json.dumps(body, ensure_ascii=False).encode())
     except UnicodeEncodeError:
-        raise BadNews("event: a text holds half of a surrogate pair") from None
+        raise InvalidEvent("event: a text holds half of a surrogate pair") from None
     if size > MOST_EVENT_BYTES:
-        raise BadNews(f"event: an event has at most {MOST_EVENT_BYTES} bytes")
-    filled: Event = {"source": source.name, **body}
+        raise InvalidEvent(f"event: an event has at most {MOST_EVENT_BYTES} bytes")
+    filled: EventBody = {"source": source.name, **body}
     if filled["source"] != source.name:
-        raise BadNews("source: not the source that this address and its keys are for")
-    parted = [name for name in ("borrower_id", "loan_id") if PARTS in str(body.get(name, ""))]
-    if parted:
-        raise BadNews(*(f"{name}: an id holds no '{PARTS}'" for name in parted))
+        raise InvalidEvent("source: not the source that this address and its keys are for")
+    split_tenant = [name for name in ("borrower_id", "loan_id") if TENANT_MARK in str(body.get(name, ""))]
+    if split_tenant:
+        raise InvalidEvent(*(f"{name}: an id holds no '{TENANT_MARK}'" for name in split_tenant))
     read_event(filled)
     return filled | {
         name: _stored(body[name], source) for name in ("borrower_id", "loan_id") if body.get(name) is not None
     }
 
 
-def rounds(messages: Mapping[int, Sequence[Event]]) -> list[list[list[int]]]:
+def batches(messages: Mapping[int, Sequence[EventBody]]) -> list[list[list[int]]]:
     """The order in which messages are applied: round after round, in each the groups side by side, in a group one
     message after the other.
 
-    Messages that touch a common borrower or loan keep their order, but for a stretch of news about installments only:
+    Messages that touch a common borrower or loan keep their order, but for a stretch of events about installments only:
     there each installment is a group of its own. A borrower with a loan's whole schedule, told in one request, would
     else not be through in the time of one call.
     """
     found: list[list[list[int]]] = []
     for related in _related(messages):
-        for number, groups in enumerate(_stretches(related, messages)):
+        for number, groups in enumerate(_runs_of_work(related, messages)):
             if number == len(found):
                 found.append([])
             found[number] += groups
     return found
 
 
-def _related(messages: Mapping[int, Sequence[Event]]) -> list[list[int]]:
+def _related(messages: Mapping[int, Sequence[EventBody]]) -> list[list[int]]:
     """The messages that touch a common borrower or loan, each group in its order."""
     home: dict[tuple[str, str], list[int]] = {}
     for index, events in messages.items():
@@ -138,17 +139,17 @@ def _related(messages: Mapping[int, Sequence[Event]]) -> list[list[int]]:
     return [sorted(group) for group in {id(group): group for group in home.values()}.values()]
 
 
-def _stretches(related: Sequence[int], messages: Mapping[int, Sequence[Event]]) -> Iterator[list[list[int]]]:
-    """Related messages, parted where news of a single installment and other news meet."""
-    for single, stretch in groupby(related, key=lambda index: _installment(messages[index]) is not None):
+def _runs_of_work(related: Sequence[int], messages: Mapping[int, Sequence[EventBody]]) -> Iterator[list[list[int]]]:
+    """Related messages, parted where events of a single installment and other events meet."""
+    for single, run in groupby(related, key=lambda index: _installment(messages[index]) is not None):
         parts: dict[tuple[str, str] | None, list[int]] = {}
-        for index in stretch:
+        for index in run:
             parts.setdefault(_installment(messages[index]) if single else None, []).append(index)
         yield list(parts.values())
 
 
-def _installment(events: Sequence[Event]) -> tuple[str, str] | None:
-    """The one installment that all these are news of, or None."""
+def _installment(events: Sequence[EventBody]) -> tuple[str, str] | None:
+    """The one installment that all these are events of, or None."""
     about = {(str(body.get("loan_id")), str(body.get("installment_no"))) for body in events}
     alike = len(about) == 1 and all(str(body["type"]).startswith("installment.") for body in events)
     return about.pop() if alike else None

@@ -10,13 +10,13 @@ from typing import Any, Protocol
 
 from predue.connectors import Installments
 from predue.domain.due import Due
-from predue.errors import BadNews, EventConflict
+from predue.errors import EventConflict, InvalidEvent
 from predue.events import applying
-from predue.events.applying import NewsDesk
+from predue.events.applying import EventServices
 from predue.events.sources import Source
 from predue.inbound import answers
-from predue.inbound.answers import Outcome
-from predue.inbound.deliveries import LOOKS_AT_LOANS, Delivery, Event, events_of, rounds
+from predue.inbound.answers import EventOutcome
+from predue.inbound.deliveries import LOOKS_AT_LOANS, Delivery, EventBody, batches, events_of
 from predue.inbound.problem import TakenAs
 from predue.runtime import clock
 from predue.runtime.telemetry import count, failures, logger
@@ -24,23 +24,23 @@ from predue.runtime.workers import each_of
 
 ENOUGH_MS = 5_000
 """What one event may need: some twenty calls, and one of them tried again."""
-_TURN = timedelta(seconds=60)
+_LOCK_TIME = timedelta(seconds=60)
 """Longer than any function lives that takes messages: whoever holds a turn beyond it is dead."""
 _TAKEN: Mapping[applying.Effect, TakenAs] = {
     "applied": "applied",
-    "no news": "applied",
-    "repeat": "repeat",
-    "kept aside": "kept_aside",
+    "no_change": "applied",
+    "duplicate": "duplicate",
+    "parked": "parked",
 }
 
 
 class LoanLocks(Protocol):
     """What is known of a loan, and who alone may allot payments on it for a while."""
 
-    def take_turn(self, loan_id: str, token: str, now: datetime, until: datetime) -> None:
+    def lock_loan(self, loan_id: str, token: str, now: datetime, until: datetime) -> None:
         """Lock a loan under a token of one's own; raises LoanBusy."""
 
-    def end_turn(self, loan_id: str, token: str) -> None:
+    def release_loan(self, loan_id: str, token: str) -> None:
         """Release the lock if it is one's own."""
 
     def installments(self, loan_id: str) -> Mapping[int, tuple[date, Due | None]]:
@@ -51,26 +51,28 @@ class LoanLocks(Protocol):
 class ProcessorAdapters:
     """What taking messages in works with: what applying events needs, and the locks of loans; made when first used."""
 
-    events: Callable[[], NewsDesk]
+    events: Callable[[], EventServices]
     loans: Callable[[], LoanLocks]
 
 
-def outcomes(told: Delivery, time_left_ms: Callable[[], int], adapters: ProcessorAdapters) -> list[Outcome]:
+def outcomes(received: Delivery, time_left_ms: Callable[[], int], adapters: ProcessorAdapters) -> list[EventOutcome]:
     """What became of each message; what need not wait for another is applied side by side."""
-    if told.source.form in LOOKS_AT_LOANS:
-        desk, loans = adapters.events(), adapters.loans()
-        return [_looking(message, told, desk, loans, time_left_ms) for message in told.messages]
-    read = [_read(message, told.source, told.headers, _nothing_known) for message in told.messages]
-    found: list[Outcome] = [one if isinstance(one, BadNews) else "passed_over" for one in read]
-    good = {index: events for index, events in enumerate(read) if not isinstance(events, BadNews) and events}
+    if received.source.form in LOOKS_AT_LOANS:
+        services, loans = adapters.events(), adapters.loans()
+        return [_looking(message, received, services, loans, time_left_ms) for message in received.messages]
+    read = [
+        _events_of_message(message, received.source, received.headers, _nothing_known) for message in received.messages
+    ]
+    found: list[EventOutcome] = [one if isinstance(one, InvalidEvent) else "ignored" for one in read]
+    good = {index: events for index, events in enumerate(read) if not isinstance(events, InvalidEvent) and events}
     if not good:
         return found
-    desk = adapters.events()
+    services = adapters.events()
 
-    def one_after_the_other(group: list[int]) -> list[Outcome]:
-        return [_whole(good[index], desk, time_left_ms) for index in group]
+    def one_after_the_other(group: list[int]) -> list[EventOutcome]:
+        return [_outcome_of_all(good[index], services, time_left_ms) for index in group]
 
-    for apart in rounds(good):
+    for apart in batches(good):
         for group, came in zip(apart, each_of(one_after_the_other, apart), strict=True):
             for index, outcome in zip(group, came, strict=True):
                 found[index] = outcome
@@ -81,33 +83,35 @@ def _nothing_known(_loan_id: str) -> dict[int, tuple[date, Due | None]]:
     return {}
 
 
-def _read(
+def _events_of_message(
     message: Any, source: Source, headers: Mapping[str, str], installments: Installments
-) -> list[Event] | BadNews:
+) -> list[EventBody] | InvalidEvent:
     try:
         return events_of(message, source, headers, installments)
-    except BadNews as fault:
+    except InvalidEvent as fault:
         return fault
 
 
-def _whole(events: Sequence[Event], desk: NewsDesk, time_left_ms: Callable[[], int]) -> Outcome:
+def _outcome_of_all(
+    events: Sequence[EventBody], services: EventServices, time_left_ms: Callable[[], int]
+) -> EventOutcome:
     """What became of a message, by what became of its events."""
-    return answers.whole([_tried(body, desk) if time_left_ms() >= ENOUGH_MS else None for body in events])
+    return answers.whole([_tried(body, services) if time_left_ms() >= ENOUGH_MS else None for body in events])
 
 
-def _tried(body: Event, desk: NewsDesk) -> Outcome:
+def _tried(body: EventBody, services: EventServices) -> EventOutcome:
     try:
-        return _applied(body, desk)
+        return _applied(body, services)
     except Exception:  # noqa: BLE001 - logged already; one event must not lose the others of its request
         return None
 
 
-def _applied(body: Event, desk: NewsDesk) -> Outcome:
+def _applied(body: EventBody, services: EventServices) -> EventOutcome:
     """Apply one event; a refusal is a value, anything else that goes wrong may pass by itself or be mended here."""
     with failures("news failed"):
         try:
-            return _TAKEN[applying.apply(body, clock.now(), desk)]
-        except BadNews as fault:
+            return _TAKEN[applying.apply(body, clock.now(), services)]
+        except InvalidEvent as fault:
             return fault
 
 
@@ -115,15 +119,15 @@ def _applied(body: Event, desk: NewsDesk) -> Outcome:
 
 
 def _looking(
-    message: Any, told: Delivery, desk: NewsDesk, loans: LoanLocks, time_left_ms: Callable[[], int]
-) -> Outcome:
+    message: Any, received: Delivery, services: EventServices, loans: LoanLocks, time_left_ms: Callable[[], int]
+) -> EventOutcome:
     """What became of one such message; nobody else allots a payment on its loan meanwhile."""
     if time_left_ms() < ENOUGH_MS:
         return None
     try:
-        with failures("a message failed"), _loans(told.source, loans) as installments:
-            read = _read(message, told.source, told.headers, installments)
-            return read if isinstance(read, BadNews) else _whole(read, desk, time_left_ms)
+        with failures("a message failed"), _loans(received.source, loans) as installments:
+            read = _events_of_message(message, received.source, received.headers, installments)
+            return read if isinstance(read, InvalidEvent) else _outcome_of_all(read, services, time_left_ms)
     except Exception:  # noqa: BLE001 - logged already; one message must not lose the others of its request
         return None
 
@@ -140,7 +144,7 @@ def _loans(source: Source, loans: LoanLocks) -> Iterator[Installments]:
     def installments(loan_id: str) -> Mapping[int, tuple[date, Due | None]]:
         if source.settings.payments == "allotted" and loan_id not in held:
             now = clock.now()
-            loans.take_turn(loan_id, token, now, now + _TURN)
+            loans.lock_loan(loan_id, token, now, now + _LOCK_TIME)
             held.add(loan_id)
         return loans.installments(loan_id)
 
@@ -148,14 +152,14 @@ def _loans(source: Source, loans: LoanLocks) -> Iterator[Installments]:
         yield installments
     finally:
         for loan_id in held:
-            _give_back(loans, loan_id, token)
+            _release(loans, loan_id, token)
 
 
-def _give_back(loans: LoanLocks, loan_id: str, token: str) -> None:
+def _release(loans: LoanLocks, loan_id: str, token: str) -> None:
     """Let the next one have the turn; if that fails, it passes by itself, and what was done stands."""
     try:
         with failures("a turn was not given back"):
-            loans.end_turn(loan_id, token)
+            loans.release_loan(loan_id, token)
     except Exception:  # noqa: BLE001 - logged already
         return
 
@@ -163,11 +167,13 @@ def _give_back(loans: LoanLocks, loan_id: str, token: str) -> None:
 # What is told of it
 
 
-def tell(what: str, told: Delivery, came: Sequence[Outcome]) -> None:
+def log_outcomes(what: str, received: Delivery, came: Sequence[EventOutcome]) -> None:
     """Count what became of messages; of what they said nothing is told here."""
-    tally = Counter("try_again" if one is None else "refused" if isinstance(one, BadNews) else str(one) for one in came)
+    tally = Counter(
+        "try_again" if one is None else "rejected" if isinstance(one, InvalidEvent) else str(one) for one in came
+    )
     for outcome, number in tally.items():
-        count(f"News{outcome.title().replace('_', '')}", number)
+        count(f"Events{outcome.title().replace('_', '')}", number)
     if conflicts := sum(isinstance(one, EventConflict) for one in came):
         count("EventConflict", conflicts)
-    logger.info(what, source=told.source.name, done=dict(tally), conflicts=conflicts)
+    logger.info(what, source=received.source.name, done=dict(tally), conflicts=conflicts)

@@ -8,7 +8,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from predue.errors import BadNews, EventConflict, Unusable
+from predue.errors import EventConflict, InvalidEvent, Unusable
 
 
 class _Answer(BaseModel):
@@ -32,7 +32,7 @@ class Problem(_Answer):
     errors: tuple[WrongField, ...] | None = None
 
 
-TakenAs = Literal["applied", "repeat", "kept_aside", "passed_over"]
+TakenAs = Literal["applied", "duplicate", "parked", "ignored"]
 
 
 class Taken(_Answer):
@@ -51,7 +51,7 @@ class Result(_Answer):
 
     index: int
     event_id: str | None = None
-    status: TakenAs | Literal["refused", "try_again"]
+    status: TakenAs | Literal["rejected", "try_again"]
     problem: Problem | None = None
 
 
@@ -69,7 +69,7 @@ class ResultsProblem(Problem):
     results: tuple[Result, ...]
 
 
-class NotTaken(Unusable):
+class RequestRejected(Unusable):
     """A request that is not taken as it stands; `problem` is its answer."""
 
     def __init__(self, problem: Problem) -> None:
@@ -120,7 +120,7 @@ TRY_AGAIN = _problem(
 )
 
 
-def of_news(error: BadNews) -> Problem:
+def of_invalid(error: InvalidEvent) -> Problem:
     """The problem of an event that is refused for good."""
     errors = tuple(WrongField(field=field, detail=words) for field, words in error.fields)
     if isinstance(error, EventConflict):

@@ -1,4 +1,4 @@
-"""The door for news: checks a request, and reads the messages from it. Nothing of AWS is here.
+"""The door for events: checks a request, and reads the messages from it. Nothing of AWS is here.
 
 A request is judged from the outside in, and the first fault ends it: size, content type and encoding; then who sent it,
 and when; only then what it says. So whoever is not known learns nothing but how to become so.
@@ -17,7 +17,7 @@ from predue.events import strict_json
 from predue.events.sources import MOST_KEYS, Source
 from predue.inbound import problem
 from predue.inbound.deliveries import Delivery
-from predue.inbound.problem import NotTaken
+from predue.inbound.problem import RequestRejected
 
 MOST_BYTES = 1024 * 1024
 MOST_MESSAGES = 500
@@ -33,7 +33,7 @@ _NOBODY = "whsec_" + "A" * 32
 _IDEMPOTENCY = "x-notifications-idempotency-key"
 
 
-class Request(NamedTuple):
+class WebhookRequest(NamedTuple):
     """One request; names of headers are in lower case, as API Gateway writes them."""
 
     source: str
@@ -45,27 +45,27 @@ class Request(NamedTuple):
         return self.headers.get(name, "").strip()
 
 
-def readable(request: Request) -> str | bytes:
-    """The body once its size, type and encoding are right: a text, or the bytes of Avro; raises NotTaken."""
+def readable(request: WebhookRequest) -> str | bytes:
+    """The body once its size, type and encoding are right: a text, or the bytes of Avro; raises RequestRejected."""
     if len(request.body) > MOST_BYTES:
-        raise NotTaken(problem.TOO_LARGE)
+        raise RequestRejected(problem.TOO_LARGE)
     if request.headers.get("content-encoding", "identity").strip().lower() != "identity":
-        raise NotTaken(problem.CONTENT_TYPE)
+        raise RequestRejected(problem.CONTENT_TYPE)
     if _AVRO_TYPE.fullmatch(request.header("content-type")):
         return request.body
     if not _JSON_TYPE.fullmatch(request.header("content-type")):
-        raise NotTaken(problem.CONTENT_TYPE)
+        raise RequestRejected(problem.CONTENT_TYPE)
     try:
         return request.body.decode("utf-8")
     except UnicodeDecodeError:
-        raise NotTaken(problem.NOT_UTF8) from None
+        raise RequestRejected(problem.NOT_UTF8) from None
 
 
 # Who it is
 
 
-def authenticated(request: Request, sources: Mapping[str, Source], now: datetime) -> Source:
-    """The source that sent a request; raises NotTaken.
+def authenticated(request: WebhookRequest, sources: Mapping[str, Source], now: datetime) -> Source:
+    """The source that sent a request; raises RequestRejected.
 
     An unknown source, a missing or malformed header, a wrong signature and a wrong secret are one and the same answer
     after the same work. That a time is too far away is told only to whoever signed it.
@@ -74,21 +74,21 @@ def authenticated(request: Request, sources: Mapping[str, Source], now: datetime
     signed_at = _signed_at(request, source.keys if source else ())
     shared = _shares_secret(request, source.secrets if source else ())
     if source is None or (signed_at is None and not shared):
-        raise NotTaken(problem.UNSIGNED)
+        raise RequestRejected(problem.UNSIGNED)
     if signed_at is not None and abs(now - signed_at) > _TOLERANCE:
-        raise NotTaken(problem.LATE)
+        raise RequestRejected(problem.LATE)
     return source
 
 
-def _signed_at(request: Request, keys: Sequence[str]) -> datetime | None:
+def _signed_at(request: WebhookRequest, keys: Sequence[str]) -> datetime | None:
     """When a request was signed with one of these keys; None if it was not."""
-    told_id, told_at = request.headers.get("webhook-id", ""), request.headers.get("webhook-timestamp", "")
-    formed = bool(_MESSAGE_ID.fullmatch(told_id) and _SECONDS.fullmatch(told_at))
-    signed = f"{told_id if formed else '-'}.{told_at if formed else '0'}.".encode() + request.body
+    given_id, given_at = request.headers.get("webhook-id", ""), request.headers.get("webhook-timestamp", "")
+    formed = bool(_MESSAGE_ID.fullmatch(given_id) and _SECONDS.fullmatch(given_at))
+    signed = f"{given_id if formed else '-'}.{given_at if formed else '0'}.".encode() + request.body
     expected = [_signature(key, signed) for key in [*keys, *[_NOBODY] * MOST_KEYS][:MOST_KEYS]]
     given = request.headers.get("webhook-signature", "").encode("utf-8", "replace").split(b" ")[:_MOST_SIGNATURES]
     right = [hmac.compare_digest(one, other) for one in expected for other in given]
-    return datetime.fromtimestamp(int(told_at), UTC) if formed and any(right[: len(keys) * len(given)]) else None
+    return datetime.fromtimestamp(int(given_at), UTC) if formed and any(right[: len(keys) * len(given)]) else None
 
 
 def _signature(key: str, signed: bytes) -> bytes:
@@ -99,7 +99,7 @@ def _signature(key: str, signed: bytes) -> bytes:
     return b"v1," + base64.b64encode(hmac.digest(root, signed, "sha256"))
 
 
-def _shares_secret(request: Request, secrets: Sequence[str]) -> bool:
+def _shares_secret(request: WebhookRequest, secrets: Sequence[str]) -> bool:
     """Whether a request carries one of these secrets, as a bearer's token or as the password of the source's name."""
     given = hashlib.sha256(_given_secret(request)).digest()
     expected = [*secrets, *[_NOBODY] * MOST_KEYS][:MOST_KEYS]
@@ -107,7 +107,7 @@ def _shares_secret(request: Request, secrets: Sequence[str]) -> bool:
     return any(right[: len(secrets)])
 
 
-def _given_secret(request: Request) -> bytes:
+def _given_secret(request: WebhookRequest) -> bytes:
     """What the Authorization header shows; empty, which is no secret, if it cannot be read."""
     found = _AUTHORIZATION.fullmatch(request.header("authorization"))
     if found is None:
@@ -125,21 +125,21 @@ def _given_secret(request: Request) -> bytes:
 
 
 def delivery(content: str | bytes, source: Source, headers: Mapping[str, str]) -> Delivery:
-    """The messages of a body whose source is known; raises NotTaken for a body that holds none or too many."""
+    """The messages of a body whose source is known; raises RequestRejected for a body that holds none or too many."""
     if isinstance(content, bytes):
         if source.form != "fineract":
-            raise NotTaken(problem.CONTENT_TYPE)
+            raise RequestRejected(problem.CONTENT_TYPE)
         return Delivery(source, single=True, messages=(content,))
     try:
         parsed = strict_json.read(content)
     except ValueError:
-        raise NotTaken(problem.NOT_JSON) from None
+        raise RequestRejected(problem.NOT_JSON) from None
     counting = _counting(headers, source)
     # In binary mode the body is the data of one event, whatever it is.
     single = not isinstance(parsed, list) or "ce-specversion" in counting
     messages = (parsed,) if single else tuple(parsed)
     if not 1 <= len(messages) <= MOST_MESSAGES:
-        raise NotTaken(problem.COUNT)
+        raise RequestRejected(problem.COUNT)
     return Delivery(source, single, messages, counting if single else {})
 
 

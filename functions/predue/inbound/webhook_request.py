@@ -7,10 +7,10 @@ from typing import Any
 
 from predue.events.sources import Source
 from predue.inbound import answers, event_processor, problem
-from predue.inbound.answers import Answer
+from predue.inbound.answers import WebhookAnswer
 from predue.inbound.event_processor import ProcessorAdapters
-from predue.inbound.problem import NotTaken
-from predue.inbound.webhook import MOST_BYTES, Request, authenticated, delivery, readable
+from predue.inbound.problem import RequestRejected
+from predue.inbound.webhook import MOST_BYTES, WebhookRequest, authenticated, delivery, readable
 from predue.runtime import clock
 from predue.runtime.telemetry import count, failures, logger
 
@@ -20,40 +20,40 @@ Sources = Callable[[], Mapping[str, Source]]
 
 def answer(
     event: Mapping[str, Any], time_left_ms: Callable[[], int], sources: Sources, processor: ProcessorAdapters
-) -> Answer:
+) -> WebhookAnswer:
     """The answer to one request; whatever goes wrong, it is one that a sender can act upon."""
     try:
         with failures("a webhook failed"):
             return _answer(event, time_left_ms, sources, processor)
-    except Exception:  # noqa: BLE001 - logged and counted already; no fault of ours may become a refusal of news
+    except Exception:  # noqa: BLE001 - logged and counted already; no fault of ours may become a refusal of events
         return answers.of_problem(problem.TRY_AGAIN)
 
 
 def _answer(
     event: Mapping[str, Any], time_left_ms: Callable[[], int], sources: Sources, processor: ProcessorAdapters
-) -> Answer:
+) -> WebhookAnswer:
     try:
         request = _request(event)
         content = readable(request)
         source = authenticated(request, sources(), clock.now())
-        told = delivery(content, source, request.headers)
-    except NotTaken as refusal:
+        received = delivery(content, source, request.headers)
+    except RequestRejected as refusal:
         count("SignatureRefused" if refusal.problem.status == problem.UNSIGNED.status else "RequestRefused")
         logger.info("webhook refused", problem=refusal.problem.type)
         return answers.of_problem(refusal.problem)
-    came = event_processor.outcomes(told, time_left_ms, processor)
-    event_processor.tell("webhook", told, came)
-    return answers.answer(came, told.ids, single=told.single)
+    came = event_processor.outcomes(received, time_left_ms, processor)
+    event_processor.log_outcomes("webhook", received, came)
+    return answers.answer(came, received.ids, single=received.single)
 
 
-def _request(event: Mapping[str, Any]) -> Request:
-    """The request of an event in payload format 2.0; raises NotTaken."""
+def _request(event: Mapping[str, Any]) -> WebhookRequest:
+    """The request of an event in payload format 2.0; raises RequestRejected."""
     body = event.get("body") or ""
     if len(body) > 2 * MOST_BYTES:  # base64 is longer by a third; what it holds is measured afterwards
-        raise NotTaken(problem.TOO_LARGE)
+        raise RequestRejected(problem.TOO_LARGE)
     try:
         raw = base64.b64decode(body, validate=True) if event.get("isBase64Encoded") else body.encode()
     except (binascii.Error, ValueError):
-        raise NotTaken(problem.NOT_UTF8) from None
+        raise RequestRejected(problem.NOT_UTF8) from None
     headers = {name.lower(): value for name, value in (event.get("headers") or {}).items()}
-    return Request((event.get("pathParameters") or {}).get("source", ""), headers, raw)
+    return WebhookRequest((event.get("pathParameters") or {}).get("source", ""), headers, raw)

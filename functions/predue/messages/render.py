@@ -5,18 +5,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
+from predue.borrowers.ports import RenderedMessage
 from predue.domain.money import Money
 from predue.domain.stage import StageKey
 from predue.errors import TextMissing
 from predue.messages.encoding import measure
 from predue.messages.formatting import amount, day, inert, person, tail, web_address
-from predue.messages.templates import Book, book, check_texts, locale_for, on_page, page
+from predue.messages.templates import TemplateSet, book, check_texts, locale_for, on_page, page
 
-__all__ = ["Lender", "Line", "Message", "check_texts", "locale_for", "render"]
+__all__ = ["Lender", "ReminderItem", "RenderedMessage", "check_texts", "locale_for", "render"]
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class ReminderItem:
     """One installment in a reminder: `owed` is what is still to pay, `stage` the stage at which it is reminded."""
 
     loan_id: str
@@ -34,30 +35,17 @@ class Lender:
     phone: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
-    """A rendered reminder: `text_version` names the exact words, `segments` and `encoding` are those of an SMS."""
-
-    text_version: str
-    locale: str
-    body: str
-    subject: str = ""
-    html: str = ""
-    segments: int = 0
-    encoding: str = ""
-
-
 def render(
     channel: str,
     locale: str,
-    lines: Sequence[Line],
+    lines: Sequence[ReminderItem],
     *,
     name: str,
     lender: Lender,
     reference: str,
     unsubscribe_url: str = "",
     today: date,
-) -> Message:
+) -> RenderedMessage:
     """Put a reminder about `lines` into words, in the channel's texts and the locale nearest to the borrower's.
 
     `today` is the borrower's local day, from which "tomorrow" is counted. The most urgent line chooses the words.
@@ -82,28 +70,28 @@ def render(
     return _message(texts, section, values, several=len(lines) > 1)
 
 
-def _message(texts: Book, section: str, values: Mapping[str, str], *, several: bool) -> Message:
+def _message(texts: TemplateSet, section: str, values: Mapping[str, str], *, several: bool) -> RenderedMessage:
     text = texts.fill(values, section, "many" if several else "one")
     body = texts.spelt(texts.fill({**values, "text": text}, "frame").strip())
     version = texts.version(section, page() if texts.channel == "email" else "")
     if texts.channel == "sms":
         size = measure(body)
-        return Message(version, texts.locale, body, segments=size.segments, encoding=size.encoding)
+        return RenderedMessage(version, texts.locale, body, segments=size.segments, encoding=size.encoding)
     if texts.channel == "email":
         subject = texts.fill(values, section, "many_subject" if several else "subject")
-        return Message(
+        return RenderedMessage(
             version, texts.locale, body, subject, _page(texts.locale, subject, body, values["unsubscribe_url"])
         )
-    return Message(version, texts.locale, body)
+    return RenderedMessage(version, texts.locale, body)
 
 
-def _urgency(line: Line) -> tuple[int, str]:
+def _urgency(line: ReminderItem) -> tuple[int, str]:
     """Order lines as `record.most_urgent` does, so that the words fit the key that names the reminder."""
     key = StageKey(line.loan_id, line.installment_no, line.due_date, line.stage)
     return key.offset(), key.text()
 
 
-def _line_values(texts: Book, line: Line, locale: str, today: date) -> dict[str, str]:
+def _line_values(texts: TemplateSet, line: ReminderItem, locale: str, today: date) -> dict[str, str]:
     return {
         "amount": amount(line.owed, texts.locale, locale, today),
         "due_date": day(line.due_date, texts.text("date"), texts.locale),
@@ -113,13 +101,13 @@ def _line_values(texts: Book, line: Line, locale: str, today: date) -> dict[str,
     }
 
 
-def _when(texts: Book, days: int) -> str:
+def _when(texts: TemplateSet, days: int) -> str:
     """Put the distance to the due date into words; negative days lie behind."""
     near = {0: "today", 1: "tomorrow", -1: "yesterday"}
     return texts.fill({"days": str(abs(days))}, "when", near.get(days, "before" if days > 0 else "after"))
 
 
-def _listed(texts: Book, lines: Sequence[Line], locale: str, today: date) -> str:
+def _listed(texts: TemplateSet, lines: Sequence[ReminderItem], locale: str, today: date) -> str:
     """List several installments by due date, as many as the texts' `most` allows, with a word for the rest."""
     ordered = sorted(lines, key=lambda line: (line.due_date, line.loan_id, line.installment_no))
     most = texts.most() or len(ordered)
@@ -129,7 +117,7 @@ def _listed(texts: Book, lines: Sequence[Line], locale: str, today: date) -> str
     return texts.text("lines", "between").join(shown)
 
 
-def _if_known(texts: Book, part: str, **value: str) -> str:
+def _if_known(texts: TemplateSet, part: str, **value: str) -> str:
     """Fill the known form of a part if its one value can be shown, else the unknown one; empty if it is not in use."""
     if part not in texts.data:
         return ""

@@ -58,14 +58,14 @@ _LINK = re.compile(r"://|www\.", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
-class Book:
+class TemplateSet:
     """The texts of one locale and channel, as their file holds them."""
 
     locale: str
     channel: str
     data: Mapping[str, Any]
     _versions: dict[tuple[str, str], str] = field(default_factory=dict, repr=False, compare=False)
-    _parted: dict[tuple[str, ...], tuple[str, ...]] = field(default_factory=dict, repr=False, compare=False)
+    _split: dict[tuple[str, ...], tuple[str, ...]] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def file(self) -> str:
@@ -83,7 +83,7 @@ class Book:
 
     def fill(self, values: Mapping[str, str], *path: str) -> str:
         """Replace the placeholders of a text; raises TextMissing for an unknown placeholder or an empty value."""
-        pieces = list(self._parted.get(path) or self._parts(path))
+        pieces = list(self._split.get(path) or self._parts(path))
         for place in range(1, len(pieces), 2):
             key = pieces[place]
             value = values.get(key)
@@ -98,7 +98,7 @@ class Book:
         for key in pieces[1::2]:
             if key not in allowed:
                 raise TextMissing(f"{self.file}: {'.'.join(path)} holds the unknown placeholder {{{{{key[:40]}}}}}")
-        self._parted[path] = pieces
+        self._split[path] = pieces
         return pieces
 
     def allowed(self, path: tuple[str, ...]) -> frozenset[str]:
@@ -125,8 +125,8 @@ class Book:
         """
         if (section, around) not in self._versions:
             shared = {key: self.data[key] for key in self.data if key in _PLACES}
-            words = json.dumps([shared, self.data.get(section), around], ensure_ascii=False, sort_keys=True)
-            digest = hashlib.sha256(words.encode()).hexdigest()[:8]
+            content = json.dumps([shared, self.data.get(section), around], ensure_ascii=False, sort_keys=True)
+            digest = hashlib.sha256(content.encode()).hexdigest()[:8]
             self._versions[section, around] = f"{self.locale}/{self.channel}/{section}@{digest}"
         return self._versions[section, around]
 
@@ -153,7 +153,7 @@ def _pieces(text: str) -> tuple[str, ...]:
     return tuple(piece.strip() if place % 2 else piece for place, piece in enumerate(pieces))
 
 
-def book(locale: str, channel: str) -> Book:
+def book(locale: str, channel: str) -> TemplateSet:
     """Open the texts of a locale and channel; raises TextMissing for a channel that has none."""
     if channel not in CHANNELS:
         raise TextMissing(f"there is no channel {channel[:20]!r} and so no texts for it")
@@ -163,7 +163,7 @@ def book(locale: str, channel: str) -> Book:
 @lru_cache(maxsize=1)
 def page() -> str:
     """Read the HTML page around an email."""
-    return _read(_root(), "email.html")
+    return _read_file(_root(), "email.html")
 
 
 def on_page(values: Mapping[str, str]) -> str:
@@ -199,7 +199,7 @@ def check_texts(root: Traversable | None = None) -> list[str]:
     try:
         locales, _ = _read_locales(folder)
         books = [_read_book(folder, locale, channel) for locale in locales for channel in _IN_FRAME]
-        wrapper = _read(folder, "email.html")
+        wrapper = _read_file(folder, "email.html")
     except TextMissing as error:
         return [str(error)]
     problems = [f"{book.file}: {problem}" for book in books for problem in _problems(book)]
@@ -208,7 +208,7 @@ def check_texts(root: Traversable | None = None) -> list[str]:
     return problems
 
 
-def _problems(book: Book) -> Iterator[str]:
+def _problems(book: TemplateSet) -> Iterator[str]:
     sections = [key for key in book.data if key not in _PLACES]
     for path in _needed(book, sections):
         try:
@@ -229,7 +229,7 @@ def _problems(book: Book) -> Iterator[str]:
         yield "lines.most is not a whole number from 1"
 
 
-def _needed(book: Book, sections: Sequence[str]) -> Iterator[tuple[str, ...]]:
+def _needed(book: TemplateSet, sections: Sequence[str]) -> Iterator[tuple[str, ...]]:
     """Every place where the file must have a text; its own additional stages included.
 
     An SMS need not greet, and a list that leaves nothing out needs no word for the rest.
@@ -244,7 +244,7 @@ def _needed(book: Book, sections: Sequence[str]) -> Iterator[tuple[str, ...]]:
             yield path
 
 
-def _text_problems(book: Book, path: tuple[str, ...], text: str) -> Iterator[str]:
+def _text_problems(book: TemplateSet, path: tuple[str, ...], text: str) -> Iterator[str]:
     for key in _PLACEHOLDER.findall(text):
         if key.strip() not in book.allowed(path):
             yield f"holds the unknown placeholder {{{{{key}}}}}"
@@ -279,7 +279,7 @@ def _root() -> Traversable:
 
 
 @lru_cache(maxsize=64)
-def _book(locale: str, channel: str) -> Book:
+def _book(locale: str, channel: str) -> TemplateSet:
     return _read_book(_root(), locale, channel)
 
 
@@ -288,8 +288,8 @@ def _locales() -> tuple[tuple[str, ...], str]:
     return _read_locales(_root())
 
 
-def _read_book(root: Traversable, locale: str, channel: str) -> Book:
-    return Book(locale, channel, _read_toml(root, locale, f"{channel}.toml"))
+def _read_book(root: Traversable, locale: str, channel: str) -> TemplateSet:
+    return TemplateSet(locale, channel, _read_toml(root, locale, f"{channel}.toml"))
 
 
 def _read_locales(root: Traversable) -> tuple[tuple[str, ...], str]:
@@ -302,12 +302,12 @@ def _read_locales(root: Traversable) -> tuple[tuple[str, ...], str]:
 
 def _read_toml(root: Traversable, *path: str) -> dict[str, Any]:
     try:
-        return tomllib.loads(_read(root, *path))
+        return tomllib.loads(_read_file(root, *path))
     except tomllib.TOMLDecodeError as error:
         raise TextMissing(f"texts/{'/'.join(path)}: {error}") from None
 
 
-def _read(root: Traversable, *path: str) -> str:
+def _read_file(root: Traversable, *path: str) -> str:
     try:
         return root.joinpath(*path).read_text("utf-8")
     except (OSError, UnicodeError) as error:

@@ -17,7 +17,7 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import HTTPError, NewConnectionError
 from urllib3.response import HTTPResponse
 
-from predue.outbound.outbound_webhooks import Answer
+from predue.outbound.outbound_webhooks import SubscriberAnswer
 
 _CONNECT_SECONDS, _READ_SECONDS = 3, 7
 """Ten seconds together, and less than what a function keeps for a message (`batches.check_time`)."""
@@ -63,7 +63,7 @@ class NotPublic(Exception):
     """A name leads to an address that is not of the public internet."""
 
 
-def post(url: str, body: str, headers: dict[str, str], *, public: bool) -> Answer:
+def post(url: str, body: str, headers: dict[str, str], *, public: bool) -> SubscriberAnswer:
     """Send a body, once; never raises for anything that the call itself met."""
     parts = urlsplit(url)
     name, port = str(parts.hostname), parts.port or _PORTS[parts.scheme]
@@ -77,7 +77,7 @@ def post(url: str, body: str, headers: dict[str, str], *, public: bool) -> Answe
                 failure = type(error).__name__
     except (HTTPError, OSError, NotPublic) as error:
         failure = type(error).__name__
-    return Answer(0, failure)
+    return SubscriberAnswer(0, failure)
 
 
 def addresses(name: str, port: int, *, public: bool) -> list[str]:
@@ -117,7 +117,7 @@ def _pool(scheme: str, address: str, name: str, port: int) -> HTTPConnectionPool
     )
 
 
-def _sent(pool: HTTPConnectionPool, target: str, body: str, headers: dict[str, str]) -> Answer:
+def _sent(pool: HTTPConnectionPool, target: str, body: str, headers: dict[str, str]) -> SubscriberAnswer:
     """What is answered; of the answer's body nothing is read, since it may be as long as its sender likes."""
     response = pool.urlopen(
         "POST",
@@ -133,4 +133,4 @@ def _sent(pool: HTTPConnectionPool, target: str, body: str, headers: dict[str, s
     with suppress(ValueError):
         seconds = int(response.headers.get("retry-after", ""))
     response.close()
-    return Answer(response.status, "", max(0, seconds))
+    return SubscriberAnswer(response.status, "", max(0, seconds))

@@ -23,7 +23,7 @@ JITTER = 0.25
 _OK, _REDIRECT, _GONE = 200, 300, 410
 
 
-class Answer(NamedTuple):
+class SubscriberAnswer(NamedTuple):
     """What came of one call: the status, or in a word why there is none; `retry_after` is in seconds."""
 
     status: int
@@ -42,12 +42,12 @@ class Answer(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Message:
+class WebhookMessage:
     """One message of the queue: an event as the bus brings it, and whom alone it is for, if it was parted."""
 
     kind: str
     detail: Mapping[str, Any]
-    envelope: Mapping[str, Any]
+    outbound: Mapping[str, Any]
     subscriber: str = ""
 
     @property
@@ -57,34 +57,34 @@ class Message:
 
     def for_one(self, name: str) -> str:
         """The body of the message that is for one subscriber alone."""
-        return json.dumps({**self.envelope, "subscriber": name}, separators=(",", ":"))
+        return json.dumps({**self.outbound, "subscriber": name}, separators=(",", ":"))
 
 
-def read_message(body: str) -> Message:
+def read_message(body: str) -> WebhookMessage:
     """The message that a body is; raises BadJob for anything else."""
     try:
-        envelope = json.loads(body)
-        kind, detail, name = envelope["detail-type"], envelope["detail"], envelope.get("subscriber", "")
+        outbound = json.loads(body)
+        kind, detail, name = outbound["detail-type"], outbound["detail"], outbound.get("subscriber", "")
         if not all(isinstance(one, str) for one in (kind, detail["event_id"], detail["at"], name)):
             raise TypeError  # noqa: TRY301 - told below like every other wrong form
     except (LookupError, ValueError, TypeError, AttributeError):
         raise BadJob("a message on the webhooks queue is no event of ours") from None
-    return Message(kind, detail, envelope, name)
+    return WebhookMessage(kind, detail, outbound, name)
 
 
-def receivers(message: Message, subscribers: Mapping[str, Subscriber]) -> list[Subscriber]:
+def receivers(message: WebhookMessage, subscribers: Mapping[str, Subscriber]) -> list[Subscriber]:
     """Who is to be called with an event, as things stand now."""
     wanting = [one for one in subscribers.values() if one.wants(message.kind, message.detail)]
     return [one for one in wanting if message.subscriber in ("", one.name)]
 
 
-def body_of(message: Message) -> str:
+def body_of(message: WebhookMessage) -> str:
     """The body that tells the event, in the form that Standard Webhooks recommends ("Payload structure")."""
-    told = {"type": message.kind, "timestamp": message.detail["at"], "data": message.detail}
-    return json.dumps(told, separators=(",", ":"))
+    payload = {"type": message.kind, "timestamp": message.detail["at"], "data": message.detail}
+    return json.dumps(payload, separators=(",", ":"))
 
 
-def headers_of(message: Message, subscriber: Subscriber, body: str, now: datetime) -> dict[str, str]:
+def headers_of(message: WebhookMessage, subscriber: Subscriber, body: str, now: datetime) -> dict[str, str]:
     """The headers that sign a body now, with each of the subscriber's keys, so that a receiver may change its key."""
     signatures = [Webhook(key).sign(message.event_id, now, body) for key in subscriber.keys]
     return {

@@ -20,7 +20,7 @@ from predue.domain.channel import Channel
 from predue.domain.due import Due
 from predue.domain.record import Outcome, Record
 from predue.domain.stage import StageKey
-from predue.events.tenant import parted
+from predue.events.tenant import split_tenant
 
 SOURCE = "predue"
 """The source of every event on the bus."""
@@ -183,16 +183,16 @@ _BY_OUTCOME: Mapping[Outcome, type[Published]] = {
 }
 
 
-def event_id(*told: str) -> str:
+def event_id(*values: str) -> str:
     """The id of an event that tells this: the same however often it is told."""
-    return hashlib.sha256("#".join(told).encode()).hexdigest()[:32]
+    return hashlib.sha256("#".join(values).encode()).hexdigest()[:32]
 
 
 def outcome_of(record: Record) -> Published:
     """The event that tells what became of a reminder; a reminder has each outcome at most once."""
     model = _BY_OUTCOME[record.outcome]
-    tenant, borrower_id = parted(record.borrower_id)
-    told = {
+    tenant, borrower_id = split_tenant(record.borrower_id)
+    values = {
         "version": 1,
         "event_id": event_id("reminder", record.reminder_id, record.outcome),
         "tenant": tenant or None,
@@ -204,22 +204,22 @@ def outcome_of(record: Record) -> Published:
         "reason": record.reason,
         "dues": [_stage(key) for key in record.keys],
     }
-    return model.model_validate({name: value for name, value in told.items() if name in model.model_fields})
+    return model.model_validate({name: value for name, value in values.items() if name in model.model_fields})
 
 
 def _stage(key: StageKey) -> StageOfInstallment:
     return StageOfInstallment(
-        loan_id=parted(key.loan_id)[1], installment_no=key.installment_no, due_date=key.due_date, stage=key.stage
+        loan_id=split_tenant(key.loan_id)[1], installment_no=key.installment_no, due_date=key.due_date, stage=key.stage
     )
 
 
-def opted_out(borrower_id: str, heard: str, channel: str, source: str, sequence: int, at: datetime) -> Published:
+def opted_out(borrower_id: str, consent_key: str, channel: str, source: str, sequence: int, at: datetime) -> Published:
     """The event that tells of a stop; `heard` names the consent event among all of the borrower's."""
-    tenant, own = parted(borrower_id)
+    tenant, own = split_tenant(borrower_id)
     return BorrowerOptedOut.model_validate(
         {
             "version": 1,
-            "event_id": event_id("opted_out", borrower_id, heard),
+            "event_id": event_id("opted_out", borrower_id, consent_key),
             "tenant": tenant or None,
             "borrower_id": own,
             "at": at,
@@ -232,13 +232,13 @@ def opted_out(borrower_id: str, heard: str, channel: str, source: str, sequence:
 
 def overdue(due: Due, identity: str, at: datetime) -> Published:
     """The event that hands a due over."""
-    tenant, borrower_id = parted(due.borrower_id)
+    tenant, borrower_id = split_tenant(due.borrower_id)
     return InstallmentOverdue(
         version=1,
         event_id=identity,
         tenant=tenant or None,
         borrower_id=borrower_id,
-        loan_id=parted(due.loan_id)[1],
+        loan_id=split_tenant(due.loan_id)[1],
         installment_no=due.installment_no,
         due_date=due.due_date,
         outstanding=str(due.owed.major()),
@@ -263,12 +263,12 @@ def early_warning(case: Case, signal: Signal) -> Published:
 
 
 def _of_case(case: Case, at: datetime, identity: str) -> dict[str, Any]:
-    tenant, own = parted(case.borrower_id)
+    tenant, own = split_tenant(case.borrower_id)
     frame = {"version": 1, "event_id": identity, "tenant": tenant or None, "borrower_id": own, "at": at}
     about: dict[str, Any] = {"case_id": case.case_id}
     if isinstance(case.about, About):
         loan_id, about["installment_no"], about["due_date"], _ = case.about
-        about["loan_id"] = parted(loan_id)[1]
+        about["loan_id"] = split_tenant(loan_id)[1]
     return frame | about
 
 

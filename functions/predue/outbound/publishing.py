@@ -1,7 +1,7 @@
 """From the table's stream to the bus: what a change of an item tells, and telling it, ten events a call.
 
 The order of a stream is kept: whatever could not be told is named to Lambda, which brings it and all after it again. An
-item that cannot be read would hold its shard up for a day, so it is passed over, counted and named in the log, and told
+item that cannot be read would hold its shard up for a day, so it is ignored, counted and named in the log, and told
 by hand once the cause is mended (docs/operations.md).
 """
 
@@ -24,14 +24,14 @@ EventsOf = Callable[[Mapping[str, Any]], list[Published]]
 """The events that a change of the table tells; raises Unusable for an item that cannot be read."""
 
 
-class Told(NamedTuple):
+class StreamEvent(NamedTuple):
     """An event, and the place in the stream that it comes from, which events of one change share."""
 
     sequence_number: str
     event: Published
 
 
-class Bus(Protocol):
+class EventsBus(Protocol):
     """The application's bus."""
 
     def publish(self, events: Sequence[Published]) -> dict[int, str]:
@@ -39,27 +39,27 @@ class Bus(Protocol):
 
 
 def publish(
-    changes: Sequence[Mapping[str, Any]], events_of: EventsOf, bus: Bus, time_left_ms: Callable[[], int]
+    changes: Sequence[Mapping[str, Any]], events_of: EventsOf, bus: EventsBus, time_left_ms: Callable[[], int]
 ) -> dict[str, Any]:
     """Tell what changes of the table mean; the answer names the first that could not be told, from which Lambda goes on
     (developer guide, "Configuring partial batch response with DynamoDB and Lambda").
     """
-    told = list(_read(changes, events_of))
+    entries = list(_stream_events(changes, events_of))
     done: Counter[str] = Counter()
-    untold: Told | None = None
-    for start in range(0, len(told), MOST_ENTRIES):
-        some = told[start : start + MOST_ENTRIES]
-        untold = some[0] if time_left_ms() < _ENOUGH_MS else _first_untold(some, bus)
-        done.update(one.event.type for one in (some if untold is None else some[: some.index(untold)]))
-        if untold:
+    unpublished: StreamEvent | None = None
+    for start in range(0, len(entries), MOST_ENTRIES):
+        some = entries[start : start + MOST_ENTRIES]
+        unpublished = some[0] if time_left_ms() < _ENOUGH_MS else _first_unpublished(some, bus)
+        done.update(one.event.type for one in (some if unpublished is None else some[: some.index(unpublished)]))
+        if unpublished:
             break
     for kind, number in done.items():
-        count(f"Told{kind}", number)
-    logger.info("published", done=dict(done), whole=untold is None)
-    return {"batchItemFailures": [{"itemIdentifier": untold.sequence_number}] if untold else []}
+        count(f"Published{kind}", number)
+    logger.info("published", done=dict(done), whole=unpublished is None)
+    return {"batchItemFailures": [{"itemIdentifier": unpublished.sequence_number}] if unpublished else []}
 
 
-def _read(changes: Sequence[Mapping[str, Any]], events_of: EventsOf) -> Iterator[Told]:
+def _stream_events(changes: Sequence[Mapping[str, Any]], events_of: EventsOf) -> Iterator[StreamEvent]:
     for change in changes:
         images = change["dynamodb"]
         try:
@@ -68,10 +68,10 @@ def _read(changes: Sequence[Mapping[str, Any]], events_of: EventsOf) -> Iterator
         except PredueError:
             logger.error("passed over", keys=images.get("Keys"), sequence_number=images["SequenceNumber"])
             continue
-        yield from (Told(images["SequenceNumber"], event) for event in events)
+        yield from (StreamEvent(images["SequenceNumber"], event) for event in events)
 
 
-def _first_untold(some: Sequence[Told], bus: Bus) -> Told | None:
+def _first_unpublished(some: Sequence[StreamEvent], bus: EventsBus) -> StreamEvent | None:
     """Put some events, and say which is the first that was not taken; those after it are told again, too."""
     failed = dict.fromkeys(range(len(some)), "no answer")
     with suppress(PredueError), failures("events could not be published"):

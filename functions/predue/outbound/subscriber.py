@@ -15,7 +15,7 @@ from predue.outbound.published import MODELS
 _LONGEST_URL = 2048
 
 
-class _Setting(BaseModel):
+class _SubscriberSetting(BaseModel):
     """A subscriber as the secret states it; read strictly, since a misspelt word would keep events from it unseen."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
@@ -26,7 +26,7 @@ class _Setting(BaseModel):
     tenant: Tenant = ""
 
 
-_SETTINGS = TypeAdapter(dict[Name, _Setting])
+_SETTINGS = TypeAdapter(dict[Name, _SubscriberSetting])
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +70,7 @@ def read_subscribers(text: str, *, public: bool) -> Mapping[str, Subscriber]:
     }
 
 
-def _check(setting: _Setting, *, public: bool) -> None:
+def _check(setting: _SubscriberSetting, *, public: bool) -> None:
     """Raise BadPolicy for an address that cannot be called, and for a type of event that there is not."""
     try:
         parts = urlsplit(setting.url)

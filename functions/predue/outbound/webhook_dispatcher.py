@@ -1,4 +1,4 @@
-"""Calls subscribers with the events of the webhooks queue, and puts off what they did not take."""
+"""Calls subscribers with the events of the webhooks queue, and defers what they did not take."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from predue.errors import PredueError, Retryable
 from predue.outbound.https import post
-from predue.outbound.outbound_webhooks import Message, body_of, headers_of, read_message, receivers, wait
+from predue.outbound.outbound_webhooks import WebhookMessage, body_of, headers_of, read_message, receivers, wait
 from predue.outbound.subscriber import Subscriber
 from predue.runtime import clock
 from predue.runtime.batches import check_time
@@ -17,11 +17,11 @@ from predue.runtime.workers import each_of
 _QUEUE = "webhooks"
 
 
-class NotTaken(Retryable):
+class NotDelivered(Retryable):
     """A subscriber did not take an event; it is called again after a while."""
 
-    def __init__(self, words: str, retry_after: int) -> None:
-        super().__init__(words)
+    def __init__(self, reason: str, retry_after: int) -> None:
+        super().__init__(reason)
         self.retry_after = retry_after
 
 
@@ -59,21 +59,21 @@ def _handled(record: Mapping[str, Any], context: Any, adapters: DispatchAdapters
         with failures("a webhook was not taken"):
             check_time(context)
             _call(read_message(record["body"]), adapters)
-    except NotTaken as error:
+    except NotDelivered as error:
         retry_after = error.retry_after
     except Exception:  # noqa: BLE001 - logged already; whatever it was, the message comes again
         retry_after = 0
     else:
         return ""
-    _put_off(record, retry_after, adapters)
+    _defer(record, retry_after, adapters)
     return str(record["messageId"])
 
 
-def _call(message: Message, adapters: DispatchAdapters) -> None:
-    """Call whom a message is for, or part it if that is more than one; raises NotTaken."""
+def _call(message: WebhookMessage, adapters: DispatchAdapters) -> None:
+    """Call whom a message is for, or part it if that is more than one; raises NotDelivered."""
     found = receivers(message, adapters.subscribers())
     if len(found) == 1:
-        _tell(message, found[0], adapters)
+        _post(message, found[0], adapters)
     elif found:
         queue = adapters.queue()
         for one in found:
@@ -82,7 +82,7 @@ def _call(message: Message, adapters: DispatchAdapters) -> None:
         count("WebhookUnwanted")
 
 
-def _tell(message: Message, subscriber: Subscriber, adapters: DispatchAdapters) -> None:
+def _post(message: WebhookMessage, subscriber: Subscriber, adapters: DispatchAdapters) -> None:
     body = body_of(message)
     headers = headers_of(message, subscriber, body, clock.now())
     answer = post(subscriber.url, body, headers, public=adapters.public())
@@ -94,11 +94,11 @@ def _tell(message: Message, subscriber: Subscriber, adapters: DispatchAdapters) 
         logger.debug("webhook", subscriber=subscriber.name, event_id=message.event_id)
     else:
         count("WebhookFailed")
-        words = f"{subscriber.name} answered {message.event_id} with {answer.status or answer.failure}"
-        raise NotTaken(words, answer.retry_after)
+        reason = f"{subscriber.name} answered {message.event_id} with {answer.status or answer.failure}"
+        raise NotDelivered(reason, answer.retry_after)
 
 
-def _put_off(record: Mapping[str, Any], retry_after: int, adapters: DispatchAdapters) -> None:
+def _defer(record: Mapping[str, Any], retry_after: int, adapters: DispatchAdapters) -> None:
     """Keep a message hidden until its next try; if that fails, it comes back when the queue itself says so."""
     tries = int(record["attributes"]["ApproximateReceiveCount"])
     until: timedelta = wait(tries, retry_after, str(record["messageId"]))

@@ -20,7 +20,7 @@ from predue.domain.record import reminder_id
 from predue.domain.slot import Hours, day_over
 from predue.domain.stage import StageKey
 from predue.errors import LedgerMoved
-from predue.events.applying import NewsDesk, keyed, store_due
+from predue.events.applying import EventServices, keyed, store_due
 from predue.events.event_services import open_case
 from predue.reminders.gate import settled_as
 from predue.reminders.slot_sweep import LOOK_BACK, Sweep, Task
@@ -38,23 +38,23 @@ few hundred bytes of the one read.
 """
 
 
-def _unheard(_error: Exception) -> None:
+def _ignore(_error: Exception) -> None:
     """Nobody asked to be told."""
 
 
 @dataclass(frozen=True)
-class CloseDesk:
+class ClosingServices:
     """All that the closing run works with; `time_left` is in seconds, `failed` hears of what one borrower met."""
 
     plans: Plans
-    news: NewsDesk
+    events: EventServices
     bus: Bus
     time_left: Callable[[], float]
-    failed: Callable[[Exception], None] = _unheard
+    failed: Callable[[Exception], None] = _ignore
 
 
 @dataclass
-class Tally:
+class CloseTally:
     """What a run did; `failed` counts what it had to leave to the next one."""
 
     expired: int = 0
@@ -63,24 +63,24 @@ class Tally:
     failed: int = 0
 
 
-def close(shard: int, now: datetime, desk: CloseDesk) -> tuple[Tally, bool]:
+def close(shard: int, now: datetime, services: ClosingServices) -> tuple[CloseTally, bool]:
     """Close every local day whose hours ended up to `now`; False if time ran out and the run must go on."""
-    tally = Tally()
-    for entry in desk.plans.overdue(shard):
-        with _apart(tally, desk):
-            _hand_over(entry, now, desk, tally)
+    tally = CloseTally()
+    for entry in services.plans.overdue(shard):
+        with _apart(tally, services):
+            _hand_over(entry, now, services, tally)
     # Nothing is covered twice: the wait after the hours is longer than the index ever lags.
     sweep = Sweep(
         RUN,
         shard,
         now,
         _moment,
-        desk.plans,
-        desk.news.rulebook,
-        desk.time_left,
-        again=timedelta(0),
+        services.plans,
+        services.events.rulebook,
+        services.time_left,
+        rescan=timedelta(0),
         by_time=False,
-        rules=desk.news.rulebook.label(now.date()),
+        rules=services.events.rulebook.label(now.date()),
         failed=lambda: tally.failed > 0,
     )
 
@@ -88,81 +88,83 @@ def close(shard: int, now: datetime, desk: CloseDesk) -> tuple[Tally, bool]:
 
     def offsets(in_use: InUse) -> set[int]:
         graces.update(in_use.graces)
-        return _offsets(desk) | graces
+        return _offsets(services) | graces
 
-    def page(task: Task, borrowers: dict[str, list[IndexEntry]], _again: bool) -> None:  # noqa: FBT001 - the sweep's form
-        _page(task, borrowers, now, desk, tally)
+    def page(task: Task, borrowers: dict[str, list[IndexEntry]], _rescan: bool) -> None:  # noqa: FBT001 - the sweep's form
+        _page(task, borrowers, now, services, tally)
         for entry in (entry for entries in borrowers.values() for entry in entries):
             if (task.day - entry.due_date).days in graces:
-                with _apart(tally, desk):
-                    _hand_over(entry, now, desk, tally)
+                with _apart(tally, services):
+                    _hand_over(entry, now, services, tally)
 
     return tally, sweep.through(offsets, page)
 
 
 @contextmanager
-def _apart(tally: Tally, desk: CloseDesk) -> Iterator[None]:
+def _apart(tally: CloseTally, services: ClosingServices) -> Iterator[None]:
     """One borrower at a time: who fails is left to the next run, and keeps no other from an outcome."""
     try:
         yield
     except Exception as error:  # noqa: BLE001 - whatever it was, it concerns this borrower alone
         tally.failed += 1
-        desk.failed(error)
+        services.failed(error)
 
 
 def _moment(day: date, _wish: time, hours: Hours, zones: tuple[ZoneInfo, ...]) -> datetime:
     return day_over(day, hours, zones) + WAIT
 
 
-def _page(task: Task, borrowers: dict[str, list[IndexEntry]], now: datetime, desk: CloseDesk, tally: Tally) -> None:
+def _page(
+    task: Task, borrowers: dict[str, list[IndexEntry]], now: datetime, services: ClosingServices, tally: CloseTally
+) -> None:
     """One page of borrowers: open ends are found in one batch of ledgers and one of records, and only those cost
     more.
     """
-    found = desk.plans.ledgers_of(sorted(borrowers))
+    found = services.plans.ledgers_of(sorted(borrowers))
     ledgers = {borrower_id: found.get(borrower_id) or Ledger(borrower_id) for borrower_id in borrowers}
-    unrecorded = _unrecorded(task.day, list(ledgers.values()), desk)
-    watched = early_warning.watched(desk.news.rulebook.policy)
+    unrecorded = _unrecorded(task.day, list(ledgers.values()), services)
+    watched = early_warning.watched(services.events.rulebook.policy)
     for borrower_id, entries in borrowers.items():
         keys = [
             StageKey(e.loan_id, e.installment_no, e.due_date, name)
             for e in entries
-            for name in _stages_on(task.day, e, desk)
+            for name in _stages_on(task.day, e, services)
         ]
-        with _apart(tally, desk):
+        with _apart(tally, services):
             if borrower_id in unrecorded or any(not ledgers[borrower_id].answered(key) for key in keys):
-                _finish(borrower_id, task, now, desk, tally)
+                _finish(borrower_id, task, now, services, tally)
             # What `_finish` settles has expired, which warns of nothing: the ledger as it was read tells all.
             ledger = ledgers[borrower_id]
             silent = [key for key in keys if key.stage in watched and early_warning.unreachable(ledger, key)]
             if silent:
-                _warn(borrower_id, silent, now, desk)
+                _warn(borrower_id, silent, now, services)
 
 
-def _warn(borrower_id: str, keys: Sequence[StageKey], now: datetime, desk: CloseDesk) -> None:
+def _warn(borrower_id: str, keys: Sequence[StageKey], now: datetime, services: ClosingServices) -> None:
     """Open cases about dues that no message reaches, by the ends of their stages, as a strongly consistent read shows
     them: index and batches may still show a due that was paid a moment ago.
     """
-    state = desk.news.borrowers.load(borrower_id, max(key.due_date for key in keys))
+    state = services.events.borrowers.load(borrower_id, max(key.due_date for key in keys))
     if state.profile is None:
         return
-    view = View.of(state.profile, state.ledger, state.dues, desk.news.rulebook, now)
+    view = View.of(state.profile, state.ledger, state.dues, services.events.rulebook, now)
     for key in keys:
         due = view.due(key)
         if due and early_warning.early(due, view, now) and early_warning.unreachable(view.ledger, key):
-            open_case(at_risk(due, "unreachable", now), desk.news)
+            open_case(at_risk(due, "unreachable", now), services.events)
 
 
-def _offsets(desk: CloseDesk) -> set[int]:
-    return {setting.stage().offset for setting in desk.news.rulebook.policy.stages}
+def _offsets(services: ClosingServices) -> set[int]:
+    return {setting.stage().offset for setting in services.events.rulebook.policy.stages}
 
 
-def _stages_on(day: date, entry: IndexEntry, desk: CloseDesk) -> list[str]:
+def _stages_on(day: date, entry: IndexEntry, services: ClosingServices) -> list[str]:
     """The names of the stages of a due that fall on a day."""
     offset = (day - entry.due_date).days
-    return [setting.name for setting in desk.news.rulebook.policy.stages if setting.stage().offset == offset]
+    return [setting.name for setting in services.events.rulebook.policy.stages if setting.stage().offset == offset]
 
 
-def _unrecorded(day: date, ledgers: Sequence[Ledger], desk: CloseDesk) -> set[str]:
+def _unrecorded(day: date, ledgers: Sequence[Ledger], services: ClosingServices) -> set[str]:
     """The borrowers with a claim or a settled stage of the day that has no record."""
     owner = {
         contact.reminder_id: ledger.borrower_id
@@ -174,24 +176,24 @@ def _unrecorded(day: date, ledgers: Sequence[Ledger], desk: CloseDesk) -> set[st
         ledger.borrower_id: [one.keys for one in ledger.settled if one.keys[0].day() == day] for ledger in ledgers
     }
     # A settled stage leads to its record by the borrower's ref, which stands in the profile.
-    profiles = desk.plans.profiles_of(sorted(name for name, keys in settled.items() if keys))
+    profiles = services.plans.profiles_of(sorted(name for name, keys in settled.items() if keys))
     for borrower_id, profile in profiles.items():
         owner |= {reminder_id(profile.ref, keys): borrower_id for keys in settled[borrower_id]}
-    recorded = desk.plans.recorded(sorted(owner))
+    recorded = services.plans.recorded(sorted(owner))
     return {borrower_id for reminder, borrower_id in owner.items() if reminder not in recorded}
 
 
-def _finish(borrower_id: str, task: Task, now: datetime, desk: CloseDesk, tally: Tally) -> None:
+def _finish(borrower_id: str, task: Task, now: datetime, services: ClosingServices, tally: CloseTally) -> None:
     """Give every planned stage of a borrower's closed day its outcome and its record.
 
     The index may lag behind a borrower who moved, and whose day ends at another time.
     """
     day = task.day
     for _ in range(_TRIES):
-        state = desk.news.borrowers.load(borrower_id, day - timedelta(days=min(_offsets(desk))))
-        if state.profile is None or keyed(state.profile)[0] != task.place:
+        state = services.events.borrowers.load(borrower_id, day - timedelta(days=min(_offsets(services))))
+        if state.profile is None or keyed(state.profile)[0] != task.zone_key:
             return
-        view = View.of(state.profile, state.ledger, state.dues, desk.news.rulebook, now)
+        view = View.of(state.profile, state.ledger, state.dues, services.events.rulebook, now)
         open_ends = [
             key
             for due in view.dues.values()
@@ -200,44 +202,46 @@ def _finish(borrower_id: str, task: Task, now: datetime, desk: CloseDesk, tally:
         ]
         try:
             settled = [settled_as(view, open_ends, now, "expired", "no_run")] if open_ends else []
-            settle.settle(view, settled, now, desk.news.borrowers, {})
+            settle.settle(view, settled, now, services.events.borrowers, {})
         except LedgerMoved:
             continue
         tally.expired += len(open_ends)
-        _record_day(view, day, now, desk, tally)
+        _record_day(view, day, now, services, tally)
         return
     raise LedgerMoved(f"the ledger moved under {_TRIES} tries to close a day")
 
 
-def _record_day(view: View, day: date, now: datetime, desk: CloseDesk, tally: Tally) -> None:
+def _record_day(view: View, day: date, now: datetime, services: ClosingServices, tally: CloseTally) -> None:
     """Make sure of the records of a day's settled stages, and record claims that never got theirs as unknown."""
-    settle.record_known(view, [one for one in view.ledger.settled if one.keys[0].day() == day], desk.news.borrowers, {})
+    settle.record_known(
+        view, [one for one in view.ledger.settled if one.keys[0].day() == day], services.events.borrowers, {}
+    )
     for contact in view.ledger.contacts:
         if contact.counts and contact.day == day and now - contact.at >= WAIT:
-            tally.unknown += settle.record_unknown(view, contact, desk.news.borrowers)
+            tally.unknown += settle.record_unknown(view, contact, services.events.borrowers)
 
 
-def _hand_over(entry: IndexEntry, now: datetime, desk: CloseDesk, tally: Tally) -> None:
+def _hand_over(entry: IndexEntry, now: datetime, services: ClosingServices, tally: CloseTally) -> None:
     """Emit InstallmentOverdue for a due whose window is over unpaid, then take it out of the index; repeats carry the
     same id.
     """
     for _ in range(_TRIES):
-        state = desk.news.borrowers.load(entry.borrower_id, entry.due_date + NEXT)
+        state = services.events.borrowers.load(entry.borrower_id, entry.due_date + NEXT)
         due = next((due for due in state.dues if _is(due, entry)), None)
         if state.profile is None or due is None or due.closed_by or due.handed_over_at:
             return
-        view = View.of(state.profile, state.ledger, state.dues, desk.news.rulebook, now)
+        view = View.of(state.profile, state.ledger, state.dues, services.events.rulebook, now)
         if now < view.day_over(due.last_day):
             return
         try:
             # Its last stages may still lack their outcome, and nobody finds them once it has left the index.
             keys = [key for key, _ in view.unanswered(due, now, due.last_day - LOOK_BACK)]
             ends = [settled_as(view, (key,), now, "expired", "no_run") for key in keys]
-            settle.settle(view, ends, now, desk.news.borrowers, {})
-            desk.bus.overdue(due, overdue_id(due), now)
+            settle.settle(view, ends, now, services.events.borrowers, {})
+            services.bus.overdue(due, overdue_id(due), now)
             if warned := early_warning.earlier_overdue(due, view, now):
-                open_case(at_risk(warned, "earlier_overdue", now), desk.news)
-            store_due(replace(due, handed_over_at=now), state.profile, now, desk.news)
+                open_case(at_risk(warned, "earlier_overdue", now), services.events)
+            store_due(replace(due, handed_over_at=now), state.profile, now, services.events)
         except LedgerMoved:
             continue
         tally.handed_over += 1

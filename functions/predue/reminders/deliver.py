@@ -12,7 +12,17 @@ from datetime import datetime, timedelta
 from functools import partial
 
 from predue.borrowers import settle
-from predue.borrowers.ports import Accepted, Addresses, Borrowers, Envelope, Later, NoAnswer, Provider, Queues, Refused
+from predue.borrowers.ports import (
+    Accepted,
+    Addresses,
+    Borrowers,
+    Later,
+    NoAnswer,
+    OutboundMessage,
+    Provider,
+    Queues,
+    Refused,
+)
 from predue.borrowers.view import MEMORY, View, look
 from predue.domain.channel import Switches
 from predue.domain.job import Job
@@ -20,8 +30,8 @@ from predue.domain.ledger import ADDRESS_MARK, Contact, Settled
 from predue.domain.policy import Rulebook
 from predue.domain.record import Attempt, Record, reminder_id
 from predue.errors import LedgerMoved, StillCalling, TextMissing
-from predue.messages.render import Lender, Line, Message, render
-from predue.reminders.gate import Defer, Send, Verdict, decide
+from predue.messages.render import Lender, ReminderItem, RenderedMessage, render
+from predue.reminders.gate import Decision, Defer, Send, decide
 
 _TRIES = 10
 _STALE = timedelta(seconds=5)
@@ -31,7 +41,7 @@ _BUSY_WAIT = timedelta(seconds=60)
 
 
 @dataclass(frozen=True)
-class Desk:
+class DeliveryServices:
     """All that delivery on one channel works with.
 
     `lease` is how long a claim may stay without a record before its outcome counts as unknown: longer than a function
@@ -51,7 +61,7 @@ class Desk:
     lease: timedelta = timedelta(seconds=120)
 
 
-def deliver(job: Job, desk: Desk) -> str:
+def deliver(job: Job, services: DeliveryServices) -> str:
     """Bring a job to its end on this channel, and say in a word what was done.
 
     Raises StillCalling while another delivery's claim runs, and LedgerMoved if the borrower's state would not stand
@@ -59,7 +69,7 @@ def deliver(job: Job, desk: Desk) -> str:
     """
     for _ in range(_TRIES):
         try:
-            done = _try(job, desk)
+            done = _try(job, services)
         except LedgerMoved:
             continue
         if done:
@@ -67,67 +77,69 @@ def deliver(job: Job, desk: Desk) -> str:
     raise LedgerMoved(f"the ledger moved under {_TRIES} tries at a job")
 
 
-def _try(job: Job, desk: Desk) -> str | None:
+def _try(job: Job, services: DeliveryServices) -> str | None:
     """One pass over fresh state; None asks for another."""
-    now = desk.clock()
-    view = look(job, desk.borrowers, desk.rulebook, now)
-    verdict = decide(view, job, now, desk.switches)
-    settle.record_known(view, verdict.known, desk.borrowers, verdict.inputs)
-    for contact in verdict.calling:
-        _resolve(view, contact, verdict, now, desk)
-    action = verdict.action
-    if isinstance(action, Send) and action.channel != desk.channel:
-        desk.queues.send(action.channel, [job])
+    now = services.clock()
+    view = look(job, services.borrowers, services.rulebook, now)
+    decision = decide(view, job, now, services.switches)
+    settle.record_known(view, decision.known, services.borrowers, decision.inputs)
+    for contact in decision.calling:
+        _resolve(view, contact, decision, now, services)
+    action = decision.action
+    if isinstance(action, Send) and action.channel != services.channel:
+        services.queues.send(action.channel, [job])
         return "forwarded"
     if isinstance(action, Send):
-        return _send(view, verdict, action, now, desk, job)
-    settle.settle(view, verdict.settled, now, desk.borrowers, verdict.inputs)
+        return _send(view, decision, action, now, services, job)
+    settle.settle(view, decision.settled, now, services.borrowers, decision.inputs)
     if isinstance(action, Defer):
-        defer(job, action.until, now, desk)
+        defer(job, action.until, now, services)
         return "deferred"
-    return "settled" if verdict.settled else "nothing"
+    return "settled" if decision.settled else "nothing"
 
 
-def _resolve(view: View, contact: Contact, verdict: Verdict, now: datetime, desk: Desk) -> None:
+def _resolve(view: View, contact: Contact, decision: Decision, now: datetime, services: DeliveryServices) -> None:
     """See to the claim of an earlier delivery: recorded, still running, or unknown."""
-    if desk.borrowers.record(contact.reminder_id):
+    if services.borrowers.record(contact.reminder_id):
         return
-    if now - contact.at < desk.lease:
+    if now - contact.at < services.lease:
         raise StillCalling("another delivery's claim still runs")
-    desk.borrowers.write_record(settle.unknown(view, contact, verdict.inputs))
+    services.borrowers.write_record(settle.unknown(view, contact, decision.inputs))
 
 
-def defer(job: Job, until: datetime, now: datetime, desk: Desk) -> None:
+def defer(job: Job, until: datetime, now: datetime, services: DeliveryServices) -> None:
     """Put a job off: a short while in the queue, a longer one by a one-off schedule."""
     again = replace(job, deferred=job.deferred + 1)
     wait = until - now
     if wait <= _LONGEST_DELAY:
-        # Rounded up: a job that comes back a moment early would only be put off again.
-        desk.queues.send(desk.channel, [again], delay_seconds=-(-wait // timedelta(seconds=1)))
+        # Rounded up: a job that comes back a moment early would only be deferred again.
+        services.queues.send(services.channel, [again], delay_seconds=-(-wait // timedelta(seconds=1)))
     else:
-        desk.later.at(until, desk.channel, again)
+        services.later.at(until, services.channel, again)
 
 
-def _send(view: View, verdict: Verdict, action: Send, now: datetime, desk: Desk, job: Job) -> str | None:
+def _send(
+    view: View, decision: Decision, action: Send, now: datetime, services: DeliveryServices, job: Job
+) -> str | None:
     """Render, claim, call once, record; None if the job has to be looked at again."""
     contact = _contact(view, action, now)
     try:
-        link = desk.unsubscribe_url(view.profile.ref)
+        link = services.unsubscribe_url(view.profile.ref)
         message = _message(view, action, contact, link)
     except TextMissing:
         failed = Settled(now, action.keys, "failed", "text_missing", contact.tries)
-        settle.settle(view, (*verdict.settled, failed), now, desk.borrowers, verdict.inputs)
+        settle.settle(view, (*decision.settled, failed), now, services.borrowers, decision.inputs)
         return "failed"
-    if desk.clock() - now > _STALE:
+    if services.clock() - now > _STALE:
         return None
     contact = contact._replace(text=message.text_version)
-    ledger = view.ledger.pruned(now, MEMORY).with_settled(verdict.settled).with_contact(contact)
-    desk.borrowers.write_ledger(ledger)
-    answer = _call(view, action, contact, message, link, desk)
+    ledger = view.ledger.pruned(now, MEMORY).with_settled(decision.settled).with_contact(contact)
+    services.borrowers.write_ledger(ledger)
+    answer = _call(view, action, contact, message, link, services)
     if isinstance(answer, Refused):
-        return _refused(view, contact, answer, desk, job)
-    desk.borrowers.write_record(_record(view, verdict, action, contact, answer))
-    settle.record_known(view, verdict.settled, desk.borrowers, verdict.inputs)
+        return _refused(view, contact, answer, services, job)
+    services.borrowers.write_record(_record_of_call(view, decision, action, contact, answer))
+    settle.record_known(view, decision.settled, services.borrowers, decision.inputs)
     return "shadowed" if action.shadow else "sent" if isinstance(answer, Accepted) else "unknown"
 
 
@@ -146,13 +158,13 @@ def _contact(view: View, action: Send, now: datetime) -> Contact:
     )
 
 
-def _message(view: View, action: Send, contact: Contact, link: str) -> Message:
+def _message(view: View, action: Send, contact: Contact, link: str) -> RenderedMessage:
     """The words of the reminder; amounts are what is owed at this read."""
     lines = []
     for key in action.keys:
         due = view.due(key)
         assert due is not None, "a planned key has its due"
-        lines.append(Line(due.loan_id, due.installment_no, due.due_date, due.owed, key.stage))
+        lines.append(ReminderItem(due.loan_id, due.installment_no, due.due_date, due.owed, key.stage))
     lender = view.rules.policy.lender
     return render(
         action.channel,
@@ -167,32 +179,34 @@ def _message(view: View, action: Send, contact: Contact, link: str) -> Message:
 
 
 def _call(
-    view: View, action: Send, contact: Contact, message: Message, link: str, desk: Desk
+    view: View, action: Send, contact: Contact, message: RenderedMessage, link: str, services: DeliveryServices
 ) -> Accepted | Refused | NoAnswer:
     """The one call; none in shadow mode, and none if the claim took so long that the hours are ending."""
     if action.shadow:
         return Accepted("")
-    left = action.until - desk.clock()
+    left = action.until - services.clock()
     if left < _STALE:
         return Refused("refused_busy", "too_late")
-    envelope = Envelope(
+    outbound = OutboundMessage(
         reminder_id=contact.reminder_id,
         to=view.profile.addresses[action.channel],
         message=message,
         seconds_to_live=left // timedelta(seconds=1),
         unsubscribe_url=link,
     )
-    return desk.provider.send(envelope)
+    return services.provider.send(outbound)
 
 
-def _record(view: View, verdict: Verdict, action: Send, contact: Contact, answer: Accepted | NoAnswer) -> Record:
+def _record_of_call(
+    view: View, decision: Decision, action: Send, contact: Contact, answer: Accepted | NoAnswer
+) -> Record:
     """The record of a call that was accepted, or whose outcome nobody knows yet."""
-    recorded = partial(settle.called, view, contact, verdict.inputs)
+    recorded = partial(settle.called, view, contact, decision.inputs)
     if action.shadow:
         return recorded(outcome="suppressed", reason="shadow", attempts=contact.tries)
 
-    def attempts(said: str) -> tuple[Attempt, ...]:
-        return (*contact.tries, Attempt(contact.at, contact.channel, said))
+    def attempts(answered: str) -> tuple[Attempt, ...]:
+        return (*contact.tries, Attempt(contact.at, contact.channel, answered))
 
     if isinstance(answer, NoAnswer):
         return recorded(outcome="unknown", reason="no_answer", attempts=attempts(f"no_answer:{answer.code}"))
@@ -200,19 +214,19 @@ def _record(view: View, verdict: Verdict, action: Send, contact: Contact, answer
     return recorded(outcome="sent", reason="", provider_message_id=message_id, attempts=attempts("accepted"))
 
 
-def _refused(view: View, contact: Contact, refusal: Refused, desk: Desk, job: Job) -> str | None:
+def _refused(view: View, contact: Contact, refusal: Refused, services: DeliveryServices, job: Job) -> str | None:
     """Give the claim back, once; then wait for a busy provider, or look again for the next channel."""
     attempt = Attempt(contact.at, contact.channel, f"{refusal.kind}:{refusal.code}")
     busy = refusal.kind == "refused_busy"
     bad_address = view.profile.address_refs.get(contact.channel, "") if refusal.kind == "refused_address" else ""
     until = max(key.due_date for key in job.keys)
     for _ in range(_TRIES):
-        ledger = desk.borrowers.load(job.borrower_id, until).ledger
+        ledger = services.borrowers.load(job.borrower_id, until).ledger
         given_back = ledger.refused(contact.token, attempt)
         if given_back is None:
             break
         try:
-            desk.borrowers.write_ledger(
+            services.borrowers.write_ledger(
                 (given_back.with_suppressed(contact.channel, bad_address) if bad_address else None) or given_back
             )
             break
@@ -220,10 +234,10 @@ def _refused(view: View, contact: Contact, refusal: Refused, desk: Desk, job: Jo
             continue
     if bad_address:
         settle.suppress_address(
-            bad_address, contact.channel, refusal.code, desk.clock(), desk.addresses, desk.borrowers
+            bad_address, contact.channel, refusal.code, services.clock(), services.addresses, services.borrowers
         )
     if busy:
-        now = desk.clock()
-        defer(job, now + min(_BUSY_WAIT * 2 ** min(job.deferred, 4), _LONGEST_DELAY), now, desk)
+        now = services.clock()
+        defer(job, now + min(_BUSY_WAIT * 2 ** min(job.deferred, 4), _LONGEST_DELAY), now, services)
         return "busy"
     return None

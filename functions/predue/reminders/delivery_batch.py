@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from predue.borrowers.ports import Addresses, Borrowers, Later, Provider, Queues
 from predue.domain.job import Job, parts
-from predue.reminders.deliver import Desk, deliver
+from predue.reminders.deliver import DeliveryServices, deliver
 from predue.runtime import clock
 from predue.runtime.batches import check_time, each
 from predue.runtime.settings import Controls
@@ -45,10 +45,10 @@ class DeliveryAdapters:
     unsubscribe_url: Callable[[str], str]
     lease: timedelta
 
-    def desk(self) -> Desk:
+    def services(self) -> DeliveryServices:
         """What a delivery works with, under the controls as they stand now; raises BadPolicy or Unreachable."""
         controls = self.controls()
-        return Desk(
+        return DeliveryServices(
             channel=self.channel,
             borrowers=self.store,
             addresses=self.store,
@@ -73,7 +73,7 @@ def deliver_each(channel: str, make: Callable[[], DeliveryAdapters], event: dict
         with failures("a job failed"):
             check_time(context)
             job = Job.read(part)
-            done = deliver(job, adapters().desk())
+            done = deliver(job, adapters().services())
         logger.debug("job", borrower_id=job.borrower_id, slot=job.slot.isoformat(), channel=channel, done=done)
         return done
 

@@ -1,4 +1,4 @@
-"""The gate: decides for one job what to send, what to put off, and what to settle without sending.
+"""The gate: decides for one job what to send, what to deferred, and what to settle without sending.
 
 Pure: it takes the borrower's state, the job, the rules and `now`, and returns a value. A refusal is no exception.
 """
@@ -47,7 +47,7 @@ class Defer:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class Decision:
     """What to settle at once, what to do then, and the claims of earlier deliveries whose outcome must be looked up.
 
     `settled` are outcomes to record, `action` is at most one of Send and Defer, `calling` the contacts that hold keys
@@ -62,8 +62,8 @@ class Verdict:
     inputs: Mapping[str, Any] = field(default_factory=dict)
 
 
-def decide(view: View, job: Job, now: datetime, switches: Switches) -> Verdict:
-    """The verdict on a job; see Verdict."""
+def decide(view: View, job: Job, now: datetime, switches: Switches) -> Decision:
+    """The decision on a job; see Decision."""
     calling = _distinct(contact for key in job.keys if (contact := view.ledger.contact_for(key)) and contact.counts)
     known = _distinct(found for key in job.keys if (found := view.ledger.settled_for(key)))
     candidates = [
@@ -85,7 +85,7 @@ def decide(view: View, job: Job, now: datetime, switches: Switches) -> Verdict:
     if action is None and early and min(early) - now < timedelta(days=1):
         # The planner's clock may run a little before ours, or the borrower's wishes moved the slot: look again then.
         action = Defer(min(early))
-    return Verdict((*_merged(settled), *more), action, calling, known, _inputs(view, now, barred))
+    return Decision((*_merged(settled), *more), action, calling, known, _inputs(view, now, barred))
 
 
 def _distinct(found: Iterable[_T]) -> tuple[_T, ...]:

@@ -33,7 +33,7 @@ synchronization between tables and global secondary indexes").
 
 
 @dataclass(frozen=True)
-class PlanDesk:
+class PlannerServices:
     """All that the planner works with; `time_left` is in seconds, `shards` how many plan side by side."""
 
     plans: Plans
@@ -46,7 +46,7 @@ class PlanDesk:
 
 
 @dataclass
-class Tally:
+class PlanTally:
     """What a run did; `held` if it may queue no more today."""
 
     queued: int = 0
@@ -55,36 +55,38 @@ class Tally:
     held: bool = False
 
 
-def plan(shard: int, now: datetime, desk: PlanDesk) -> tuple[Tally, bool]:
+def plan(shard: int, now: datetime, services: PlannerServices) -> tuple[PlanTally, bool]:
     """Queue the jobs of every slot up to `now` that the shard has not covered; False if time ran out and the run must
     go on.
     """
-    tally = Tally()
-    volume = Volume.of(desk.rulebook.policy.max_reminders_per_day, desk.shards, now)
-    sweep = Sweep(RUN, shard, now, reference_slot, desk.plans, desk.rulebook, desk.time_left, volume=volume)
+    tally = PlanTally()
+    volume = Volume.of(services.rulebook.policy.max_reminders_per_day, services.shards, now)
+    sweep = Sweep(RUN, shard, now, reference_slot, services.plans, services.rulebook, services.time_left, volume=volume)
 
-    def page(task: Task, borrowers: dict[str, list[IndexEntry]], again: bool) -> None:  # noqa: FBT001 - the sweep's form
-        keys = _keys(task, borrowers, desk, again=again)
+    def page(task: Task, borrowers: dict[str, list[IndexEntry]], rescan: bool) -> None:  # noqa: FBT001 - the sweep's form
+        keys = _keys(task, borrowers, services, rescan=rescan)
         tally.dropped += len(borrowers) - len(keys)
         before = tally.queued
-        _page(task, keys, now, desk, tally)
+        _page(task, keys, now, services, tally)
         volume.queued += tally.queued - before
 
-    finished = sweep.through(lambda _in_use: {setting.stage().offset for setting in desk.rulebook.policy.stages}, page)
+    finished = sweep.through(
+        lambda _in_use: {setting.stage().offset for setting in services.rulebook.policy.stages}, page
+    )
     tally.held = volume.held
     return tally, finished
 
 
 def _keys(
-    task: Task, borrowers: dict[str, list[IndexEntry]], desk: PlanDesk, *, again: bool
+    task: Task, borrowers: dict[str, list[IndexEntry]], services: PlannerServices, *, rescan: bool
 ) -> dict[str, tuple[StageKey, ...]]:
     """By borrower the stages that fall on the day. Of a slot that is looked at again, only those of borrowers about
     whom something was written shortly before, which the index may have shown too late, and that have no outcome yet.
     """
-    by_offset = {setting.stage().offset: setting.name for setting in desk.rulebook.policy.stages}
-    if again:
+    by_offset = {setting.stage().offset: setting.name for setting in services.rulebook.policy.stages}
+    if rescan:
         borrowers = {name: entries for name, entries in borrowers.items() if _lagged(task, entries)}
-    ledgers = desk.plans.ledgers_of(sorted(borrowers)) if again and borrowers else {}
+    ledgers = services.plans.ledgers_of(sorted(borrowers)) if rescan and borrowers else {}
     found = {}
     for borrower_id, entries in borrowers.items():
         keys = [
@@ -104,27 +106,29 @@ def _lagged(task: Task, entries: Sequence[IndexEntry]) -> bool:
     return any(task.at - entry.written_at < LONGEST_LAG for entry in entries)
 
 
-def _page(task: Task, keys: dict[str, tuple[StageKey, ...]], now: datetime, desk: PlanDesk, tally: Tally) -> None:
+def _page(
+    task: Task, keys: dict[str, tuple[StageKey, ...]], now: datetime, services: PlannerServices, tally: PlanTally
+) -> None:
     """One page of borrowers: leave out whom the slot is not for, settle whom nothing can reach, queue the rest.
 
     Whose day is over is left out, too: the closing run gives those stages their outcome, and of the volume of a new day
     they would take their part for nothing.
     """
     waiting: dict[str, list[Job]] = {}
-    profiles = desk.plans.profiles_of(sorted(keys)) if keys else {}
+    profiles = services.plans.profiles_of(sorted(keys)) if keys else {}
     for borrower_id, stages in keys.items():
-        view = _belongs(task, profiles.get(borrower_id), desk.rulebook)
+        view = _belongs(task, profiles.get(borrower_id), services.rulebook)
         if view is None or now >= view.day_over(task.day):
             tally.dropped += 1
             continue
         job = Job(borrower_id, task.day, task.at, stages)
         channel = _route(view, stages)
-        if channel is None and _settled(job, now, desk):
+        if channel is None and _settled(job, now, services):
             tally.settled += 1
             continue
         waiting.setdefault(channel or _any_channel(view), []).append(job)
     for channel, jobs in waiting.items():
-        desk.queues.send(channel, jobs)
+        services.queues.send(channel, jobs)
         tally.queued += len(jobs)
 
 
@@ -132,7 +136,7 @@ def _belongs(task: Task, profile: Profile | None, rulebook: Rulebook) -> View | 
     """The borrower's view if this slot is the borrower's own; the index may lag behind a change of place, time or
     rules. What the ledger says is left to the gate.
     """
-    if profile is None or keyed(profile) != (task.place, task.wish) or not rulebook.policy.allows(task.day):
+    if profile is None or keyed(profile) != (task.zone_key, task.send_time) or not rulebook.policy.allows(task.day):
         return None
     view = View(profile, Ledger(profile.borrower_id), {}, rulebook.rules(profile.jurisdiction, task.at.date()))
     return view if view.slot(task.day) == task.at else None
@@ -160,14 +164,14 @@ def _any_channel(view: View) -> str:
     return next((channel for channel in view.profile.channels if channel in ("sms", "email")), "email")
 
 
-def _settled(job: Job, now: datetime, desk: PlanDesk) -> bool:
+def _settled(job: Job, now: datetime, services: PlannerServices) -> bool:
     """Decide at once for a borrower who seems out of reach; False if a consistent read says otherwise."""
     try:
-        view = look(job, desk.borrowers, desk.rulebook, now)
-        verdict = decide(view, job, now, desk.switches)
-        if verdict.action is not None or verdict.calling:
+        view = look(job, services.borrowers, services.rulebook, now)
+        decision = decide(view, job, now, services.switches)
+        if decision.action is not None or decision.calling:
             return False
-        settle.settle(view, verdict.settled, now, desk.borrowers, verdict.inputs)
+        settle.settle(view, decision.settled, now, services.borrowers, decision.inputs)
     except LedgerMoved:
         return False
     return True

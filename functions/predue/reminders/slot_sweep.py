@@ -1,9 +1,9 @@
-"""What planner and closing run share: which places and times a run covers, page by page, with a checkpoint for each
-shard.
+"""What planner and closing run share: which zone keys and send times a run covers, page by page, with a checkpoint for
+each shard.
 
-A run covers what lies between the last covered instant and its own, and one quarter hour before again, since the
-index lags. It may run twice, be missed, or stop half-way: the checkpoint moves only when all before it is done, and
-what is done twice is harmless.
+A run covers what lies between the last covered instant and its own, and one quarter hour before again, since the index
+lags. It may run twice, be missed, or stop half-way: the checkpoint moves only when all before it is done, and what is
+done twice is harmless.
 """
 
 import heapq
@@ -19,7 +19,7 @@ from predue.borrowers.ports import Checkpoint, IndexEntry, InUse, Plans
 from predue.domain import instant, zone
 from predue.domain.policy import Rulebook
 from predue.domain.slot import QUARTER, Hours
-from predue.events.applying import NO_WISH
+from predue.events.applying import NO_PREFERENCE
 from predue.reminders.volume import Volume
 
 LOOK_BACK = timedelta(days=3)
@@ -38,8 +38,8 @@ class Task(NamedTuple):
     """One place and send time on one local day, whose moment `at` the run covers."""
 
     at: datetime
-    place: str
-    wish: str
+    zone_key: str
+    send_time: str
     day: date
 
 
@@ -60,7 +60,7 @@ class Sweep:
     plans: Plans
     rulebook: Rulebook
     time_left: Callable[[], float]
-    again: timedelta = QUARTER
+    rescan: timedelta = QUARTER
     by_time: bool = True
     enough: float = 20.0
     volume: Volume | None = None
@@ -78,7 +78,7 @@ class Sweep:
         """
         in_use, found = self.plans.start(self.run, self.shard)
         checkpoint = found or Checkpoint(self.target - timedelta(days=1), rules=self.rules)
-        after = max(checkpoint.covered - self.again, self.target - LOOK_BACK)
+        after = max(checkpoint.covered - self.rescan, self.target - LOOK_BACK)
         if checkpoint.rules != self.rules:
             after = self.target - LOOK_BACK
         tasks = self.tasks(in_use, after)
@@ -100,7 +100,7 @@ class Sweep:
                     self._save(checkpoint._replace(target=self.target, position=position, held=held, failed=failed))
                     return held
                 page(task, borrowers, task.at <= checkpoint.covered)
-                start = f"{last.wish}#{last.borrower_id}"
+                start = f"{last.send_time}#{last.borrower_id}"
         if self.failed() or (checkpoint.failed and resume is not None):
             self._save(checkpoint._replace(target=self.target, position="", held=False, failed=False))
         elif tasks:
@@ -114,16 +114,20 @@ class Sweep:
 
     def tasks(self, in_use: InUse, after: datetime) -> list[Task]:
         """The tasks whose moment lies after `after` and up to the target, in order."""
-        pairs = in_use.pairs if self.by_time else {(place, ANY_TIME) for place, _ in in_use.pairs}
+        pairs = in_use.pairs if self.by_time else {(zone_key, ANY_TIME) for zone_key, _ in in_use.pairs}
         found = set()
         for day in _days(after, self.target):
             for rules in self.rulebook.every(day):
-                for place, wish in pairs:
-                    zones = zone.zones_of(place, rules.pack.zones)
-                    wished = rules.policy.default_time if wish in (NO_WISH, ANY_TIME) else time.fromisoformat(wish)
-                    at = self.moment(day, wished, rules.hours, zones)
+                for zone_key, send_time in pairs:
+                    zones = zone.zones_of(zone_key, rules.pack.zones)
+                    send_at = (
+                        rules.policy.default_time
+                        if send_time in (NO_PREFERENCE, ANY_TIME)
+                        else time.fromisoformat(send_time)
+                    )
+                    at = self.moment(day, send_at, rules.hours, zones)
                     if after < at <= self.target:
-                        found.add(Task(at, place, wish, day))
+                        found.add(Task(at, zone_key, send_time, day))
         return sorted(found)
 
     def _pages(
@@ -134,10 +138,10 @@ class Sweep:
         A borrower whose dues a crash left under two send times comes twice, maybe on one page.
         """
         dates = sorted({task.day - timedelta(days=offset) for offset in offsets})
-        streams = [self.plans.entries(due_date, self.shard, task.place, task.wish, after) for due_date in dates]
+        streams = [self.plans.entries(due_date, self.shard, task.zone_key, task.send_time, after) for due_date in dates]
         page: dict[str, list[IndexEntry]] = {}
         # As the index sorts them: a borrower's id ends with the "#" that parts the key.
-        merged = heapq.merge(*streams, key=lambda entry: (entry.wish, f"{entry.borrower_id}#"))
+        merged = heapq.merge(*streams, key=lambda entry: (entry.send_time, f"{entry.borrower_id}#"))
         last = None
         for borrower, entries in groupby(merged, key=lambda entry: entry.borrower_id):
             found = page.setdefault(borrower, [])
@@ -158,15 +162,15 @@ class _Position(NamedTuple):
     rules: str
 
     def text(self) -> str:
-        at, place, wish, day = self.task
-        return json.dumps([instant.to_text(at), place, wish, day.isoformat(), self.last, self.rules])
+        at, zone_key, send_time, day = self.task
+        return json.dumps([instant.to_text(at), zone_key, send_time, day.isoformat(), self.last, self.rules])
 
     @classmethod
     def read(cls, text: str) -> "_Position | None":
         if not text:
             return None
-        at, place, wish, day, last, rules = json.loads(text)
-        return cls(Task(instant.from_text(at), place, wish, date.fromisoformat(day)), last, rules)
+        at, zone_key, send_time, day, last, rules = json.loads(text)
+        return cls(Task(instant.from_text(at), zone_key, send_time, date.fromisoformat(day)), last, rules)
 
 
 def _days(after: datetime, until: datetime) -> Iterator[date]:

@@ -16,11 +16,11 @@ _ENOUGH_MS = 14_000
 """What a message may need: a provider's slowest answer takes 13 seconds, and one that is cut off stays unknown."""
 
 
-def _in_turn(work: Callable[[Any], bool], items: Sequence[Any]) -> list[bool]:
+def _one_by_one(work: Callable[[Any], bool], items: Sequence[Any]) -> list[bool]:
     return [work(item) for item in items]
 
 
-def each(event: dict[str, Any], handle: Callable[[str], None], each_of: EachOf = _in_turn) -> dict[str, Any]:
+def each(event: dict[str, Any], handle: Callable[[str], None], each_of: EachOf = _one_by_one) -> dict[str, Any]:
     """Handle the body of each message; the answer names those that failed, and the queue brings just them again."""
     records = event["Records"]
     done = each_of(lambda record: _handled(record["body"], handle), records)

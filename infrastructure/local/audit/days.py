@@ -42,7 +42,7 @@ class Terms:
     pack_zones: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
-class Place(NamedTuple):
+class Whereabouts(NamedTuple):
     """What decides a borrower's slots; all as the profile has it, so zone and jurisdiction may be empty or unknown."""
 
     time_zone: str
@@ -51,7 +51,7 @@ class Place(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Slot:
+class LocalSlot:
     """The slot of a local day; `reachable` is False when no instant is an allowed hour in all possible zones.
 
     `earliest` and `latest` bound the slot: they differ from `at` only where it is no more than a reference.
@@ -69,9 +69,9 @@ class Days:
     def __init__(self, terms: Terms) -> None:
         self._terms = terms
         self._zones: dict[tuple[str, str], tuple[ZoneInfo, ...]] = {}
-        self._slots: dict[tuple[Place, date], Slot] = {}
+        self._slots: dict[tuple[Whereabouts, date], LocalSlot] = {}
 
-    def zones(self, place: Place) -> tuple[ZoneInfo, ...]:
+    def zones(self, place: Whereabouts) -> tuple[ZoneInfo, ...]:
         """List the zones that the borrower may be in, the westmost first; none for an unknown country."""
         key = place.time_zone, place.jurisdiction
         if key not in self._zones:
@@ -82,13 +82,13 @@ class Days:
             self._zones[key] = tuple(sorted((ZoneInfo(name) for name in names or ()), key=_offset))
         return self._zones[key]
 
-    def hours(self, place: Place) -> tuple[time, time]:
+    def hours(self, place: Whereabouts) -> tuple[time, time]:
         """Give the allowed hours of the place, the stricter of policy and pack."""
         opens, closes = self._terms.hours
         pack = _of_jurisdiction(self._terms.pack_hours, place.jurisdiction)
         return (max(opens, pack[0]), min(closes, pack[1])) if pack else (opens, closes)
 
-    def fault(self, place: Place, day: date, moment: datetime) -> str | None:
+    def fault(self, place: Whereabouts, day: date, moment: datetime) -> str | None:
         """Tell why an instant is no allowed hour of the local day in every possible zone; None when it is."""
         opens, closes = self.hours(place)
         zones = self.zones(place)
@@ -100,28 +100,28 @@ class Days:
                 return f"it is {local:%H:%M:%S} in {zone.key}, outside {opens:%H:%M} to {closes:%H:%M}"
         return None if zones else "no possible zone is known"
 
-    def slot(self, place: Place, day: date) -> Slot:
+    def slot(self, place: Whereabouts, day: date) -> LocalSlot:
         """Find the slot of a local day: the wish, or the default, moved into the hours that all zones share."""
         key = place, day
         if key not in self._slots:
             self._slots[key] = self._find_slot(place, day)
         return self._slots[key]
 
-    def _find_slot(self, place: Place, day: date) -> Slot:
+    def _find_slot(self, place: Whereabouts, day: date) -> LocalSlot:
         opens, closes = self.hours(place)
         zones = self.zones(place)
-        wish = _rounded_up(place.preferred_time or self._terms.default_time)
+        send_time = _rounded_up(place.preferred_time or self._terms.default_time)
         begin = max((first_instant(day, opens, zone) for zone in zones), default=None)
         end = min((first_instant(day, closes, zone) for zone in zones), default=None)
         if begin and end and begin < end:
-            at = max(first_instant(day, wish, zone) for zone in zones)
+            at = max(first_instant(day, send_time, zone) for zone in zones)
             at = min(max(at, begin), max(begin, _quarter_before(end)))
-            return Slot(at, at, at)
-        wish = min(max(wish, opens), closes)
-        anywhere = datetime.combine(day, wish, UTC)
-        each = [first_instant(day, wish, zone) for zone in zones]
+            return LocalSlot(at, at, at)
+        send_time = min(max(send_time, opens), closes)
+        anywhere = datetime.combine(day, send_time, UTC)
+        each = [first_instant(day, send_time, zone) for zone in zones]
         bounds = each or [anywhere - timedelta(hours=14), anywhere + timedelta(hours=12)]
-        return Slot(each[0] if each else anywhere, min(bounds), max(bounds), reachable=False)
+        return LocalSlot(each[0] if each else anywhere, min(bounds), max(bounds), reachable=False)
 
 
 def first_instant(day: date, clock: time, zone: ZoneInfo) -> datetime:

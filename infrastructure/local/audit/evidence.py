@@ -8,13 +8,13 @@ from typing import Any, NamedTuple, TypeVar
 
 from infrastructure.local.audit.days import Days, Terms
 from infrastructure.local.audit.history import History
-from infrastructure.local.audit.outcomes import Call, Line, read_call, read_line
+from infrastructure.local.audit.outcomes import OutcomeLine, ProviderCall, read_call, read_line
 from infrastructure.local.audit.planned import planned_stages
 from infrastructure.local.audit.replay import Person
 from infrastructure.local.runs.portfolio import Portfolio
 from predue.domain.stage import StageKey
 
-# The longest a provider call may follow its claim: a function runs 15 minutes at most. News in between came too late.
+# The longest a provider call may follow its claim: a function runs 15 minutes at most. Events in between came too late.
 CLAIM_LEASE = timedelta(minutes=15)
 NO_PROFILE = "the borrower has no profile"
 
@@ -59,10 +59,10 @@ class Evidence:
         calls = _readable("wire.jsonl", wire, read_call, self.unreadable_calls)
         self.calls = sorted(calls, key=lambda call: call.at)
         self.line_of = {line.reminder_id: line for line in self.lines}
-        self.calls_of: defaultdict[str, list[Call]] = defaultdict(list)
+        self.calls_of: defaultdict[str, list[ProviderCall]] = defaultdict(list)
         for call in self.calls:
             self.calls_of[call.reminder_id].append(call)
-        self.lines_of_key: defaultdict[StageKey, list[Line]] = defaultdict(list)
+        self.lines_of_key: defaultdict[StageKey, list[OutcomeLine]] = defaultdict(list)
         for line in self.lines:
             for key in line.keys:
                 self.lines_of_key[key].append(line)
@@ -72,25 +72,25 @@ class Evidence:
         for claim in claims or ():
             self._claims[claim["reminder_id"]].append(claim["at"])
 
-    def claimed(self, line: Line, call: Call) -> datetime:
+    def claimed(self, line: OutcomeLine, call: ProviderCall) -> datetime:
         """Find the claim that a call belongs to: the latest that the table took before, else what the record says."""
         seen = [at for at in self._claims.get(call.reminder_id, ()) if at <= call.at]
         return max(seen) if seen else claimed(line, call)
 
-    def unclaimed(self, call: Call) -> bool:
+    def unclaimed(self, call: ProviderCall) -> bool:
         """Whether the table was watched and took no claim before a call."""
         return self._watched and not any(at <= call.at for at in self._claims.get(call.reminder_id, ()))
 
-    def person(self, line: Line, moment: datetime) -> Person | None:
+    def person(self, line: OutcomeLine, moment: datetime) -> Person | None:
         """Tell who the line's borrower was at an instant; None before there was a profile."""
         return self.history.person(line.borrower_id).at(moment)
 
-    def hours_fault(self, line: Line, key: StageKey, moment: datetime) -> str | None:
+    def hours_fault(self, line: OutcomeLine, key: StageKey, moment: datetime) -> str | None:
         """Tell why an instant is no allowed hour of the stage's local day, in any zone that is possible."""
         person = self.person(line, moment)
         return self.days.fault(person.place, key.day(), moment) if person else NO_PROFILE
 
-    def settled(self, line: Line, key: StageKey, moment: datetime) -> str | None:
+    def settled(self, line: OutcomeLine, key: StageKey, moment: datetime) -> str | None:
         """Tell why the borrower is not to be reminded of an installment; None while it is open and undisputed."""
         if self.history.owner(key.loan_id, key.installment_no) != line.borrower_id:
             return "the borrower has no such installment"
@@ -105,7 +105,7 @@ class Evidence:
             return "the installment was disputed"
         return None if state.open else "the installment was paid"
 
-    def goings(self) -> Iterator[tuple[Line, datetime]]:
+    def goings(self) -> Iterator[tuple[OutcomeLine, datetime]]:
         """List the instants at which something went out, or may have, each with its line."""
         for line in self.lines:
             moments = {call.at for call in self.calls_of[line.reminder_id]}
@@ -114,12 +114,12 @@ class Evidence:
             for moment in sorted(moments):
                 yield line, moment
 
-    def joined_calls(self) -> Iterator[tuple[Line, Call]]:
+    def joined_calls(self) -> Iterator[tuple[OutcomeLine, ProviderCall]]:
         """List the provider calls that have an outcome."""
         return ((self.line_of[call.reminder_id], call) for call in self.calls if call.reminder_id in self.line_of)
 
 
-def claimed(line: Line, call: Call) -> datetime:
+def claimed(line: OutcomeLine, call: ProviderCall) -> datetime:
     """Find the claim that a call belongs to: the latest attempt within the lease before it, else the call itself."""
     claims = [tried.at for tried in line.attempts if tried.channel == call.channel and tried.at <= call.at]
     claim = max(claims, default=call.at)
@@ -145,7 +145,7 @@ def stage_text(key: StageKey) -> str:
     return f"loan {key.loan_id} number {key.installment_no} due {key.due_date}, stage {key.stage}"
 
 
-def line_text(line: Line, key: StageKey | None = None) -> str:
+def line_text(line: OutcomeLine, key: StageKey | None = None) -> str:
     """Name an outcome in a sentence, or one of its stages."""
     what = stage_text(key) if key else "; ".join(map(stage_text, line.keys))
     return f"borrower {line.borrower_id}, {what}, reminder {line.reminder_id}"

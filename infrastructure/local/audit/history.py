@@ -6,9 +6,9 @@ from datetime import datetime
 from typing import Any
 
 from infrastructure.local.audit.replay import (
-    BORROWER_NEWS,
+    BORROWER_EVENTS,
     IN_FILE,
-    INSTALLMENT_NEWS,
+    INSTALLMENT_EVENTS,
     NEVER,
     TEXTS,
     Borrower,
@@ -88,9 +88,9 @@ class History:
             if identity in self._seen:
                 return
             kind, _, happening = word(body, "type").partition(".")
-            if kind == "installment" and happening in INSTALLMENT_NEWS:
+            if kind == "installment" and happening in INSTALLMENT_EVENTS:
                 self._about_installment(event, happening, at)
-            elif kind == "borrower" and happening in BORROWER_NEWS:
+            elif kind == "borrower" and happening in BORROWER_EVENTS:
                 self._about_borrower(body, happening, at)
             else:
                 return
@@ -99,7 +99,7 @@ class History:
         self._seen.add(identity)
 
     def _about_installment(self, event: EventRow, happening: str, at: datetime) -> None:
-        """Apply news of an installment, or keep it aside until its installment is known; raises ValueError."""
+        """Apply events of an installment, or parks it until its installment is known; raises ValueError."""
         key = word(event.body, "loan_id"), whole(event.body, "installment_no", 1)
         owner = None if event.body.get("borrower_id") is None else word(event.body, "borrower_id")
         due = self._owed.get(key)
@@ -115,22 +115,22 @@ class History:
         elif owner not in (None, due.owner):
             raise ValueError("the installment is another borrower's")
         else:
-            INSTALLMENT_NEWS[happening](due, event.body, whole(event.body, "sequence"))
+            INSTALLMENT_EVENTS[happening](due, event.body, whole(event.body, "sequence"))
         due.note(at)
 
     def _late(self, due: Installment, kept: EventRow) -> None:
-        """Apply news that was kept aside; what turns out not to fit has no effect."""
+        """Apply events that were parked; what turns out not to fit has no effect."""
         happening = kept.body["type"].partition(".")[2]
         try:
             if kept.body.get("borrower_id") in (None, due.owner):
-                INSTALLMENT_NEWS[happening](due, kept.body, whole(kept.body, "sequence"))
+                INSTALLMENT_EVENTS[happening](due, kept.body, whole(kept.body, "sequence"))
         except ValueError:
             return
 
     def _about_borrower(self, body: Mapping[str, Any], happening: str, at: datetime) -> None:
-        """Apply news of a borrower; raises ValueError."""
+        """Apply events of a borrower; raises ValueError."""
         borrower_id, sequence = word(body, "borrower_id"), whole(body, "sequence")
         person = self._people.get(borrower_id) or Borrower()
-        BORROWER_NEWS[happening](person, body, sequence)
+        BORROWER_EVENTS[happening](person, body, sequence)
         self._people[borrower_id] = person
         person.note(at)

@@ -21,7 +21,7 @@ class Tried:
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class OutcomeLine:
     """One final outcome; `local` is `local_time` with the offset that was written."""
 
     number: int
@@ -46,7 +46,7 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class ProviderCall:
     """One provider call that reached the carrier."""
 
     number: int
@@ -62,12 +62,12 @@ class Call:
         return self.answer.startswith("refused")
 
 
-def read_line(number: int, raw: Mapping[str, Any]) -> Line:
+def read_line(number: int, raw: Mapping[str, Any]) -> OutcomeLine:
     """Read a line of contacts.jsonl; raises KeyError, TypeError or ValueError when a field is missing or bad."""
     local = datetime.fromisoformat(raw["local_time"])
     if local.tzinfo is None:
         raise ValueError("local_time has no offset")
-    return Line(
+    return OutcomeLine(
         number,
         from_text(raw["at"]),
         local,
@@ -85,10 +85,12 @@ def read_line(number: int, raw: Mapping[str, Any]) -> Line:
     )
 
 
-def read_call(number: int, raw: Mapping[str, Any]) -> Call:
+def read_call(number: int, raw: Mapping[str, Any]) -> ProviderCall:
     """Read a line of wire.jsonl; raises KeyError, TypeError or ValueError when a field is missing or bad."""
     at = from_text(raw["at"])
-    return Call(number, at, raw["channel"], raw["reminder_id"], raw["provider_message_id"] or "", str(raw["answer"]))
+    return ProviderCall(
+        number, at, raw["channel"], raw["reminder_id"], raw["provider_message_id"] or "", str(raw["answer"])
+    )
 
 
 def _key(due: Mapping[str, Any]) -> StageKey:

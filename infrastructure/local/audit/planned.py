@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
-from infrastructure.local.audit.days import Days, Place, Slot
+from infrastructure.local.audit.days import Days, LocalSlot, Whereabouts
 from infrastructure.local.audit.history import History
 from infrastructure.local.audit.replay import Owed, Person, Timeline
 from predue.domain.stage import Stage, StageKey
@@ -40,7 +40,7 @@ def planned_stages(history: History, days: Days, stages: Sequence[Stage], first_
     """List the planned stages whose local day lies between two days, both included."""
     required: dict[StageKey, PlannedStage] = {}
     either: set[StageKey] = set()
-    places: dict[str, list[tuple[datetime, datetime, Place]]] = {}
+    places: dict[str, list[tuple[datetime, datetime, Whereabouts]]] = {}
     for loan_id, number, owner, timeline in history.installments():
         if owner not in places:
             places[owner] = _places(history.person(owner))
@@ -59,9 +59,9 @@ def planned_stages(history: History, days: Days, stages: Sequence[Stage], first_
     return Planned(required, frozenset(either))
 
 
-def _places(person: Timeline[Person]) -> list[tuple[datetime, datetime, Place]]:
+def _places(person: Timeline[Person]) -> list[tuple[datetime, datetime, Whereabouts]]:
     """Merge neighbours in which the borrower's place is the same."""
-    merged: list[tuple[datetime, datetime, Place]] = []
+    merged: list[tuple[datetime, datetime, Whereabouts]] = []
     for begin, end, state in person:
         if merged and merged[-1][2] == state.place:
             merged[-1] = (merged[-1][0], end, state.place)
@@ -70,7 +70,9 @@ def _places(person: Timeline[Person]) -> list[tuple[datetime, datetime, Place]]:
     return merged
 
 
-def _slots(days: Days, places: Sequence[tuple[datetime, datetime, Place]], day: date) -> Iterator[tuple[Slot, bool]]:
+def _slots(
+    days: Days, places: Sequence[tuple[datetime, datetime, Whereabouts]], day: date
+) -> Iterator[tuple[LocalSlot, bool]]:
     """Find the slots that the day had, each with whether its place was in force then; one never reached is none."""
     for begin, end, place in places:
         slot = days.slot(place, day)
@@ -78,7 +80,7 @@ def _slots(days: Days, places: Sequence[tuple[datetime, datetime, Place]], day: 
             yield slot, slot.at >= begin
 
 
-def _moments(slot: Slot) -> tuple[datetime, ...]:
+def _moments(slot: LocalSlot) -> tuple[datetime, ...]:
     """List the instants at which an installment must be open to count as open at the slot."""
     return (slot.at,) if slot.reachable else (slot.earliest, slot.at, slot.latest)
 

@@ -1,7 +1,7 @@
 """The auditor: holds a finished run against the promises, from its input files, its outcomes and the carrier's own log.
 
 It shares no decision code with the functions: history, slots and hours are derived a second time, so that an error in
-one derivation shows as a difference. News that comes at the very instant of a claim counts as before it.
+one derivation shows as a difference. Events that come at the very instant of a claim counts as before it.
 """
 
 from collections import Counter, defaultdict
@@ -21,16 +21,16 @@ from infrastructure.local.audit.evidence import (
     line_text,
     stage_text,
 )
-from infrastructure.local.audit.outcomes import OUTCOMES, Call, Line
+from infrastructure.local.audit.outcomes import OUTCOMES, OutcomeLine, ProviderCall
 from infrastructure.local.runs.portfolio import Portfolio
 from predue.domain.instant import to_text
 from predue.domain.stage import StageKey
 
-__all__ = ["Audit", "Coverage", "Run", "Terms", "Verdict", "audit"]
+__all__ = ["Audit", "Coverage", "PromiseVerdict", "Run", "Terms", "audit"]
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class PromiseVerdict:
     """How often a promise was checked, and a sentence for each time that it was broken."""
 
     checked: int
@@ -63,7 +63,7 @@ class Coverage:
 class Audit:
     """The verdict on each promise, by its number, and the coverage."""
 
-    verdicts: Mapping[int, Verdict]
+    verdicts: Mapping[int, PromiseVerdict]
     coverage: Coverage
 
     @property
@@ -91,21 +91,21 @@ def audit(
     `contacts` and `wire` are the parsed lines of the two files; a line that cannot be read breaks promise 9 or 5.
     """
     evidence = Evidence(portfolio, run, contacts, wire, terms or Terms(), claims)
-    verdicts: dict[int, Verdict] = {}
+    verdicts: dict[int, PromiseVerdict] = {}
     for number, checks_of in _PROMISES.items():
         checked, broken = 0, []
         for about, fault in checks_of(evidence):
             checked += 1
             if fault:
                 broken.append(f"promise {number}: {about}: {fault}")
-        verdicts[number] = Verdict(checked, tuple(broken))
+        verdicts[number] = PromiseVerdict(checked, tuple(broken))
     return Audit(verdicts, _coverage(evidence))
 
 
 def _caps(evidence: Evidence) -> Iterator[Check]:
     """Promise 1: contacts a local day, and in rolling half-open windows, over all loans and channels."""
     terms, week, month = evidence.terms, timedelta(days=7), timedelta(days=30)
-    by_borrower: defaultdict[str, list[Line]] = defaultdict(list)
+    by_borrower: defaultdict[str, list[OutcomeLine]] = defaultdict(list)
     for line in evidence.lines:
         if line.contact:
             by_borrower[line.borrower_id].append(line)
@@ -122,7 +122,7 @@ def _caps(evidence: Evidence) -> Iterator[Check]:
             yield Check(line_text(line), f"contact {on_day[day]} of {day}" if on_day[day] > terms.per_day else None)
 
 
-def _window_cap(lines: list[Line], most: int, window: timedelta, what: str) -> Iterator[Check]:
+def _window_cap(lines: list[OutcomeLine], most: int, window: timedelta, what: str) -> Iterator[Check]:
     """Compare each contact with the one `most` before it, which must have left the window."""
     for earlier, line in zip(lines, lines[most:], strict=False):
         over = line.at - earlier.at < window
@@ -144,7 +144,7 @@ def _hours(evidence: Evidence) -> Iterator[Check]:
                 )
 
 
-def _unreachable_fault(evidence: Evidence, line: Line) -> str | None:
+def _unreachable_fault(evidence: Evidence, line: OutcomeLine) -> str | None:
     """Tell what is wrong with an outcome where no hour is allowed; another reason that is true may stand there."""
     if line.outcome != "suppressed":
         return f"the outcome is {line.outcome}"
@@ -197,7 +197,7 @@ def _once(evidence: Evidence) -> Iterator[Check]:
             yield Check(f"{line_text(line)} sent at {to_text(line.at)}", fault)
 
 
-def _disagreement(line: Line | None, call: Call) -> str | None:
+def _disagreement(line: OutcomeLine | None, call: ProviderCall) -> str | None:
     """Tell how an outcome contradicts a provider call."""
     if line is None:
         return "the call has no outcome"
@@ -224,7 +224,7 @@ def _outcomes(evidence: Evidence) -> Iterator[Check]:
         yield Check(line_text(line), _outcome_fault(line, ids[line.reminder_id]))
 
 
-def _unplanned(evidence: Evidence, key: StageKey, lines: list[Line]) -> Iterator[Check]:
+def _unplanned(evidence: Evidence, key: StageKey, lines: list[OutcomeLine]) -> Iterator[Check]:
     """Check what went out without being planned: a wrong day or hour shows that no plan can have led to it."""
     for line in lines:
         if line.contact:
@@ -232,7 +232,7 @@ def _unplanned(evidence: Evidence, key: StageKey, lines: list[Line]) -> Iterator
             yield Check(line_text(line, key), f"it was not planned, and {fault}" if fault else None)
 
 
-def _outcome_fault(line: Line, same_id: int) -> str | None:
+def _outcome_fault(line: OutcomeLine, same_id: int) -> str | None:
     """Tell what is wrong with an outcome by itself."""
     if line.outcome not in OUTCOMES:
         return f"{line.outcome!r} is no outcome"
@@ -272,7 +272,7 @@ def _explained(evidence: Evidence) -> Iterator[Check]:
         yield Check(f"contacts.jsonl line {later.number}", None if ordered else "stands after a later outcome")
 
 
-def _local_fault(evidence: Evidence, line: Line) -> str | None:
+def _local_fault(evidence: Evidence, line: OutcomeLine) -> str | None:
     """Tell how the local time contradicts the instant, or the zones that the borrower may be in."""
     if line.local != line.at:
         return f"local_time {line.local.isoformat()} is not the instant {to_text(line.at)}"

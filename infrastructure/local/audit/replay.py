@@ -1,6 +1,6 @@
-"""What each kind of news means for a borrower or an installment, for the auditor.
+"""What each kind of events means for a borrower or an installment, for the auditor.
 
-Written a second time from the meaning of the file forms; it shares no code with what applies news in the functions.
+Written a second time from the meaning of the file forms; it shares no code with what applies events in the functions.
 """
 
 from bisect import bisect_right
@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from typing import Any, Generic, TypeVar
 
-from infrastructure.local.audit.days import Place
+from infrastructure.local.audit.days import Whereabouts
 from infrastructure.local.runs.portfolio import (
     LONGEST_GRACE,
     id_fault,
@@ -50,7 +50,7 @@ class Owed:
 class Person:
     """A borrower at an instant; `opted_out` holds channels or `all`, `holds` the reasons in force."""
 
-    place: Place
+    place: Whereabouts
     channels: tuple[str, ...]
     consent: tuple[str, ...]
     opted_out: frozenset[str]
@@ -73,7 +73,7 @@ class Timeline(Generic[State]):
             self._states.append(state)
 
     def at(self, moment: datetime) -> State | None:
-        """Tell what was true, news of that very instant included; None before anything was known."""
+        """Tell what was true, events of that very instant included; None before anything was known."""
         index = bisect_right(self._instants, moment)
         return self._states[index - 1] if index else None
 
@@ -84,20 +84,20 @@ class Timeline(Generic[State]):
 
 @dataclass(slots=True)
 class Newest(Generic[Fact]):
-    """A fact that only newer news replaces."""
+    """A fact that only newer events replaces."""
 
     value: Fact
     sequence: int
 
     def offer(self, value: Fact, sequence: int) -> None:
-        """Take the value if its news is newer than what is known."""
+        """Take the value if its events are newer than what is known."""
         if sequence > self.sequence:
             self.value, self.sequence = value, sequence
 
 
 @dataclass(slots=True)
 class Installment:
-    """One installment while its news is replayed; amounts in minor units of a currency that never changes."""
+    """One installment while its events are replayed; amounts in minor units of a currency that never changes."""
 
     owner: str
     currency: str
@@ -118,7 +118,7 @@ class Installment:
 
 @dataclass(slots=True)
 class Borrower:
-    """One borrower while the news is replayed; opt-outs and holds may be known before the profile is."""
+    """One borrower while the events are replayed; opt-outs and holds may be known before the profile is."""
 
     known: bool = False
     fields: dict[str, Newest[Any]] = field(default_factory=dict)
@@ -135,7 +135,7 @@ class Borrower:
         def value(name: str, default: Any) -> Any:
             return self.fields[name].value if name in self.fields else default
 
-        place = Place(value("time_zone", ""), value("jurisdiction", ""), value("preferred_time", None))
+        place = Whereabouts(value("time_zone", ""), value("jurisdiction", ""), value("preferred_time", None))
         opted_out = frozenset(name for name, fact in self.opted_out.items() if fact.value)
         holds = frozenset(name for name, fact in self.holds.items() if fact.value)
         self.timeline.note(at, Person(place, value("channels", ()), value("consent", ()), opted_out, holds))
@@ -157,7 +157,7 @@ class Borrower:
 
 
 def scheduled(body: Mapping[str, Any]) -> Installment:
-    """Begin an installment with the news that announces it; raises ValueError."""
+    """Begin an installment with the events that announces it; raises ValueError."""
     sequence, currency = whole(body, "sequence"), _text(body.get("currency"))
     if currency not in known_currencies():
         raise ValueError("currency is no ISO 4217 code")
@@ -210,7 +210,7 @@ def _end_dispute(due: Installment, _: Mapping[str, Any], sequence: int) -> None:
     due.disputed.offer(value=False, sequence=sequence)
 
 
-INSTALLMENT_NEWS: Mapping[str, Callable[[Installment, Mapping[str, Any], int], None]] = {
+INSTALLMENT_EVENTS: Mapping[str, Callable[[Installment, Mapping[str, Any], int], None]] = {
     "scheduled": _schedule,
     "rescheduled": _reschedule,
     "paid": _pay,
@@ -248,7 +248,7 @@ def _end_hold(person: Borrower, body: Mapping[str, Any], sequence: int) -> None:
         person.hold(word(body, "reason"), sequence, on=False)
 
 
-BORROWER_NEWS: Mapping[str, Callable[[Borrower, Mapping[str, Any], int], None]] = {
+BORROWER_EVENTS: Mapping[str, Callable[[Borrower, Mapping[str, Any], int], None]] = {
     "updated": _update,
     "opted_out": _opt_out,
     "opted_in": _opt_in,
@@ -294,7 +294,7 @@ def _minor(body: Mapping[str, Any], currency: str) -> int:
     if body.get("currency") not in (None, currency):
         raise ValueError("currency is not the installment's")
     if isinstance(amount, bool) or not isinstance(amount, str | int | float):
-        raise ValueError("amount is no number")  # noqa: TRY004 - all malformed news is a ValueError
+        raise ValueError("amount is no number")  # noqa: TRY004 - all malformed events are a ValueError
     return minor_units(str(amount), currency)
 
 
@@ -309,7 +309,7 @@ def _text(value: object) -> str:
     if value is None:
         return ""
     if not isinstance(value, str):
-        raise ValueError("not a text")  # noqa: TRY004 - all malformed news is a ValueError
+        raise ValueError("not a text")  # noqa: TRY004 - all malformed events are a ValueError
     return value
 
 

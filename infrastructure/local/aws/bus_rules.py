@@ -17,14 +17,14 @@ _PLACEHOLDER = re.compile(r"<([\w.-]+)>")
 _STEP = re.compile(r"([^.\[\]]+)|\[(\d+)\]")
 
 
-class Told(NamedTuple):
+class TargetMessage(NamedTuple):
     """What one target hears of an event."""
 
     target_arn: str
     body: str
 
 
-class Rule:
+class BusRule:
     """One rule of the templates; `bus` is the bus's name or ARN, or empty for the account's default bus."""
 
     def __init__(self, resource: Resource) -> None:
@@ -33,12 +33,12 @@ class Rule:
         self._targets = resource.get("Targets")
         self._enabled = resource.get("State", default="ENABLED") == "ENABLED"
 
-    def told(self, event: dict[str, Any]) -> Iterator[Told]:
+    def told(self, event: dict[str, Any]) -> Iterator[TargetMessage]:
         """What each target hears of an event: nothing, if the rule does not take it."""
         if not self._enabled or not self._pattern.matches_event(event):  # type: ignore[arg-type]  # moto's own form
             return
         for target in self._targets:
-            yield Told(target["Arn"], _input(target, event))
+            yield TargetMessage(target["Arn"], _input(target, event))
 
 
 def bus_event(entry: Mapping[str, Any], event_id: str, now: datetime) -> dict[str, Any]:

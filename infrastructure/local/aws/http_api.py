@@ -31,7 +31,7 @@ Headers = Sequence[tuple[str, str]]
 
 
 @dataclass(frozen=True)
-class Request:
+class HttpRequest:
     """One request as it came: `path` and `query` still percent-encoded, headers in their order."""
 
     method: str
@@ -42,7 +42,7 @@ class Request:
     source_ip: str = "127.0.0.1"
 
 
-class Answer(NamedTuple):
+class HttpAnswer(NamedTuple):
     """What goes back to the client."""
 
     status: int
@@ -78,7 +78,7 @@ class Route:
         return {want[1:-1]: part for want, part in pairs if want.startswith("{")}
 
 
-def route_of(routes: Sequence[Route], request: Request) -> tuple[Route, dict[str, str]] | None:
+def route_of(routes: Sequence[Route], request: HttpRequest) -> tuple[Route, dict[str, str]] | None:
     """The route of a request and its path parameters, the most specific first; None where there is none."""
     path = unquote(request.path)
     for route in sorted(routes, key=lambda route: (route.method == "ANY", route.path.count("{"))):
@@ -88,7 +88,7 @@ def route_of(routes: Sequence[Route], request: Request) -> tuple[Route, dict[str
     return None
 
 
-def event_of(route: Route, request: Request, values: Mapping[str, str], now: datetime) -> dict[str, Any]:
+def event_of(route: Route, request: HttpRequest, values: Mapping[str, str], now: datetime) -> dict[str, Any]:
     """The event of one request, in payload format 2.0; what a request lacks is absent."""
     headers = _joined(request.headers)
     cookies = [one.strip() for one in headers.pop("cookie", "").split(";") if one.strip()]
@@ -154,9 +154,9 @@ NO_ROUTE = {"statusCode": 404, "headers": {"content-type": _JSON}, "body": '{"me
 """What stands in a function's place where no route is, of a wrong method, too."""
 
 
-def message(status: int, text: str) -> Answer:
+def message(status: int, text: str) -> HttpAnswer:
     """An answer of API Gateway's own."""
-    return Answer(status, (("content-type", _JSON),), json.dumps({"message": text}, separators=(",", ":")).encode())
+    return HttpAnswer(status, (("content-type", _JSON),), json.dumps({"message": text}, separators=(",", ":")).encode())
 
 
 TOO_LARGE = message(413, "Request Entity Too Large")
@@ -164,11 +164,11 @@ FAILED = message(500, "Internal Server Error")
 UNAVAILABLE = message(503, "Service Unavailable")
 
 
-def answer_of(result: Any) -> Answer:
+def answer_of(result: Any) -> HttpAnswer:
     """What API Gateway makes of a function's result (format 2.0): without a status code it is the body, as JSON."""
     if not isinstance(result, dict) or "statusCode" not in result:
         text = result if isinstance(result, str) else json.dumps(result)
-        return Answer(200, (("content-type", _JSON),), text.encode())
+        return HttpAnswer(200, (("content-type", _JSON),), text.encode())
     try:
         status, raw = int(result["statusCode"]), result.get("body") or ""
         if not _SHORTEST_STATUS <= status <= _LONGEST_STATUS:
@@ -182,7 +182,7 @@ def answer_of(result: Any) -> Answer:
     pairs = (*((name, value) for name, value in headers.items() if name not in _HOP_BY_HOP), *cookies)
     if any(mark in part for pair in pairs for part in pair for mark in "\r\n"):
         return FAILED
-    return Answer(status, pairs, body)
+    return HttpAnswer(status, pairs, body)
 
 
 def address_of(api: str) -> str:

@@ -6,10 +6,10 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
-from infrastructure.local.aws.bus_rules import Rule, bus_event
+from infrastructure.local.aws.bus_rules import BusRule, bus_event
 
 
-class Bus:
+class PlayedBus:
     """`at` has something done at an instant of the `clock`, `put` puts a message into a queue; `emitted` is every event
     that the bus took, in the form in which rules and their targets see it.
     """
@@ -23,10 +23,10 @@ class Bus:
         self._clock = clock
         self._at = at
         self._put = put
-        self._rules: list[Rule] = []
+        self._rules: list[BusRule] = []
         self.emitted: list[dict[str, Any]] = []
 
-    def add(self, rule: Rule) -> None:
+    def add(self, rule: BusRule) -> None:
         """Obey a rule of the template from now on."""
         self._rules.append(rule)
 

@@ -23,11 +23,11 @@ from infrastructure.local.aws import dead_letters, http_api
 from infrastructure.local.aws.http_api import Route
 from infrastructure.local.aws.lambdas import Function, call, environment
 from infrastructure.local.aws.notices import Notice, notice_of
-from infrastructure.local.aws.played_bus import Bus
+from infrastructure.local.aws.played_bus import PlayedBus
 from infrastructure.local.aws.streams import Stream
 from infrastructure.local.aws.wire import Wire
 from infrastructure.local.aws.wire_answers import answer, json_body
-from infrastructure.local.chaos.faults import Chaos, Killed, Running
+from infrastructure.local.chaos.faults import Chaos, Killed, RunningFunction
 from infrastructure.local.chaos.meanwhile import Meanwhile, concerned
 from infrastructure.local.sam.deployment import deployed
 from infrastructure.local.sam.resources import Resources
@@ -77,7 +77,7 @@ class Stack(Agenda):
         self.meter = Meter(stored)
         self.news_meter = Meter(stored)
         self.log = log
-        self.bus = Bus(self.clock, self._at_events_turn, self._tell_freely)
+        self.bus = PlayedBus(self.clock, self._at_events_turn, self._tell_freely)
         clients.forget()
         wiring.forget()
         self.chaos = chaos
@@ -108,7 +108,7 @@ class Stack(Agenda):
         self._wire.play("pinpoint-sms-voice-v2", "SendTextMessage", self.carrier.send_text_message)
         self._wire.play("sesv2", "SendEmail", self.carrier.send_email)
         self._wire.play("lambda", "Invoke", self._invoke_later)
-        self._wire.play("sqs", "ChangeMessageVisibility", self._put_off)
+        self._wire.play("sqs", "ChangeMessageVisibility", self._defer)
         self._wire.emitted = self.bus.take
         self._wire.written = self._note_written
         self._wire.sent = self._note_sent
@@ -181,7 +181,7 @@ class Stack(Agenda):
 
     @contextmanager
     def feeding(self) -> Iterator[None]:
-        """Within this, news may be applied as a function of the stack would; its calls are counted apart."""
+        """Within this, events may be applied as a function of the stack would; its calls are counted apart."""
         before, self._wire.meter = self._wire.meter, self.news_meter
         try:
             with self.playing(), environment(self.functions_environment()):
@@ -211,7 +211,7 @@ class Stack(Agenda):
         bodies = [record["body"] for record in event.get("Records", ()) if "body" in record]
         self._meanwhile.note(function, bodies)
         deadline = self.clock() + timedelta(seconds=function.timeout)
-        return self.chaos.around(Running(deadline, about=concerned(bodies)))
+        return self.chaos.around(RunningFunction(deadline, about=concerned(bodies)))
 
     def _invoke_later(self, request: AWSPreparedRequest) -> AWSResponse:
         """Play Lambda's asynchronous invocation."""
@@ -238,8 +238,8 @@ class Stack(Agenda):
         self.log.write(json.dumps(line) + "\n")
 
     def request(self, method: str, path: str, **more: Any) -> Any:
-        """What a function answers to one request, `more` being fields of http_api.Request; raises what it raises."""
-        request = http_api.Request(method, path, **more)
+        """What a function answers to one request, `more` being fields of HttpRequest; raises what it raises."""
+        request = http_api.HttpRequest(method, path, **more)
         found = http_api.route_of(self.routes, request)
         if found is None:
             return http_api.NO_ROUTE
@@ -262,11 +262,11 @@ class Stack(Agenda):
         """How many messages each dead-letter queue holds, by queue name; empty ones are left out."""
         return dead_letters.counted(self.queue_arns.values())
 
-    def _put_off(self, request: AWSPreparedRequest) -> AWSResponse:
+    def _defer(self, request: AWSPreparedRequest) -> AWSResponse:
         """Keep a message hidden for as long as its function asks, in virtual time."""
         asked = json_body(request)
         wait = timedelta(seconds=asked["VisibilityTimeout"])
-        self.pollers[asked["QueueUrl"]].put_off(asked["ReceiptHandle"], wait)
+        self.pollers[asked["QueueUrl"]].defer(asked["ReceiptHandle"], wait)
         return answer(request, 200, {})
 
     # The bus and the stream

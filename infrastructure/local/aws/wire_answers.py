@@ -7,7 +7,7 @@ from typing import Any
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 
 
-class _Body(io.BytesIO):
+class _AnswerBody(io.BytesIO):
     """A response body as botocore reads it."""
 
     def stream(self, *_: Any, **__: Any) -> Any:
@@ -19,7 +19,7 @@ def answer(
 ) -> AWSResponse:
     """A JSON answer to a request that never leaves the process."""
     given: Any = {"Content-Type": "application/json", **(headers or {})}
-    raw: Any = _Body(body if isinstance(body, bytes) else json.dumps(body).encode())
+    raw: Any = _AnswerBody(body if isinstance(body, bytes) else json.dumps(body).encode())
     return AWSResponse(request.url, status, given, raw)
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from infrastructure.local.runs.portfolio import read_portfolio
-from infrastructure.local.runs.run import Options, Progress, run
+from infrastructure.local.runs.run import Progress, RunOptions, run
 from predue.domain.policy import Policy, read_policy
 
 KEPT = Path(__file__).parents[3] / "tests" / "flow" / "regressions"
@@ -22,7 +22,7 @@ _POLICY, _ABOUT = "policy.toml", "case.json"
 
 
 @dataclass(frozen=True)
-class Case:
+class ChaosCase:
     """One run under chaos; `folder` holds the input files, and `out` is where its results stay, if anywhere."""
 
     folder: Path
@@ -32,7 +32,7 @@ class Case:
     out: Path | None = None
 
     @classmethod
-    def read(cls, folder: Path, out: Path | None = None) -> "Case":
+    def read(cls, folder: Path, out: Path | None = None) -> "ChaosCase":
         """Read a kept case; raises OSError, ValueError or KeyError for a folder that is none."""
         about = json.loads((folder / _ABOUT).read_text(encoding="utf-8"))
         return cls(folder, about["seed"], date.fromisoformat(about["from"]), date.fromisoformat(about["to"]), out)
@@ -43,7 +43,7 @@ class Case:
         policy = self.folder / _POLICY
         portfolio = read_portfolio(borrowers, installments, events if events.exists() else None)
         rules = read_policy(policy.read_text(encoding="utf-8")) if policy.exists() else Policy()
-        options = Options(self.first_day, self.last_day, out, self.seed, rules, chaos=True, moving_news=True)
+        options = RunOptions(self.first_day, self.last_day, out, self.seed, rules, chaos=True, moving_events=True)
         return run(portfolio, options, progress)
 
     def _inputs(self) -> list[Path]:

@@ -1,4 +1,4 @@
-"""A small portfolio in which much happens at once, made from a seed: news of every kind, most of it around the slots.
+"""A small portfolio in which much happens at once, made from a seed: events of every kind, most of it around the slots.
 
 Generated so that each seed of many meets other rules; two days, so that a run takes seconds.
 """
@@ -21,14 +21,14 @@ FIRST_DAY, LAST_DAY = date(2026, 12, 10), date(2026, 12, 11)
 _ZONES = {"America/New_York": "US-NY", "America/Chicago": "US-IL", "America/Los_Angeles": "US-CA", "": "US-TX"}
 _WISHES = ("", "", "", "09:00", "10:15", "19:45")
 _CHANNELS = ("sms|email", "email|sms", "email", "sms")
-# Seconds from a slot at which news comes: right at it, in the middle of its deliveries, and around the lease.
+# Seconds from a slot at which events come: right at it, in the middle of its deliveries, and around the lease.
 _AROUND = (-60, -1, 0, 1, 2, 5, 15, 60, 119, 125, 200)
 _BORROWERS = (16, 26)
 _OFTEN, _SELDOM = 0.7, 0.15
 
 
 @dataclass
-class _Book:
+class _DrawnBook:
     """What has been made so far."""
 
     rng: random.Random
@@ -38,7 +38,7 @@ class _Book:
     sequences: Counter[str] = field(default_factory=Counter)
 
     def tell(self, borrower: dict[str, str], kind: str, **body: Any) -> None:
-        """Note news at an instant of its own; its sequence grows in the order in which it is made."""
+        """Note events at an instant of its own; its sequence grows in the order in which it is made."""
         key = str(body.get("loan_id", borrower["borrower_id"]))
         self.sequences[key] += 1
         frame = {"event_id": f"e-{len(self.news) + 1}", "source": "core", "sequence": self.sequences[key]}
@@ -56,7 +56,7 @@ class _Book:
 
 def write_portfolio(folder: Path, seed: int) -> None:
     """Write borrowers.csv, installments.csv and events.jsonl for the two days; the same seed gives the same bytes."""
-    book = _Book(random.Random(f"portfolio#{seed}"))
+    book = _DrawnBook(random.Random(f"portfolio#{seed}"))
     for number in range(1, book.rng.randint(*_BORROWERS) + 1):
         borrower = _borrower(book, number)
         for loan in range(book.rng.choice((1, 1, 2, 3))):
@@ -77,7 +77,7 @@ def _write(path: Path, columns: Sequence[str], rows: Sequence[dict[str, str]]) -
         writer.writerows(rows)
 
 
-def _borrower(book: _Book, number: int) -> dict[str, str]:
+def _borrower(book: _DrawnBook, number: int) -> dict[str, str]:
     rng = book.rng
     zone = rng.choice(list(_ZONES))
     channels = rng.choice(_CHANNELS)
@@ -100,7 +100,7 @@ def _borrower(book: _Book, number: int) -> dict[str, str]:
     return row
 
 
-def _loan(book: _Book, borrower: dict[str, str], loan_id: str) -> None:
+def _loan(book: _DrawnBook, borrower: dict[str, str], loan_id: str) -> None:
     """An installment of which some stage falls into the two days, and what becomes of it."""
     rng = book.rng
     due = FIRST_DAY + timedelta(days=rng.choice((-1, 0, 0, 1, 1, 2, 3, 4, 7)))
@@ -124,7 +124,7 @@ def _loan(book: _Book, borrower: dict[str, str], loan_id: str) -> None:
         _about_loan(book, borrower, loan_id, due)
 
 
-def _about_loan(book: _Book, borrower: dict[str, str], loan_id: str, due: date) -> None:
+def _about_loan(book: _DrawnBook, borrower: dict[str, str], loan_id: str, due: date) -> None:
     ids: dict[str, Any] = {"loan_id": loan_id, "installment_no": 1}
     moved = (due + timedelta(days=book.rng.choice((-1, 1, 2)))).isoformat()
     kinds: dict[str, dict[str, Any]] = {
@@ -141,7 +141,7 @@ def _about_loan(book: _Book, borrower: dict[str, str], loan_id: str, due: date) 
     book.tell(borrower, kind, **ids, **kinds[kind])
 
 
-def _about_borrower(book: _Book, borrower: dict[str, str]) -> None:
+def _about_borrower(book: _DrawnBook, borrower: dict[str, str]) -> None:
     rng = book.rng
     change = rng.choice(
         (
@@ -163,8 +163,8 @@ def _about_borrower(book: _Book, borrower: dict[str, str]) -> None:
     book.tell(borrower, kind, borrower_id=borrower["borrower_id"], **kinds[kind])
 
 
-def _arriving(book: _Book) -> list[dict[str, Any]]:
-    """All news in the order of arrival, some of it twice."""
+def _arriving(book: _DrawnBook) -> list[dict[str, Any]]:
+    """All events in the order of arrival, some of it twice."""
     news = list(book.news)
     for at, body in book.news:
         if book.rng.random() < _SELDOM:

@@ -4,13 +4,13 @@ import os
 from collections import Counter
 from pathlib import Path
 
-from infrastructure.local.chaos.chaos_runs import Outcome, Tally
+from infrastructure.local.chaos.chaos_runs import ChaosTally, SeedOutcome
 from infrastructure.local.report import words
 
 _SHOWN = 3
 
 
-def text(tally: Tally) -> str:
+def text(tally: ChaosTally) -> str:
     """Faults by kind, promises checked, and what failed."""
     ran = [one for one in tally.done if not one.unfit]
     faults, checked = Counter[str](), Counter[str]()
@@ -28,7 +28,7 @@ def text(tally: Tally) -> str:
     return "\n".join(lines)
 
 
-def _ending(tally: Tally) -> list[str]:
+def _ending(tally: ChaosTally) -> list[str]:
     lines = [line for failure in tally.failures for line in _failure(failure)]
     if tally.lost:
         seeds = ", ".join(map(str, tally.lost))
@@ -36,7 +36,7 @@ def _ending(tally: Tally) -> list[str]:
     return lines or ["Every promise was kept."]
 
 
-def _failure(failure: Outcome) -> list[str]:
+def _failure(failure: SeedOutcome) -> list[str]:
     more = len(failure.wrong) - _SHOWN
     rest = [f"    and {more} more"] if more > 0 else []
     return [f"FAILED: seed {failure.case.seed}", *(f"    {what}" for what in failure.wrong[:_SHOWN]), *rest]

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from infrastructure.local.chaos import chaos_data
-from infrastructure.local.chaos.chaos_case import Case
+from infrastructure.local.chaos.chaos_case import ChaosCase
 from infrastructure.local.runs.run import Progress
 
 _PATIENCE = 300
@@ -27,13 +27,13 @@ class Hung(BaseException):
 
 
 @dataclass(frozen=True)
-class Outcome:
+class SeedOutcome:
     """What became of one seed: `faults` by kind, `checked` by promise, and what went wrong, if anything.
 
     `unfit` tells why the machine could not do it, such as a full disk; that says nothing of the promises.
     """
 
-    case: Case
+    case: ChaosCase
     faults: Counter[str] = field(default_factory=Counter)
     checked: Counter[str] = field(default_factory=Counter)
     wrong: tuple[str, ...] = ()
@@ -41,39 +41,39 @@ class Outcome:
 
 
 @dataclass
-class Tally:
+class ChaosTally:
     """What became of all seeds; `lost` are those that a killed process took along or that nobody ran."""
 
-    done: list[Outcome] = field(default_factory=list)
+    done: list[SeedOutcome] = field(default_factory=list)
     lost: list[int] = field(default_factory=list)
     stopped: str = ""
 
     @property
-    def failures(self) -> list[Outcome]:
+    def failures(self) -> list[SeedOutcome]:
         """The seeds whose run broke a promise or ended in an exception."""
         return [one for one in self.done if one.wrong]
 
 
-def generated(seed: int, folder: Path) -> Case:
+def generated(seed: int, folder: Path) -> ChaosCase:
     """A case over a portfolio of its own, which is written into the folder."""
     chaos_data.write_portfolio(folder, seed)
-    return Case(folder, seed, chaos_data.FIRST_DAY, chaos_data.LAST_DAY)
+    return ChaosCase(folder, seed, chaos_data.FIRST_DAY, chaos_data.LAST_DAY)
 
 
-def play(case: Case, scratch: Path) -> Outcome:
+def play(case: ChaosCase, scratch: Path) -> SeedOutcome:
     """Run a case; an exception in it is a failure, as a broken promise is."""
     passing = Path(tempfile.mkdtemp(prefix=f"seed-{case.seed}-", dir=scratch))
     try:
         with _watched() as progress:
             summary = case.play(case.out or passing, progress)
     except (OSError, MemoryError) as error:
-        return Outcome(case, unfit=f"{type(error).__name__}: {error}")
+        return SeedOutcome(case, unfit=f"{type(error).__name__}: {error}")
     except (Exception, Hung):  # noqa: BLE001 - whatever a run raises is a finding
-        return Outcome(case, wrong=(traceback.format_exc(limit=-6),))
+        return SeedOutcome(case, wrong=(traceback.format_exc(limit=-6),))
     finally:
         shutil.rmtree(passing, ignore_errors=True)
     wrong = tuple(str(one["detail"]) for one in summary["promises"]["broken"])
-    return Outcome(case, Counter(summary["faults"]), Counter(summary["promises"]["checked"]), wrong)
+    return SeedOutcome(case, Counter(summary["faults"]), Counter(summary["promises"]["checked"]), wrong)
 
 
 @contextmanager
@@ -101,9 +101,11 @@ def _begin() -> None:
     warnings.simplefilter("ignore")
 
 
-def play_all(cases: Sequence[Case], scratch: Path, jobs: int, progress: Progress = lambda _share, _what: None) -> Tally:
+def play_all(
+    cases: Sequence[ChaosCase], scratch: Path, jobs: int, progress: Progress = lambda _share, _what: None
+) -> ChaosTally:
     """Run cases, `jobs` at a time; Ctrl-C, a killed process and a full disk end it with what is done until then."""
-    tally = Tally()
+    tally = ChaosTally()
     pool = ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context("spawn"), initializer=_begin)
     try:
         for outcome in _as_done(pool, cases, scratch, jobs):
@@ -123,10 +125,10 @@ def play_all(cases: Sequence[Case], scratch: Path, jobs: int, progress: Progress
     return tally
 
 
-def _as_done(pool: ProcessPoolExecutor, cases: Sequence[Case], scratch: Path, jobs: int) -> Iterator[Outcome]:
+def _as_done(pool: ProcessPoolExecutor, cases: Sequence[ChaosCase], scratch: Path, jobs: int) -> Iterator[SeedOutcome]:
     """Outcomes as they come; only a few are begun at a time, so that ending early leaves little behind."""
     left = iter(cases)
-    begun: set[Future[Outcome]] = set()
+    begun: set[Future[SeedOutcome]] = set()
     while True:
         while len(begun) < 2 * jobs and (case := next(left, None)) is not None:
             begun.add(pool.submit(play, case, scratch))

@@ -1,8 +1,8 @@
 """Faults on purpose, all drawn from the seed and all counted: what really happens to such systems, only far more often.
 
 Handlers are killed between any two AWS calls, run out of time, and wait while the world goes on: other deliveries,
-news, the planner and the closing run come in between, some levels deep. Calls fail before or after they took effect, or
-are answered in part; reads that may be stale are stale; providers are busy, fail, and time out before or after they
+events, the planner and the closing run come in between, some levels deep. Calls fail before or after they took effect,
+or are answered in part; reads that may be stale are stale; providers are busy, fail, and time out before or after they
 acted; services go away for a while; schedules are missed or fire twice; jobs are delivered twice, late and out of
 order. No promise may break under any of it.
 """
@@ -75,8 +75,8 @@ class Rates:
 
 
 @dataclass(slots=True)
-class Running:
-    """A handler, or the application of news, that is under way; `about` names the borrowers and loans of its jobs."""
+class RunningFunction:
+    """A handler, or the application of events, that is under way; `about` names the borrowers and loans of its jobs."""
 
     deadline: datetime = _NEVER
     news: bool = False
@@ -87,20 +87,20 @@ class Chaos:
     """Draws the faults of one run.
 
     Its stack sets `clock` and `pass_time`, which lets the world go on for a while, and gives `happenings`: by fault,
-    what may come in between; each says whether it happened. With `moving_news`, news may come earlier than its file
+    what may come in between; each says whether it happened. With `moving_news`, events may come earlier than its file
     says, and other things in the middle of it; without, it is applied at the file's very instant.
     """
 
-    def __init__(self, seed: int, rates: Rates | None = None, *, moving_news: bool = False, deepest: int = 3) -> None:
+    def __init__(self, seed: int, rates: Rates | None = None, *, moving_events: bool = False, deepest: int = 3) -> None:
         self._rng = random.Random(f"chaos#{seed}")
         self.rates = rates or Rates()
         self.counted: Counter[str] = Counter()
         self.clock: Callable[[], datetime] = lambda: _NEVER
         self.pass_time: Callable[[timedelta], None] = lambda _wait: None
         self.happenings: dict[str, Happening] = {}
-        self.moving_news = moving_news
+        self.moving_events = moving_events
         self._deepest = deepest
-        self._running: list[Running | None] = []
+        self._running: list[RunningFunction | None] = []
         self._away: dict[str, datetime] = {}
         self.stale = StaleReads(self._rng)
 
@@ -138,7 +138,7 @@ class Chaos:
     # Who is under way
 
     @contextmanager
-    def around(self, running: Running) -> Iterator[None]:
+    def around(self, running: RunningFunction) -> Iterator[None]:
         """Within this, calls are a handler's and meet faults; one that is over its time is killed in the end."""
         self._running.append(running)
         try:
@@ -156,7 +156,7 @@ class Chaos:
         finally:
             self._running.pop()
 
-    def _in_time(self, running: Running) -> None:
+    def _in_time(self, running: RunningFunction) -> None:
         if self.clock() > running.deadline:
             self.counted["timed_out"] += 1
             raise Killed
@@ -226,7 +226,7 @@ class Chaos:
 
     # Between two calls
 
-    def _between(self, running: Running, operation: str, request: AWSPreparedRequest) -> None:
+    def _between(self, running: RunningFunction, operation: str, request: AWSPreparedRequest) -> None:
         """Let other things happen while a handler waits; everything that was acknowledged then counts from then."""
         if sum(one is not None for one in self._running) > self._deepest or not self._may_wait():
             return
@@ -244,12 +244,12 @@ class Chaos:
                 self.pass_time(self._wait(running, operation))
 
     def _may_wait(self) -> bool:
-        """News is applied at one instant, as an audit sees it: no slot and no end of hours may fall into it."""
+        """Events are applied at one instant, as an audit sees it: no slot and no end of hours may fall into it."""
         if not any(one and one.news for one in self._running):
             return True
-        return self.moving_news and _MARGIN <= self.clock().timestamp() % _QUARTER <= _QUARTER - _MARGIN
+        return self.moving_events and _MARGIN <= self.clock().timestamp() % _QUARTER <= _QUARTER - _MARGIN
 
-    def _wait(self, running: Running, operation: str) -> timedelta:
+    def _wait(self, running: RunningFunction, operation: str) -> timedelta:
         """How long a call takes: moments, nearly all the time that is left, or more.
 
         At a provider it is a connection's time at most: what waits longer there has given up (clients.py).

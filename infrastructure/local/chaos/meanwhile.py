@@ -12,7 +12,7 @@ from typing import Any
 
 from infrastructure.local.aws.lambdas import Function
 from infrastructure.local.chaos.faults import Chaos, Killed
-from infrastructure.local.virtual.pollers import Message, sqs_record
+from infrastructure.local.virtual.pollers import QueueMessage, sqs_record
 from predue.domain.job import Job, parts
 from predue.errors import BadJob
 
@@ -50,7 +50,7 @@ class Meanwhile:
             return False
         back = self._chaos.pick(2) and self._chaos.pick(len(self._delivered))
         function, body = self._delivered[-1 - back]
-        message = Message(self._clock(), 0, body, "interleaved", "")
+        message = QueueMessage(self._clock(), 0, body, "interleaved", "")
         with suppress(Exception, Killed):
             self._invoke(function, {"Records": [sqs_record("interleaved", message)]})
         return True

@@ -7,7 +7,7 @@ from datetime import date
 from pathlib import Path
 
 from infrastructure.local.chaos import chaos_report, chaos_runs
-from infrastructure.local.chaos.chaos_case import KEPT, Case, with_files
+from infrastructure.local.chaos.chaos_case import KEPT, ChaosCase, with_files
 from infrastructure.local.cli.terminal import BROKEN, DONE, UNDONE, UsageError, policy_of, progress_bar
 from infrastructure.local.runs.portfolio import read_portfolio
 
@@ -60,10 +60,10 @@ def _chaos(given: argparse.Namespace) -> int:
     return BROKEN if tally.failures else UNDONE if tally.lost else DONE
 
 
-def _chaos_cases(given: argparse.Namespace, scratch: Path) -> list[Case]:
+def _chaos_cases(given: argparse.Namespace, scratch: Path) -> list[ChaosCase]:
     if given.replay:
         try:
-            return [Case.read(given.replay, given.out)]
+            return [ChaosCase.read(given.replay, given.out)]
         except (OSError, ValueError, KeyError) as error:
             raise UsageError(f"{given.replay} is no kept case ({type(error).__name__}: {error})") from error
     seeds = given.seeds or range(1, given.runs + 1)
@@ -75,4 +75,4 @@ def _chaos_cases(given: argparse.Namespace, scratch: Path) -> list[Case]:
     policy_of(given.policy)
     read_portfolio(given.borrowers, given.installments, given.events)
     with_files(scratch / "own", given.borrowers, given.installments, given.events, given.policy)
-    return [Case(scratch / "own", seed, given.first_day, given.last_day) for seed in seeds]
+    return [ChaosCase(scratch / "own", seed, given.first_day, given.last_day) for seed in seeds]

@@ -49,7 +49,7 @@ def _import(given: argparse.Namespace) -> int:
         raise UsageError("--to is a running `predue serve`, --bucket a deployed stack; give one of them")
     if given.endpoint and not given.bucket:
         raise UsageError("--endpoint says where --bucket is; without one the files go to a stack of their own")
-    options = import_run.Options(
+    options = import_run.ImportOptions(
         files=tuple(given.files),
         out=given.out,
         source=given.source or ("demo" if given.to else "core"),

@@ -38,7 +38,7 @@ PATIENCE = timedelta(minutes=30)
 
 
 @dataclass(frozen=True)
-class Options:
+class ImportOptions:
     """What is asked for: files in the order in which they are imported, and whose they are.
 
     `complete` says that the last file is all that is open; `confirm` goes on with what is held. With a `bucket` the
@@ -62,7 +62,7 @@ class Options:
 Report = dict[str, Any]
 
 
-def import_files(options: Options, progress: Progress) -> list[Report]:
+def import_files(options: ImportOptions, progress: Progress) -> list[Report]:
     """Import the files one after the other, up to the first that is held or refused; leave their reports in `out`."""
     for file in options.files:
         if not file.name.endswith(_ENDINGS) or file.name.endswith(REJECTED):
@@ -86,14 +86,14 @@ def _part_of(progress: Progress, number: int, files: int, name: str) -> Callable
     return lambda share: progress((number + share) / files, name)
 
 
-def _there(options: Options) -> AbstractContextManager[Bucket]:
+def _there(options: ImportOptions) -> AbstractContextManager[Bucket]:
     if options.served:
         return ServedBucket(options.served)
     return _deployed(options) if options.bucket else _fresh(options)
 
 
 def _imported(
-    file: Path, bucket: Bucket, options: Options, share: Callable[[float], None], *, complete: bool
+    file: Path, bucket: Bucket, options: ImportOptions, share: Callable[[float], None], *, complete: bool
 ) -> Report:
     """Put one file, wait for its import, and fetch its report."""
     key = f"{BOOKS}{options.source}/{_named(file.name, complete=complete)}"
@@ -153,7 +153,7 @@ def _stands_still(key: str, patience: timedelta) -> str:
 
 
 @contextmanager
-def _fresh(options: Options) -> Iterator[Bucket]:
+def _fresh(options: ImportOptions) -> Iterator[Bucket]:
     """A stack of its own, in memory, which knows nothing yet and goes when the command ends."""
     start = machine_time()
     log = io.StringIO()
@@ -178,7 +178,7 @@ def _fresh(options: Options) -> Iterator[Bucket]:
 
 
 @contextmanager
-def _deployed(options: Options) -> Iterator[Bucket]:
+def _deployed(options: ImportOptions) -> Iterator[Bucket]:
     """The bucket of a deployed stack, by the machine's own AWS set-up."""
     try:
         s3 = boto3.client("s3", endpoint_url=options.endpoint or None)
@@ -193,10 +193,10 @@ def text(reports: Sequence[Report], out: Path) -> str:
     """What a terminal is told."""
     lines = []
     for one in reports:
-        no_news = f"{one['no_news']} no news, " if one["no_news"] else ""
+        unchanged = f"{one['no_change']} no change, " if one["no_change"] else ""
         lines.append(
             f"{one['file']}: {one['status']}; {one['rows']} rows: {one['applied']} applied, "
-            f"{one['known_already']} known already, {no_news}{one['kept_aside']} kept aside, "
+            f"{one['known_already']} known already, {unchanged}{one['parked']} parked, "
             f"{one['rejected']} rejected; {one['closed']} closed"
         )
         lines += [f"  {reason}" for reason in one["reasons"]]

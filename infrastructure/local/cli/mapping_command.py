@@ -6,8 +6,8 @@ import sys
 from pathlib import Path
 
 from infrastructure.local.cli.terminal import DONE, UsageError
-from predue.connectors import Settings, Source, read
-from predue.errors import BadNews
+from predue.connectors import MessageSource, Settings, read
+from predue.errors import InvalidEvent
 
 
 def add(one: argparse.ArgumentParser) -> None:
@@ -26,11 +26,11 @@ def _mapping(given: argparse.Namespace) -> int:
     except (OSError, ValueError, RecursionError) as error:
         raise UsageError(f"{given.file} or {given.message} cannot be read as TOML and JSON text ({error})") from error
     try:
-        reading = read("mapping", message, Source(given.source, lambda _loan_id: {}, Settings(mapping=text)))
-    except BadNews as error:
+        reading = read("mapping", message, MessageSource(given.source, lambda _loan_id: {}, Settings(mapping=text)))
+    except InvalidEvent as error:
         raise UsageError(f"{given.message}: {error}") from error
     for event in reading.events:
         print(json.dumps(event))
-    for reason in reading.passed_over:
+    for reason in reading.ignored:
         print(f"passed over: {reason}", file=sys.stderr)
     return DONE

@@ -12,7 +12,7 @@ from infrastructure.local.report import summary
 from infrastructure.local.report.explain import explain
 from infrastructure.local.runs import demo
 from infrastructure.local.runs.portfolio import read_portfolio
-from infrastructure.local.runs.run import Options, run
+from infrastructure.local.runs.run import RunOptions, run
 
 
 def add(one: argparse.ArgumentParser) -> None:
@@ -60,7 +60,7 @@ def _run(given: argparse.Namespace) -> int:
     policy = policy_of(given.policy)
     portfolio = read_portfolio(given.borrowers, given.installments, given.events)
     title = f"{given.installments.parent.name or 'portfolio'}, {given.first_day} to {given.last_day}"
-    options = Options(
+    options = RunOptions(
         given.first_day, given.last_day, given.out, given.seed, policy, title, given.chaos, given.endpoint or ""
     )
     options = replace(options, publish=given.publish)
@@ -99,7 +99,7 @@ def _demo(given: argparse.Namespace) -> int:
     demo.write_demo(folder, seed=given.seed, first_day=first_day, last_day=last_day)
     print(f"demo: a portfolio of a lender stands in {folder}; two weeks of it now pass in virtual time")
     portfolio = read_portfolio(folder / "borrowers.csv", folder / "installments.csv", folder / "events.jsonl")
-    options = Options(first_day, last_day, given.out, given.seed, title="Two weeks of a lender's reminders")
+    options = RunOptions(first_day, last_day, given.out, given.seed, title="Two weeks of a lender's reminders")
     with progress_bar() as progress:
         result = run(portfolio, options, progress)
     # The bundled portfolio holds bad rows on purpose; that they are set aside is no failure of the demo.

@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from infrastructure.local.cli.terminal import DONE, UsageError, policy_of, progress_bar
-from infrastructure.local.serve.serve import Options, serve
+from infrastructure.local.serve.serve import ServeOptions, serve
 
 
 def add(one: argparse.ArgumentParser) -> None:
@@ -23,5 +23,5 @@ def _serve(given: argparse.Namespace) -> int:
     if bool(given.borrowers) != bool(given.installments) or (given.events and not given.borrowers):
         raise UsageError("--borrowers and --installments belong together, and --events to them")
     files = (given.borrowers, given.installments, given.events) if given.borrowers else None
-    serve(Options(given.out, given.port, given.seed, policy_of(given.policy), files), progress_bar)
+    serve(ServeOptions(given.out, given.port, given.seed, policy_of(given.policy), files), progress_bar)
     return DONE

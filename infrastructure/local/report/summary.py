@@ -93,7 +93,7 @@ def contacts_in(summary: Mapping[str, Any]) -> int:
 
 
 def held_back(summary: Mapping[str, Any]) -> dict[str, list[tuple[str, str, int]]]:
-    """Why reminders did not go out, or perhaps did: {group: [(label, code, reminders)]}, from best news to worst."""
+    """Why reminders did not go out, or perhaps did: {group: [(label, code, reminders)]}, from best events to worst."""
     grouped: defaultdict[str, Counter[tuple[str, str]]] = defaultdict(Counter)
     for outcome, reasons in summary.get("reasons", {}).items():
         for code, count in reasons.items():

@@ -14,7 +14,7 @@ GROUPS = {
     "unsure": "Outcome not known yet",
     "other": "Other reasons",
 }
-"""Why reminders did not go out, from best news to worst; each reason belongs to one."""
+"""Why reminders did not go out, from best events to worst; each reason belongs to one."""
 
 
 class Reason(NamedTuple):

@@ -23,7 +23,7 @@ from infrastructure.local.runs.demo_data import (
     LAST_NAMES,
     PLACES,
     US_NUMBERS,
-    Place,
+    DemoPlace,
 )
 
 Row = dict[str, Any]
@@ -144,7 +144,7 @@ def _borrower(book: _Book, number: int) -> Row:
     return row
 
 
-def _channels(rng: random.Random, place: Place, number: int) -> tuple[str, str]:
+def _channels(rng: random.Random, place: DemoPlace, number: int) -> tuple[str, str]:
     """Draw the order of channels, and a WeChat openid where it is among them."""
     if place.jurisdiction == "CN" and rng.random() < _MANY:
         return "wechat|email", f"oExample{number:06d}"
@@ -159,7 +159,7 @@ def _name(rng: random.Random, locale: str) -> str:
     return f"{last}{first}" if language == "zh" else f"{first} {last}"
 
 
-def _phone(book: _Book, place: Place) -> str:
+def _phone(book: _Book, place: DemoPlace) -> str:
     """Take the next number of the place that is reserved for examples; empty once there is none left."""
     used = book.numbers[place.phone]
     book.numbers[place.phone] += 1
@@ -174,20 +174,20 @@ def _phone(book: _Book, place: Place) -> str:
 
 def _wishes(book: _Book, borrower: Row) -> None:
     """Opt-outs, holds and changes of profile."""
-    rng, wish, day = book.rng, book.one_of(_WISHES), book.day()
+    rng, send_time, day = book.rng, book.one_of(_WISHES), book.day()
     who, zone = {"borrower_id": borrower["borrower_id"]}, borrower["time_zone"]
-    if wish.startswith("opted out"):
+    if send_time.startswith("opted out"):
         channel = rng.choice(["sms", "email", "all"])
         book.happens(day, zone, book.wall(), "borrower.opted_out", **who, channel=channel)
-        if wish.endswith("while"):
+        if send_time.endswith("while"):
             back = day + timedelta(days=3)
             book.happens(back, zone, time(8, 30), "borrower.opted_in", **who, channel=channel)
-    elif wish.startswith("hold"):
+    elif send_time.startswith("hold"):
         reason = rng.choice(["hardship", "hardship", "bereavement"])
         book.happens(day, zone, time(9), "borrower.hold_started", **who, reason=reason)
-        if wish.endswith("while"):
+        if send_time.endswith("while"):
             book.happens(day + timedelta(days=6), zone, time(9), "borrower.hold_ended", **who, reason=reason)
-    elif wish:
+    elif send_time:
         change = rng.choice([{"time_zone": "America/Denver"}, {"preferred_time": "18:30"}, {"channels": "email|sms"}])
         book.happens(day, zone, time(12), "borrower.updated", **who, **change)
 
@@ -285,7 +285,7 @@ def _in_parts(book: _Book, zone: str, day: date, paid: Row) -> None:
 
 
 def _late_arrivals(book: _Book) -> None:
-    """News of a borrower and of installments that the files do not have yet."""
+    """Events of a borrower and of installments that the files do not have yet."""
     day = book.first_day + timedelta(days=1)
     new = {"borrower_id": "b-new-1", "name": "Vera Okafor", "email": "b-new-1@example.org", "locale": "en-GB"}
     place = {"time_zone": "Europe/London", "jurisdiction": "GB", "channels": "email", "consent": "email"}
@@ -297,7 +297,7 @@ def _late_arrivals(book: _Book) -> None:
         book.happens(day, "Europe/London", time(9, number), "installment.scheduled", **ids, **terms, due_date=due)
 
 
-# News as it arrives, and rows that are bad on purpose
+# Events as it arrives, and rows that are bad on purpose
 
 
 def _news(book: _Book) -> list[Row]:
@@ -314,7 +314,7 @@ def _news(book: _Book) -> list[Row]:
 
 
 def _noise(book: _Book, news: Sequence[tuple[datetime, Row]]) -> Iterable[tuple[datetime, Row]]:
-    """Repeat some events, send old news after newer, and news about nobody known, as webhooks do."""
+    """Repeat some events, send old events after newer, and events about nobody known, as webhooks do."""
     for number, (moment, event) in enumerate(news):
         later = moment + timedelta(minutes=book.rng.randint(1, 2000))
         if number % 20 == 0:
@@ -355,7 +355,7 @@ def _bad_installments(book: _Book) -> list[Row]:
 
 
 def _bad_events(book: _Book) -> list[Row]:
-    """Tell news without an id, and news whose instant nobody can know."""
+    """Tell events without an id, and events whose instant nobody can know."""
     ids = {name: book.installments[1][name] for name in ("borrower_id", "loan_id", "installment_no")}
     moment = _stamp(datetime.combine(book.last_day, time(12), UTC))
     event = {"type": "installment.cancelled", "source": "core", **ids, "sequence": 999}

@@ -8,7 +8,7 @@ reserved, there is only email.
 from typing import NamedTuple
 
 
-class Place(NamedTuple):
+class DemoPlace(NamedTuple):
     """Where borrowers live; `phone` is an area code, `GB`, `AU`, or empty where no numbers are reserved."""
 
     zone: str
@@ -21,21 +21,21 @@ class Place(NamedTuple):
 
 _US_LOCALES = ("en-US", "en-US", "en-US", "es-US", "zh-CN")
 PLACES = (
-    Place("America/New_York", "US-NY", "212", _US_LOCALES, "USD", 10),
-    Place("America/New_York", "US-FL", "305", _US_LOCALES, "USD", 7),
-    Place("America/Chicago", "US-TX", "214", _US_LOCALES, "USD", 9),
-    Place("America/Chicago", "US-IL", "312", _US_LOCALES, "USD", 5),
-    Place("America/Denver", "US-CO", "303", _US_LOCALES, "USD", 4),
-    Place("America/Phoenix", "US-AZ", "602", _US_LOCALES, "USD", 5),
-    Place("America/Los_Angeles", "US-CA", "213", _US_LOCALES, "USD", 10),
-    Place("Pacific/Honolulu", "US-HI", "808", _US_LOCALES, "USD", 4),
-    Place("Europe/London", "GB", "GB", ("en-GB",), "GBP", 8),
-    Place("Europe/Madrid", "ES", "", ("es-ES", "es-ES", "en-GB"), "EUR", 5),
-    Place("Asia/Shanghai", "CN", "", ("zh-CN",), "CNY", 8),
-    Place("Asia/Kolkata", "IN", "", ("en-GB",), "INR", 7),
-    Place("Asia/Kathmandu", "NP", "", ("en-GB",), "NPR", 3),
-    Place("Australia/Adelaide", "AU-SA", "AU", ("en-GB",), "AUD", 4),
-    Place("America/Mexico_City", "MX", "", ("es-MX",), "MXN", 6),
+    DemoPlace("America/New_York", "US-NY", "212", _US_LOCALES, "USD", 10),
+    DemoPlace("America/New_York", "US-FL", "305", _US_LOCALES, "USD", 7),
+    DemoPlace("America/Chicago", "US-TX", "214", _US_LOCALES, "USD", 9),
+    DemoPlace("America/Chicago", "US-IL", "312", _US_LOCALES, "USD", 5),
+    DemoPlace("America/Denver", "US-CO", "303", _US_LOCALES, "USD", 4),
+    DemoPlace("America/Phoenix", "US-AZ", "602", _US_LOCALES, "USD", 5),
+    DemoPlace("America/Los_Angeles", "US-CA", "213", _US_LOCALES, "USD", 10),
+    DemoPlace("Pacific/Honolulu", "US-HI", "808", _US_LOCALES, "USD", 4),
+    DemoPlace("Europe/London", "GB", "GB", ("en-GB",), "GBP", 8),
+    DemoPlace("Europe/Madrid", "ES", "", ("es-ES", "es-ES", "en-GB"), "EUR", 5),
+    DemoPlace("Asia/Shanghai", "CN", "", ("zh-CN",), "CNY", 8),
+    DemoPlace("Asia/Kolkata", "IN", "", ("en-GB",), "INR", 7),
+    DemoPlace("Asia/Kathmandu", "NP", "", ("en-GB",), "NPR", 3),
+    DemoPlace("Australia/Adelaide", "AU-SA", "AU", ("en-GB",), "AUD", 4),
+    DemoPlace("America/Mexico_City", "MX", "", ("es-MX",), "MXN", 6),
 )
 AMOUNT_SCALE = {"INR": 60, "NPR": 90, "MXN": 18, "CNY": 7}
 # Numbers that the ACMA keeps for use in fiction: +61 491 57x xxx.

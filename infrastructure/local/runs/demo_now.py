@@ -10,7 +10,7 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from infrastructure.local.runs.demo import Row, write_demo
-from infrastructure.local.runs.demo_data import FIRST_NAMES, LAST_NAMES, PLACES, Place
+from infrastructure.local.runs.demo_data import FIRST_NAMES, LAST_NAMES, PLACES, DemoPlace
 from infrastructure.local.runs.portfolio import BORROWER_COLUMNS, INSTALLMENT_COLUMNS
 from predue.domain.slot import QUARTER
 
@@ -49,7 +49,7 @@ def _coming(now: datetime, rng: random.Random) -> Iterator[tuple[Row, Row]]:
         yield _one(number + 1, slot, rng.choice(awake), rng)
 
 
-def _one(number: int, slot: datetime, place: Place, rng: random.Random) -> tuple[Row, Row]:
+def _one(number: int, slot: datetime, place: DemoPlace, rng: random.Random) -> tuple[Row, Row]:
     local = slot.astimezone(ZoneInfo(place.zone))
     locale = rng.choice(place.locales)
     language = locale.partition("-")[0]

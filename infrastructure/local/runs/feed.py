@@ -1,7 +1,7 @@
-"""The news of a run: each is applied at its instant, as the webhook will apply it, and sent again until it is
+"""The events of a run: each is applied at its instant, as the webhook will apply it, and sent again until it is
 acknowledged.
 
-Under chaos news comes in the middle of something else, and comes again. If it may move, it also comes earlier than its
+Under chaos events come in the middle of something else, and comes again. If it may move, it also comes earlier than its
 file says; when each was really acknowledged is kept, since that is what the promises speak of.
 """
 
@@ -12,17 +12,17 @@ from functools import partial
 from itertools import islice
 
 from infrastructure.local.aws.stack import Stack
-from infrastructure.local.chaos.faults import Killed, Running
+from infrastructure.local.chaos.faults import Killed, RunningFunction
 from infrastructure.local.runs.portfolio import EventRow, Rejected
-from infrastructure.local.virtual.agenda import NEWS
+from infrastructure.local.virtual.agenda import LOAN_EVENTS
 from predue import wiring
-from predue.errors import BadNews, Retryable
+from predue.errors import InvalidEvent, Retryable
 from predue.events import applying
 
 _EARLIEST = timedelta(days=2)
-"""How much earlier than its file says news may come: more would leave a run without news in the end."""
+"""How much earlier than its file says events may come: more would leave a run without events in the end."""
 _SOON = timedelta(seconds=25)
-"""How long a function may wait for news, and still be in time."""
+"""How long a function may wait for events, and still be in time."""
 _AT_ONCE, _AGAIN = 5, timedelta(seconds=1)
 _LOOKED_AT = 2000
 
@@ -38,9 +38,9 @@ class Feed:
         self._told: list[EventRow] = []
         self._taken: list[EventRow] = []
         for number, row in self._waiting.items():
-            stack.at(row.at, NEWS, partial(self._arrive, number))
+            stack.at(row.at, LOAN_EVENTS, partial(self._arrive, number))
         if stack.chaos:
-            come = self._bring_forward if stack.chaos.moving_news else self._wait_for
+            come = self._bring_forward if stack.chaos.moving_events else self._wait_for
             stack.chaos.happenings |= {"news_between": come, "news_repeated": self._repeat}
 
     def told(self) -> list[EventRow]:
@@ -57,7 +57,7 @@ class Feed:
             refusal = self._apply(row)
         except Retryable:
             self._waiting[number] = row
-            self._stack.at(self._stack.clock() + _AGAIN, NEWS, partial(self._arrive, number))
+            self._stack.at(self._stack.clock() + _AGAIN, LOAN_EVENTS, partial(self._arrive, number))
             return
         if refusal is None:
             self._taken.append(row)
@@ -65,20 +65,20 @@ class Feed:
             self._rejected.append(Rejected("events.jsonl", row.line, str(refusal)))
         self._told.append(replace(row, at=self._stack.clock()))
 
-    def _apply(self, row: EventRow) -> BadNews | None:
-        """One happening, as the webhook will apply it; the refusal of news that cannot be used.
+    def _apply(self, row: EventRow) -> InvalidEvent | None:
+        """One happening, as the webhook will apply it; the refusal of events that cannot be used.
 
         What was not acknowledged is sent again, at once at first. Raises Retryable if it waits for something that is
-        itself under way, such as the news that creates its installment: then later.
+        itself under way, such as the events that creates its installment: then later.
         """
         chaos = self._stack.chaos
         tries = 0
         while True:
             tries += 1
             try:
-                with self._stack.feeding(), chaos.around(Running(news=True)) if chaos else nullcontext():
-                    applying.apply(row.body, self._stack.clock(), wiring.news())
-            except BadNews as error:
+                with self._stack.feeding(), chaos.around(RunningFunction(news=True)) if chaos else nullcontext():
+                    applying.apply(row.body, self._stack.clock(), wiring.event_services())
+            except InvalidEvent as error:
                 return error
             except Killed:
                 continue
@@ -89,7 +89,7 @@ class Feed:
             return None
 
     def _next(self, about: frozenset[str], within: timedelta) -> int | None:
-        """The next news about the borrowers and loans at hand, or of anyone if a function is about nobody."""
+        """The next events about the borrowers and loans at hand, or of anyone if a function is about nobody."""
         until = self._stack.clock() + within
         for number, row in islice(self._waiting.items(), _LOOKED_AT):
             if row.at > until:
@@ -105,7 +105,7 @@ class Feed:
         return number is not None
 
     def _wait_for(self, about: frozenset[str]) -> bool:
-        """Let time pass until news has come, each at its instant."""
+        """Let time pass until events have come, each at its instant."""
         number = self._next(about, _SOON)
         if number is not None:
             self._stack.run_until(self._waiting[number].at + timedelta(milliseconds=1))
@@ -122,5 +122,5 @@ class Feed:
 
 
 def _concerns(row: EventRow, about: frozenset[str]) -> bool:
-    """Whether news is about one of the borrowers or loans; all is, where none are named."""
+    """Whether events are about one of the borrowers or loans; all is, where none are named."""
     return not about or not about.isdisjoint((str(row.body.get("borrower_id")), str(row.body.get("loan_id"))))

@@ -37,7 +37,7 @@ _LONGEST_SETTLING = timedelta(days=4)
 
 
 @dataclass(frozen=True)
-class Options:
+class RunOptions:
     """What a run is asked for; the days are local to each borrower and both included.
 
     `endpoint` is a server that speaks the AWS APIs; without one it is moto in this process.
@@ -53,11 +53,11 @@ class Options:
     endpoint: str = ""
     publish: bool = False
     """Whether predue tells on its bus what became of reminders, beside what it hands over."""
-    moving_news: bool = False
-    """Under chaos: whether news may come at other instants than the file's, which only this run's own audit knows."""
+    moving_events: bool = False
+    """Under chaos: whether events may come at other instants than the file's, which only this run's own audit knows."""
 
 
-def run(portfolio: Portfolio, options: Options, progress: Progress = lambda _share, _what: None) -> dict[str, Any]:
+def run(portfolio: Portfolio, options: RunOptions, progress: Progress = lambda _share, _what: None) -> dict[str, Any]:
     """Run a portfolio, write every output file, and return the summary."""
     began = time.monotonic(), time.process_time()
     policy = _bounded(options)
@@ -70,7 +70,7 @@ def run(portfolio: Portfolio, options: Options, progress: Progress = lambda _sha
         (options.out / "logs.jsonl").open("w", encoding="utf-8") as log,
         no_waiting() if options.chaos else nullcontext(),
     ):
-        chaos = Chaos(options.seed, moving_news=options.moving_news) if options.chaos else None
+        chaos = Chaos(options.seed, moving_events=options.moving_events) if options.chaos else None
         parameters = {"InitialPolicy": policy.model_dump_json(), "Publish": "bus" if options.publish else "no"}
         # A server may hold what other runs made, so each has a name of its own there.
         application: dict[str, Any] = (
@@ -129,7 +129,7 @@ def run(portfolio: Portfolio, options: Options, progress: Progress = lambda _sha
     return summary
 
 
-def _bounded(options: Options) -> Policy:
+def _bounded(options: RunOptions) -> Policy:
     """The policy with the run's days, inside the days that it may name itself."""
     policy = options.policy
     first = max(filter(None, (policy.first_day, options.first_day)))
@@ -137,7 +137,7 @@ def _bounded(options: Options) -> Policy:
     return policy.model_copy(update={"first_day": first, "last_day": last})
 
 
-def _span(borrowers: list[BorrowerRow], policy: Policy, options: Options) -> tuple[datetime, datetime]:
+def _span(borrowers: list[BorrowerRow], policy: Policy, options: RunOptions) -> tuple[datetime, datetime]:
     """From the first local midnight of the first day, wherever a borrower may be, to the last one after the last
     day.
     """
@@ -166,14 +166,14 @@ def _folder(path: Path) -> Iterator[None]:
 
 def _load(portfolio: Portfolio, start: datetime, progress: Progress) -> None:
     """The files' rows, known from the first instant on."""
-    desk = wiring.news()
+    services = wiring.event_services()
     profiles = {}
     for number, row in enumerate(portfolio.borrowers):
         fields = {name: getattr(row, name) for name in row.__slots__ if name != "borrower_id"}
-        profiles[row.borrower_id] = book.put_borrower(row.borrower_id, fields, desk)
+        profiles[row.borrower_id] = book.put_borrower(row.borrower_id, fields, services)
         progress(number / len(portfolio.borrowers) * 0.05, "borrowers")
     for number, due in enumerate(portfolio.installments):
-        book.put_installment(due, profiles[due.borrower_id], start, desk)
+        book.put_installment(due, profiles[due.borrower_id], start, services)
         progress(0.05 + number / len(portfolio.installments) * 0.05, "installments")
 
 
@@ -211,7 +211,7 @@ def _summary(
     contacts: list[dict[str, Any]],
     stack: Stack,
     verdict: Audit,
-    options: Options,
+    options: RunOptions,
     dead_letters: dict[str, int],
     rejected: int,
 ) -> dict[str, Any]:

@@ -62,7 +62,7 @@ class Deployed:
         return self.handler.partition(".")[0]
 
 
-class Call(NamedTuple):
+class Invocation(NamedTuple):
     """What a function answered, and the milliseconds that its handler took."""
 
     answer: Any
@@ -108,7 +108,7 @@ def handler_times(log: str) -> list[float]:
     return [float(found) for found in _CALL.findall(log)]
 
 
-class Running:
+class RunningRuntime:
     """A function in its emulator; the runtime starts with the first call."""
 
     def __init__(self, function: Deployed, process: "subprocess.Popen[bytes]", port: int, log: IO[bytes]) -> None:
@@ -128,7 +128,7 @@ class Running:
         """What emulator and function have written."""
         return Path(self._log.name).read_text(encoding="utf-8", errors="replace")
 
-    def invoke(self, event: Any) -> Call:
+    def invoke(self, event: Any) -> Invocation:
         """Call the function; raises RuntimeFailure if it fails or exceeds its time."""
         request = Request(self._url, json.dumps(event).encode(), {"Content-Type": "application/json"})  # noqa: S310 - our own loopback
         try:
@@ -138,7 +138,7 @@ class Running:
             raise RuntimeFailure(f"{self._function.module}: {error}; it wrote {self.log[-_TOLD:]}") from error
         found = read_answer(body, self._function.module)
         self._calls += 1
-        return Call(found, self._waited_for_report())
+        return Invocation(found, self._waited_for_report())
 
     def _waited_for_report(self) -> float:
         deadline = time.monotonic() + _PATIENCE
@@ -166,12 +166,12 @@ class Running:
 
 
 @contextmanager
-def running(function: Deployed, endpoint: str) -> Iterator[Running]:
+def running(function: Deployed, endpoint: str) -> Iterator[RunningRuntime]:
     """The function in an emulator of its own, whose processes end with the context."""
     with tempfile.NamedTemporaryFile(prefix=f"{function.module}-") as log:
         process, port = _started(function, endpoint, log)
         try:
-            yield Running(function, process, port, log)
+            yield RunningRuntime(function, process, port, log)
         finally:
             _stop(process)
 

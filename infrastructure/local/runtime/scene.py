@@ -194,7 +194,7 @@ def _feed(made: Scene) -> None:
         SecretId=settings.env("SOURCES_SECRET"), SecretString=json.dumps(sources)
     )
     _listen(made)
-    desk = wiring.news()
+    services = wiring.event_services()
     midnight = made.slot - timedelta(hours=_SLOT.hour)
     for number, (borrower, channel, day, known) in enumerate(
         (
@@ -215,9 +215,9 @@ def _feed(made: Scene) -> None:
             "consent": (channel,),
             "preferred_time": _SLOT,
         }
-        profile = book.put_borrower(borrower, fields, desk)
+        profile = book.put_borrower(borrower, fields, services)
         row = InstallmentRow(f"loan-{number}", 1, borrower, day, 12_000, "USD", 0, "open")
-        book.put_installment(row, profile, known, desk)
+        book.put_installment(row, profile, known, services)
     for reminder, channel in zip(RECEIPTS, ("sms", "email"), strict=True):
         key = StageKey(f"loan-{ref_of(reminder)}-{channel}", 1, made.day, "T0")
         sent = Record(reminder, SMS, made.slot, made.slot.isoformat(), (key,), "sent", "", channel, receipt="accepted")

@@ -9,14 +9,14 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
-from infrastructure.local.aws.bus_rules import Rule
+from infrastructure.local.aws.bus_rules import BusRule
 from infrastructure.local.aws.http_api import Route
 from infrastructure.local.aws.lambdas import Function, environment
 from infrastructure.local.aws.notices import Notice, notices_of
 from infrastructure.local.aws.streams import StreamSource, stream_source
 from infrastructure.local.sam.resources import Resources
 from infrastructure.local.sam.template import Resource, TemplateError, TemplateFile
-from infrastructure.local.virtual.pollers import Source
+from infrastructure.local.virtual.pollers import QueueMapping
 
 
 @dataclass
@@ -28,11 +28,11 @@ class Deployment:
     resources: list[Resource]
     functions: dict[str, Function] = field(default_factory=dict)
     queue_urls: dict[str, str] = field(default_factory=dict)
-    sources: dict[str, Source] = field(default_factory=dict)
+    sources: dict[str, QueueMapping] = field(default_factory=dict)
     streams: list[StreamSource] = field(default_factory=list)
     routes: list[Route] = field(default_factory=list)
     schedules: list[tuple[str, Function]] = field(default_factory=list)
-    rules: list[Rule] = field(default_factory=list)
+    rules: list[BusRule] = field(default_factory=list)
     notices: list[Notice] = field(default_factory=list)
 
 
@@ -49,7 +49,7 @@ def deployed(root: TemplateFile, resources: Resources, addresses: Mapping[str, s
         [one for one in made.resources if one.type == kind] for kind in ("AWS::SQS::Queue", "AWS::S3::Bucket")
     )
     made.queue_urls |= {resources.physical(one, "Arn"): resources.physical(one, "") for one in queues}
-    made.rules += [Rule(one) for one in made.resources if one.type == "AWS::Events::Rule"]
+    made.rules += [BusRule(one) for one in made.resources if one.type == "AWS::Events::Rule"]
     made.notices += notices_of([(one, resources.physical(one, "")) for one in buckets])
     by_arn = {resources.physical(one, "Arn"): one for one in queues}
     shared = root.resolve(root.raw["Globals"]["Function"], deep=True)["Environment"]["Variables"]
@@ -95,9 +95,9 @@ def _subscribe(
             raise TemplateError(f"{function.name}: an event of type {kind} is not played here")
 
 
-def _source(made: Deployment, function: Function, properties: Mapping[str, Any], queue: Resource) -> Source:
+def _source(made: Deployment, function: Function, properties: Mapping[str, Any], queue: Resource) -> QueueMapping:
     redrive = queue.get("RedrivePolicy")
-    return Source(
+    return QueueMapping(
         function,
         properties.get("BatchSize", 10),
         timedelta(seconds=queue.get("VisibilityTimeout", default=30)),

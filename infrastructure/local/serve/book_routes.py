@@ -16,7 +16,7 @@ from botocore.exceptions import ClientError
 from werkzeug import Request
 
 from infrastructure.local.aws import http_api
-from infrastructure.local.aws.http_api import Answer, message
+from infrastructure.local.aws.http_api import HttpAnswer, message
 from infrastructure.local.aws.stack import Stack
 from predue import wiring
 from predue.aws import clients
@@ -30,7 +30,7 @@ _IN_MEMORY = 1024 * 1024
 _BLOCK = 64 * 1024
 _LONGEST_KEY = 1024
 """Bytes of UTF-8 (S3 user guide, "Naming Amazon S3 objects")."""
-_ASIDE = (REJECTED, REPORT)
+_PARKED = (REJECTED, REPORT)
 _SHOWN = 6
 _JSON = (("content-type", "application/json"),)
 
@@ -38,7 +38,7 @@ _T = TypeVar("_T")
 Ask = Callable[[Callable[[], _T]], _T]
 
 
-class Refused(Exception):
+class UploadRefused(Exception):
     """A request cannot be done as it was asked; `answer` says why."""
 
     def __init__(self, status: int, text: str) -> None:
@@ -68,7 +68,7 @@ class BookRoutes:
         """Whether a request is for these routes."""
         return path.startswith((f"/{BOOKS}", f"/{CONFIRMED}"))
 
-    def answer(self, environ: dict[str, Any], path: str, ask: "Ask[Answer]") -> Answer:
+    def answer(self, environ: dict[str, Any], path: str, ask: "Ask[HttpAnswer]") -> HttpAnswer:
         """Answer one request in the client's own thread; `ask` has something done by the stack's."""
         request = _FileRequest(environ)
         key = unquote(path).removeprefix("/")
@@ -84,10 +84,10 @@ class BookRoutes:
                 case "GET" | "HEAD" if key.startswith(BOOKS):
                     return ask(lambda: self.read(key))
             return message(405, "Method Not Allowed")
-        except Refused as refused:
+        except UploadRefused as refused:
             return refused.answer
 
-    def _taken(self, request: Request, key: str, ask: "Ask[Answer]") -> Answer:
+    def _taken(self, request: Request, key: str, ask: "Ask[HttpAnswer]") -> HttpAnswer:
         """Take the whole file before the stack is asked: a client may be slow, and the stack has one thread."""
         check_name(key)
         with SpooledTemporaryFile(max_size=_IN_MEMORY) as file:
@@ -100,12 +100,14 @@ class BookRoutes:
 
     # In the stack's own thread
 
-    def put(self, key: str, file: IO[bytes]) -> Answer:
+    def put(self, key: str, file: IO[bytes]) -> HttpAnswer:
         """Put a file, of which the bucket tells the import; raises Refused for a source that nobody named."""
         with self.stack.feeding():
             source = begun(_named(key)).source
             if source not in (known := wiring.sources()):
-                raise Refused(404, f"no source {source!r} here; say --source with one of: {', '.join(sorted(known))}")
+                raise UploadRefused(
+                    404, f"no source {source!r} here; say --source with one of: {', '.join(sorted(known))}"
+                )
             etag = clients.client("s3").put_object(Bucket=self._bucket, Key=key, Body=file)["ETag"].strip('"')
         told = {
             "import": _named(key, etag).id,
@@ -113,28 +115,28 @@ class BookRoutes:
             "report": f"/{key}{REPORT}",
             "rejected": f"/{key}{REJECTED}",
         }
-        return Answer(202, _JSON, (json.dumps(told) + "\n").encode())
+        return HttpAnswer(202, _JSON, (json.dumps(told) + "\n").encode())
 
-    def confirm(self, key: str) -> Answer:
+    def confirm(self, key: str) -> HttpAnswer:
         """Put an operator's word that a held import may go on."""
         if not key.removeprefix(CONFIRMED).isalnum():
-            raise Refused(404, "no import has such a name")
+            raise UploadRefused(404, "no import has such a name")
         with self.stack.feeding():
             clients.client("s3").put_object(Bucket=self._bucket, Key=key, Body=b"")
-        return Answer(202, (), b"")
+        return HttpAnswer(202, (), b"")
 
-    def read(self, key: str) -> Answer:
+    def read(self, key: str) -> HttpAnswer:
         """A report, or that there is none yet; of a file itself nothing but its entity tag."""
         with self.stack.feeding():
             try:
                 got = clients.client("s3").get_object(Bucket=self._bucket, Key=key)
             except ClientError as error:
-                raise Refused(404, "Not Found") from error
+                raise UploadRefused(404, "Not Found") from error
         tag = ("etag", got["ETag"])
-        if not key.endswith(_ASIDE):
-            return Answer(200, (tag,), b"")
+        if not key.endswith(_PARKED):
+            return HttpAnswer(200, (tag,), b"")
         kind = "application/json" if key.endswith(REPORT) else "text/csv; charset=utf-8"
-        return Answer(200, (("content-type", kind), tag), got["Body"].read())
+        return HttpAnswer(200, (("content-type", kind), tag), got["Body"].read())
 
     def shown(self) -> list[Shown]:
         """The last imports, the newest first."""
@@ -160,11 +162,11 @@ def check_name(key: str) -> None:
     try:
         begun(_named(key))
     except BadFile as fault:
-        raise Refused(422, str(fault)) from fault
-    if key.endswith(_ASIDE):
-        raise Refused(422, f"a file's name does not end in {' or '.join(_ASIDE)}: so end its reports")
+        raise UploadRefused(422, str(fault)) from fault
+    if key.endswith(_PARKED):
+        raise UploadRefused(422, f"a file's name does not end in {' or '.join(_PARKED)}: so end its reports")
     if len(key.encode()) > _LONGEST_KEY - len(REJECTED) or not key.isprintable():
-        raise Refused(422, "a file's name is printable, and of at most a thousand bytes with its source")
+        raise UploadRefused(422, "a file's name is printable, and of at most a thousand bytes with its source")
 
 
 def _named(key: str, etag: str = "") -> Import:
@@ -174,5 +176,5 @@ def _named(key: str, etag: str = "") -> Import:
 def _shown(key: str, content: bytes) -> Shown:
     told = json.loads(content)
     name = key.removeprefix(BOOKS).removesuffix(REPORT).partition("/")[2]
-    applied = told["applied"] + told["known_already"] + told["kept_aside"] + told["closed"]
+    applied = told["applied"] + told["known_already"] + told["parked"] + told["closed"]
     return Shown(name, told["status"], int(100 * told["share_done"]), told["rows"], applied, told["rejected"])

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from infrastructure.local.aws.http_api import Answer
+from infrastructure.local.aws.http_api import HttpAnswer
 from infrastructure.local.aws.stack import Stack
 from infrastructure.local.report import words
 from infrastructure.local.report.report import filled, pages
@@ -47,7 +47,7 @@ class Seen(NamedTuple):
     took: int
 
 
-class Slot(NamedTuple):
+class ComingSlot(NamedTuple):
     """A quarter hour to come, and how many borrowers' reminders stand at it."""
 
     at: datetime
@@ -66,11 +66,11 @@ class Console:
         self._began = stack.clock()
         self._table = stack.functions_environment()["TABLE_NAME"]
         self._ran, self._records, self._cases = -1, list[Record](), list[case_lines.Line]()
-        self._stale, self._slots = self._began, list[Slot]()
+        self._stale, self._slots = self._began, list[ComingSlot]()
         self._files = list[tuple[str, str]]()
         self.requests: deque[Seen] = deque()
 
-    def page(self) -> Answer:
+    def page(self) -> HttpAnswer:
         """The page as it stands now."""
         now = self._stack.clock()
         files = self._books.shown()
@@ -100,7 +100,7 @@ class Console:
                 if sample["reminder_id"] in by_id
             ][:_SHOWN_MESSAGES],
         )
-        return Answer(200, _HEADERS, html.encode())
+        return HttpAnswer(200, _HEADERS, html.encode())
 
     def next_slots(self) -> str:
         """The next quarter hours with reminders, in words."""
@@ -130,7 +130,7 @@ class Console:
         if stand != self._files:
             self._files, self._stale = stand, self._began
 
-    def _coming(self) -> list[Slot]:
+    def _coming(self) -> list[ComingSlot]:
         """The slots to come, read again once a minute: it takes every due of the table."""
         now = self._stack.clock()
         if now >= self._stale:
@@ -166,7 +166,7 @@ class Console:
         return found[0] if found else ""
 
 
-def coming(table_name: str, rulebook: Rulebook, now: datetime) -> list[Slot]:
+def coming(table_name: str, rulebook: Rulebook, now: datetime) -> list[ComingSlot]:
     """The slots of the next day at which stages of open installments stand, with the borrowers whom they concern.
 
     Whether something goes out, the gate decides then.
@@ -177,7 +177,7 @@ def coming(table_name: str, rulebook: Rulebook, now: datetime) -> list[Slot]:
         if due.closed_by is None and due.handed_over_at is None and due.borrower_id in profiles:
             for slot in _slots(due, profiles[due.borrower_id], rulebook, now):
                 found[slot].add(due.borrower_id)
-    return [Slot(at, len(borrowers)) for at, borrowers in sorted(found.items())]
+    return [ComingSlot(at, len(borrowers)) for at, borrowers in sorted(found.items())]
 
 
 def _slots(due: Due, profile: Profile, rulebook: Rulebook, now: datetime) -> Iterable[datetime]:
@@ -195,7 +195,7 @@ def _slots(due: Due, profile: Profile, rulebook: Rulebook, now: datetime) -> Ite
             yield at
 
 
-def _slot(slot: Slot, now: datetime, slots: Sequence[Slot]) -> dict[str, Any]:
+def _slot(slot: ComingSlot, now: datetime, slots: Sequence[ComingSlot]) -> dict[str, Any]:
     minutes = int((slot.at - now).total_seconds() // 60) + 1
     wait = f"in {minutes} min" if minutes < 60 else f"in {minutes // 60} h {minutes % 60:02} min"  # noqa: PLR2004 - minutes of an hour
     most = max(one.borrowers for one in slots)

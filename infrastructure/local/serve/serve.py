@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from infrastructure.local.aws import http_api
-from infrastructure.local.aws.http_api import Answer
+from infrastructure.local.aws.http_api import HttpAnswer
 from infrastructure.local.aws.stack import Stack
 from infrastructure.local.runs import outputs
 from infrastructure.local.runs.demo_now import HISTORY, write_current
@@ -47,7 +47,7 @@ _KEPT_REQUESTS = 10
 
 
 @dataclass(frozen=True)
-class Options:
+class ServeOptions:
     """What is served; `files` None means the bundled portfolio."""
 
     out: Path
@@ -64,7 +64,7 @@ class _Stopped(BaseException):
 Bar = Callable[[], AbstractContextManager[Progress]]
 
 
-def serve(options: Options, bar: Bar) -> None:
+def serve(options: ServeOptions, bar: Bar) -> None:
     """Serve until SIGINT or SIGTERM, which the process ignores afterwards; raises CannotServe."""
     secret, given = _secret(os.environ)
     work = Work()
@@ -91,7 +91,7 @@ def _secret(environment: Mapping[str, str]) -> tuple[str, bool]:
     return _PREFIX + told.removeprefix(_PREFIX), True
 
 
-def _serve(options: Options, server: Server, work: Work, secret: tuple[str, bool], bar: Bar) -> None:
+def _serve(options: ServeOptions, server: Server, work: Work, secret: tuple[str, bool], bar: Bar) -> None:
     options.out.mkdir(parents=True, exist_ok=True)
     with (
         (options.out / "wire.jsonl").open("w", encoding="utf-8", buffering=1) as wire,
@@ -125,9 +125,9 @@ def _unless_stopped(progress: Progress, work: Work) -> Progress:
 
 
 def _stack(
-    options: Options, address: str, files: tuple[TextIO, TextIO], progress: Progress
+    options: ServeOptions, address: str, files: tuple[TextIO, TextIO], progress: Progress
 ) -> tuple[Stack, list[Rejected]]:
-    """The stack with its portfolio in it, brought up to the present, and the rows that could not be used; news that
+    """The stack with its portfolio in it, brought up to the present, and the rows that could not be used; events that
     cannot be used is added when its time comes.
     """
     now = machine_time()
@@ -153,13 +153,13 @@ def _stack(
 
 
 def _name_source(stack: Stack, key: str) -> None:
-    """Let the source `demo` send news."""
+    """Let the source `demo` send events."""
     sources = {_SOURCE: {"keys": [key], "tenant": "", "form": "predue"}}
     name = stack.physical("Sources")
     clients.client("secretsmanager").put_secret_value(SecretId=name, SecretString=json.dumps(sources))
 
 
-def _portfolio(options: Options, now: datetime) -> Portfolio:
+def _portfolio(options: ServeOptions, now: datetime) -> Portfolio:
     if options.files:
         return read_portfolio(*options.files)
     folder = options.out / "portfolio"
@@ -227,7 +227,7 @@ class Live:
         finally:
             self._stepping = True
 
-    def answer(self, request: http_api.Request) -> Answer:
+    def answer(self, request: http_api.HttpRequest) -> HttpAnswer:
         """Answer one request as API Gateway does, whatever the function does."""
         began = time.monotonic()
         found = http_api.route_of(self._stack.routes, request)
@@ -271,7 +271,7 @@ class Live:
             fresh.replace(self._out / f"{name}.jsonl")
 
 
-def _banner(address: str, options: Options, secret: tuple[str, bool], console: Console) -> str:
+def _banner(address: str, options: ServeOptions, secret: tuple[str, bool], console: Console) -> str:
     told = f"the one in {SECRET}" if secret[1] else secret[0]
     own = (
         "your files"

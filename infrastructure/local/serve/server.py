@@ -20,7 +20,7 @@ from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 from werkzeug.serving import ThreadedWSGIServer, WSGIRequestHandler
 
 from infrastructure.local.aws import http_api
-from infrastructure.local.aws.http_api import Answer
+from infrastructure.local.aws.http_api import HttpAnswer
 from infrastructure.local.serve.book_routes import BookRoutes
 
 HOST = "127.0.0.1"
@@ -103,7 +103,11 @@ class App:
     """
 
     def __init__(
-        self, work: Work, api: Callable[[http_api.Request], Answer], page: Callable[[], Answer], books: BookRoutes
+        self,
+        work: Work,
+        api: Callable[[http_api.HttpRequest], HttpAnswer],
+        page: Callable[[], HttpAnswer],
+        books: BookRoutes,
     ) -> None:
         self._work = work
         self._api = api
@@ -120,7 +124,7 @@ class App:
             answer = http_api.message(error.code or 400, error.name)
         return Response(answer.body, answer.status, list(answer.headers))(environ, start_response)
 
-    def _answer(self, environ: dict[str, Any]) -> Answer:
+    def _answer(self, environ: dict[str, Any]) -> HttpAnswer:
         request = _Request(environ)
         path, query = _target(request)
         page = path == "/" and request.method in ("GET", "HEAD")
@@ -153,9 +157,9 @@ def _target(request: Request) -> tuple[str, str]:
     return path, query
 
 
-def _asked(request: Request, path: str, query: str) -> http_api.Request:
+def _asked(request: Request, path: str, query: str) -> http_api.HttpRequest:
     headers = [(name, value) for name, value in request.headers.items() if value]
-    return http_api.Request(request.method, path, query, headers, request.get_data(), request.remote_addr or HOST)
+    return http_api.HttpRequest(request.method, path, query, headers, request.get_data(), request.remote_addr or HOST)
 
 
 class _Handler(WSGIRequestHandler):

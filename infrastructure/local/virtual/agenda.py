@@ -9,9 +9,9 @@ from datetime import datetime
 from infrastructure.local.virtual.virtual_clock import VirtualClock
 from predue.runtime import clock as predue_clock
 
-# Happenings of one instant in their order: news before the slot, receipts and schedules before the jobs they may
+# Happenings of one instant in their order: events before the slot, receipts and schedules before the jobs they may
 # concern.
-NEWS, EVENT, SCHEDULE, QUEUE = range(4)
+LOAN_EVENTS, EVENT, SCHEDULE, QUEUE = range(4)
 
 
 class Agenda:

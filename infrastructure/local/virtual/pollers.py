@@ -26,7 +26,7 @@ stack keeps on the virtual one.
 
 
 @dataclass(frozen=True)
-class Source:
+class QueueMapping:
     """One event source mapping: a queue, and the function that it feeds.
 
     `window` is how long a batch may wait to fill.
@@ -41,7 +41,7 @@ class Source:
 
 
 @dataclass(order=True)
-class Message:
+class QueueMessage:
     """A message in flight: received once from the queue, and kept by the stack until a handler is done with it."""
 
     visible_at: datetime
@@ -59,14 +59,14 @@ class Poller:
     """
 
     url: str
-    source: Source
+    source: QueueMapping
     clock: VirtualClock
     at: Callable[[datetime, Callable[[], None]], None]
     invoke: Callable[[Function, Any], Any]
     failed: Callable[[Function, BaseException], None]
     chaos: Chaos | None = None
-    _inbox: list[Message] = field(default_factory=list)
-    _put_off: dict[str, timedelta] = field(default_factory=dict)
+    _inbox: list[QueueMessage] = field(default_factory=list)
+    _defer: dict[str, timedelta] = field(default_factory=dict)
     _waiting: bool = False
     _gathering: bool = False
     _order: Iterator[int] = field(default_factory=itertools.count)
@@ -82,9 +82,9 @@ class Poller:
             self._waiting = True
             self.at(self.clock(), self._poll)
 
-    def put_off(self, receipt_handle: str, wait: timedelta) -> None:
+    def defer(self, receipt_handle: str, wait: timedelta) -> None:
         """A function has changed how long a message that it has in hand stays hidden."""
-        self._put_off[receipt_handle] = wait
+        self._defer[receipt_handle] = wait
 
     def _poll(self) -> None:
         """Receive what has come, then let the function have what is visible."""
@@ -110,12 +110,14 @@ class Poller:
         visible = self.clock() + delay_of(message)
         if self.chaos and self.chaos.strikes("delivered_late"):
             visible += self.chaos.late()
-        self._keep(Message(visible, next(self._order), message["Body"], message["MessageId"], message["ReceiptHandle"]))
+        self._keep(
+            QueueMessage(visible, next(self._order), message["Body"], message["MessageId"], message["ReceiptHandle"])
+        )
         if self.chaos and self.chaos.strikes("delivered_twice"):
             again = visible + self.chaos.late()
-            self._keep(Message(again, next(self._order), message["Body"], f"{message['MessageId']}-again", ""))
+            self._keep(QueueMessage(again, next(self._order), message["Body"], f"{message['MessageId']}-again", ""))
 
-    def _keep(self, message: Message) -> None:
+    def _keep(self, message: QueueMessage) -> None:
         heapq.heappush(self._inbox, message)
         if message.visible_at > self.clock():
             self.at(message.visible_at, self._gather)
@@ -135,10 +137,10 @@ class Poller:
         while batch := self._visible():
             self._deliver(batch)
 
-    def _visible(self) -> list[Message]:
+    def _visible(self) -> list[QueueMessage]:
         if self.chaos and self._inbox and self.chaos.strikes("reordered"):
             self._reorder(self.chaos)
-        batch: list[Message] = []
+        batch: list[QueueMessage] = []
         while self._inbox and self._inbox[0].visible_at <= self.clock() and len(batch) < self.source.batch_size:
             batch.append(heapq.heappop(self._inbox))
         return batch
@@ -151,7 +153,7 @@ class Poller:
             message.visible_at, message.order = visible_at, order
         heapq.heapify(self._inbox)
 
-    def _deliver(self, batch: list[Message]) -> None:
+    def _deliver(self, batch: list[QueueMessage]) -> None:
         """One call of the function; what failed becomes visible again later, or goes to the dead letters."""
         for message in batch:
             message.receives += 1
@@ -167,22 +169,22 @@ class Poller:
             if message.message_id in failed:
                 self._again(message)
 
-    def _delete(self, messages: list[Message]) -> None:
+    def _delete(self, messages: list[QueueMessage]) -> None:
         if any(message.receipt_handle for message in messages):
             handles = [message.receipt_handle for message in messages if message.receipt_handle]
             entries = [{"Id": str(number), "ReceiptHandle": handle} for number, handle in enumerate(handles)]
             clients.client("sqs").delete_message_batch(QueueUrl=self.url, Entries=entries)
 
-    def _again(self, message: Message) -> None:
+    def _again(self, message: QueueMessage) -> None:
         if message.receives >= self.source.max_receives:
             clients.client("sqs").send_message(QueueUrl=self.source.dead_letters_url, MessageBody=message.body)
             self._delete([message])
             return
-        message.visible_at = self.clock() + self._put_off.pop(message.receipt_handle, self.source.visibility)
+        message.visible_at = self.clock() + self._defer.pop(message.receipt_handle, self.source.visibility)
         self._keep(message)
 
 
-def sqs_record(url: str, message: Message) -> dict[str, Any]:
+def sqs_record(url: str, message: QueueMessage) -> dict[str, Any]:
     """One record of the event that Lambda makes of a batch."""
     name = url.rpartition("/")[2]
     return {

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from infrastructure.local.aws.bus_rules import Rule, Told
+from infrastructure.local.aws.bus_rules import BusRule, TargetMessage
 from infrastructure.local.sam.template import ACCOUNT, REGION, Resource, TemplateError
 
 # SES developer guide, "Monitoring SES events using Amazon EventBridge".
@@ -40,7 +40,7 @@ class ProviderEvents:
         for resource in everything:
             if resource.type == "AWS::SNS::Subscription":
                 self._topics.setdefault(resource.get("TopicArn"), []).append(resource.get("Endpoint"))
-        rules = [Rule(resource) for resource in everything if resource.type == "AWS::Events::Rule"]
+        rules = [BusRule(resource) for resource in everything if resource.type == "AWS::Events::Rule"]
         self._rules = [rule for rule in rules if not rule.bus]
         for channel in ("sms", "email"):
             if not any(one.channel == channel for one in self._destinations):
@@ -50,13 +50,13 @@ class ProviderEvents:
         """Whether any destination asks for an event."""
         return bool(self._of(channel, event))
 
-    def publish(self, channel: str, event: dict[str, Any], time: str) -> list[Told]:
+    def publish(self, channel: str, event: dict[str, Any], time: str) -> list[TargetMessage]:
         """Publish an event at its destinations; returns what comes to which queue."""
-        told: list[Told] = []
+        told: list[TargetMessage] = []
         for destination in self._of(channel, event):
             if destination.topic:
                 self._published()
-                told += [Told(queue_arn, json.dumps(event)) for queue_arn in self._topics[destination.topic]]
+                told += [TargetMessage(queue_arn, json.dumps(event)) for queue_arn in self._topics[destination.topic]]
             else:
                 told += [one for rule in self._rules for one in rule.told(_on_the_bus(event, time))]
         return told

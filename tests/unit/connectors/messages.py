@@ -7,7 +7,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from predue.connectors import Reading, Settings, Source, read
+from predue.connectors import MessageSource, Reading, Settings, read
 from predue.domain.due import Due
 from predue.events import applying
 from tests.unit.world import World
@@ -37,25 +37,25 @@ def unknown(_loan_id: str) -> Mapping[int, tuple[date, Due | None]]:
     return {}
 
 
-def source(name: str = "core", **settings: Any) -> Source:
+def source(name: str = "core", **settings: Any) -> MessageSource:
     """A source that knows no loan."""
-    return Source(name, unknown, Settings(**settings))
+    return MessageSource(name, unknown, Settings(**settings))
 
 
 class Lender:
-    """A world whose news comes from another system."""
+    """A world whose events come from another system."""
 
     def __init__(self, form: str, borrower_id: str, **settings: Any) -> None:
         self.form, self.world = form, World()
         self.world.borrower(borrower_id)
-        self.source = Source(form, self.world.store.installments, Settings(**settings))
+        self.source = MessageSource(form, self.world.store.installments, Settings(**settings))
 
     def read(self, told: Any) -> Reading:
         return read(self.form, told, self.source)
 
     def tell(self, told: Any) -> list[str]:
         """Take one message in, as a webhook does."""
-        return [applying.apply(event, self.world.now, self.world.news_desk()) for event in self.read(told).events]
+        return [applying.apply(event, self.world.now, self.world.event_services()) for event in self.read(told).events]
 
     def owed(self, loan_id: str) -> dict[int, tuple[str, str]]:
         """What is owed of each installment and when; what is closed is left out."""

@@ -1,7 +1,7 @@
 """Fineract's published schemas, held against the messages of `tests/events/fineract` and against what we read.
 
 The schemas are no part of this project (`tests/events/fineract/README.md` says where they are); what needs them is
-passed over without `FINERACT_SCHEMAS`. The fingerprints of the envelopes are theirs, and always held.
+ignored without `FINERACT_SCHEMAS`. The fingerprints of the envelopes are theirs, and always held.
 """
 
 import base64
@@ -22,7 +22,7 @@ from tests.unit.connectors.schemas import encoded
 FOLDER = os.environ.get("FINERACT_SCHEMAS", "")
 published = pytest.mark.skipif(not FOLDER, reason="the schemas are Fineract's; FINERACT_SCHEMAS names a copy of them")
 NAMES = sorted(path.stem for path in (Path(__file__).parents[2] / "events" / "fineract").glob("*.json"))
-ENVELOPES = {
+OUTBOUNDS = {
     "1fd07bcc226c7826": "MessageV1",
     "ad7fee7b9ca5e780": "BulkMessageItemV1",
     "c4defed1e3cc0ac9": "BulkMessagePayloadV1",
@@ -54,7 +54,7 @@ def records() -> dict[str, Any]:
 
 
 def test_the_envelopes_have_the_fingerprints_of_the_published_schemas() -> None:
-    assert {mark: schema["name"].rpartition(".")[2] for mark, schema in known(()).items()} == ENVELOPES
+    assert {mark: schema["name"].rpartition(".")[2] for mark, schema in known(()).items()} == OUTBOUNDS
 
 
 def unlike(value: Any, kind: Any, named: dict[str, Any], path: str) -> Iterator[str]:
@@ -80,8 +80,8 @@ def unlike(value: Any, kind: Any, named: dict[str, Any], path: str) -> Iterator[
 @pytest.mark.parametrize("name", NAMES)
 def test_a_message_has_the_published_fields_with_their_types(name: str) -> None:
     told, named = message(f"fineract/{name}"), records()
-    envelope = {field["name"] for field in named["org.apache.fineract.avro.MessageV1"]["fields"]}
-    assert told.keys() == envelope
+    outbound = {field["name"] for field in named["org.apache.fineract.avro.MessageV1"]["fields"]}
+    assert told.keys() == outbound
     assert list(unlike(told["data"], told["dataschema"], named, "data")) == []
 
 

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from predue.connectors import Reading, Source, read
-from predue.errors import BadNews
+from predue.connectors import MessageSource, Reading, read
+from predue.errors import InvalidEvent
 from tests.fakes import state_of
 from tests.unit.connectors.messages import Lender, but, kinds, message, source
 
@@ -52,7 +52,7 @@ def test_the_header_of_idempotency_is_the_id_where_there_is_one() -> None:
     reading = read(
         "mambu",
         WRITE_OFF,
-        Source("m", lambda _: {1: (date(2026, 6, 15), None)}),
+        MessageSource("m", lambda _: {1: (date(2026, 6, 15), None)}),
         {"X-Notifications-Idempotency-Key": "k"},
     )
     assert [event["event_id"] for event in reading.events] == ["k/1"]
@@ -65,10 +65,10 @@ def test_a_streamed_event_is_what_its_template_made_and_its_metadata_name_it() -
     assert mambu(opened).events[0]["event_id"] == "3fa85f64-5717-4562-b3fc-2c963f66afa6/1"
 
 
-def test_what_means_nothing_to_us_is_passed_over() -> None:
-    assert mambu(but(PAID, event="CLIENT_CREATED")).passed_over == ("type",)
-    assert mambu(but(PAID, event="FEE_APPLIED"), payments="allotted").passed_over == ("type",)
-    assert mambu(WRITE_OFF).passed_over == ("unknown loan",)
+def test_what_means_nothing_to_us_is_ignored() -> None:
+    assert mambu(but(PAID, event="CLIENT_CREATED")).ignored == ("type",)
+    assert mambu(but(PAID, event="FEE_APPLIED"), payments="allotted").ignored == ("type",)
+    assert mambu(WRITE_OFF).ignored == ("unknown loan",)
 
 
 @pytest.mark.parametrize(
@@ -88,12 +88,12 @@ def test_what_means_nothing_to_us_is_passed_over() -> None:
     ],
 )
 def test_a_wrong_field_is_named(told: Any, changes: dict[str, Any], names: str) -> None:
-    with pytest.raises(BadNews, match=names):
+    with pytest.raises(InvalidEvent, match=names):
         mambu(but(told, **changes))
 
 
 def test_a_repayment_without_its_schedule_is_refused_where_schedules_are_what_counts() -> None:
-    with pytest.raises(BadNews, match="schedule"):
+    with pytest.raises(InvalidEvent, match="schedule"):
         mambu(PAID)
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from predue.connectors import Reading, read
 from predue.connectors.mapping import read_mapping
-from predue.errors import BadNews, BadPolicy
+from predue.errors import BadPolicy, InvalidEvent
 from tests.unit.connectors.messages import Lender, but, source
 
 DOCS = Path(__file__).parents[3] / "docs"
@@ -44,7 +44,7 @@ def rule(*lines: str, kind: str = "installment.paid", head: str = "") -> str:
     return "\n".join(["[[rules]]", f'type = "{kind}"', head, "[rules.fields]", *fields, *lines])
 
 
-TOLD = {"id": "e", "loan": "L-1", "no": 1, "sum": 12.5}
+STATED = {"id": "e", "loan": "L-1", "no": 1, "sum": 12.5}
 
 
 def test_the_example_makes_an_event_of_each_installment() -> None:
@@ -74,15 +74,15 @@ def test_the_example_connects_a_system_from_due_to_paid_and_stopped() -> None:
     assert one.world.ledger("4711").opted_out("sms")
 
 
-def test_a_message_that_fits_no_rule_is_passed_over() -> None:
-    assert mapped({"kind": "OTHER"}).passed_over == ("no rule",)
-    assert mapped(but(PAYMENT, payment__state="PENDING")).passed_over == ("no rule",)
+def test_a_message_that_fits_no_rule_is_ignored() -> None:
+    assert mapped({"kind": "OTHER"}).ignored == ("no rule",)
+    assert mapped(but(PAYMENT, payment__state="PENDING")).ignored == ("no rule",)
 
 
 def test_true_is_not_one() -> None:
     text = rule(head='when = { "flag" = 1 }')
-    assert mapped({**TOLD, "flag": True}, text).passed_over == ("no rule",)
-    assert mapped({**TOLD, "flag": 1}, text).events
+    assert mapped({**STATED, "flag": True}, text).ignored == ("no rule",)
+    assert mapped({**STATED, "flag": 1}, text).events
 
 
 def test_an_empty_list_becomes_no_event() -> None:
@@ -103,7 +103,7 @@ def test_an_empty_list_becomes_no_event() -> None:
     ],
 )
 def test_a_value_comes_by_path_constant_or_transform(field: str, told: Any, value: str) -> None:
-    (event,) = mapped({**TOLD, "x": told}, rule(f"borrower_id = {field}")).events
+    (event,) = mapped({**STATED, "x": told}, rule(f"borrower_id = {field}")).events
     assert event["borrower_id"] == value
 
 
@@ -114,7 +114,7 @@ def test_minor_units_are_those_of_the_events_currency(minor: int, currency: str,
     text = rule('currency = "currency"').replace(
         'amount = "sum"', 'amount = { path = "sum", transform = "minor_units" }'
     )
-    assert mapped({**TOLD, "sum": minor, "currency": currency}, text).events[0]["amount"] == major
+    assert mapped({**STATED, "sum": minor, "currency": currency}, text).events[0]["amount"] == major
 
 
 @pytest.mark.parametrize(
@@ -133,19 +133,19 @@ def test_minor_units_are_those_of_the_events_currency(minor: int, currency: str,
     ],
 )
 def test_a_wrong_field_is_named_and_its_value_is_not(told: Any, changes: dict[str, Any], names: str) -> None:
-    with pytest.raises(BadNews, match=names) as caught:
+    with pytest.raises(InvalidEvent, match=names) as caught:
         mapped(but(told, **changes))
     assert "secret" not in str(caught.value)
 
 
 def test_a_path_that_does_not_fit_what_stands_there_is_named() -> None:
-    with pytest.raises(BadNews, match="borrower_id"):
-        mapped(TOLD, rule('borrower_id = "length(no)"'))
+    with pytest.raises(InvalidEvent, match="borrower_id"):
+        mapped(STATED, rule('borrower_id = "length(no)"'))
 
 
 @pytest.mark.parametrize("told", [None, [], "x", 1])
 def test_only_an_object_is_mapped(told: Any) -> None:
-    with pytest.raises(BadNews, match="message"):
+    with pytest.raises(InvalidEvent, match="message"):
         mapped(told)
 
 

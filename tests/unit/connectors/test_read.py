@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from predue.connectors import FORMS, read
 from predue.connectors.avro import _known as known
 from predue.connectors.form import MOST_EVENTS
-from predue.errors import BadNews
+from predue.errors import InvalidEvent
 from predue.events.models import read_event
 from tests.unit.connectors.messages import but, message, source
 from tests.unit.connectors.schemas import SCHEMAS, encoded
@@ -76,10 +76,10 @@ def spoilt(draw: st.DrawFn) -> tuple[str, Any]:
 
 
 def maps_or_refuses(form: str, told: Any, payments: str = "stated") -> None:
-    """Anything becomes events that can be read, is passed over, or is refused."""
+    """Anything becomes events that can be read, is ignored, or is refused."""
     try:
         reading = read(form, told, source(mapping=EXAMPLE, schemas=SCHEMAS, payments=payments))
-    except BadNews:
+    except InvalidEvent:
         return
     for event in reading.events:
         read_event(event)
@@ -87,13 +87,13 @@ def maps_or_refuses(form: str, told: Any, payments: str = "stated") -> None:
 
 @given(spoilt(), st.sampled_from(["stated", "allotted"]))
 @settings(max_examples=600, deadline=None)
-def test_a_spoilt_message_maps_is_passed_over_or_is_refused(made: tuple[str, Any], payments: str) -> None:
+def test_a_spoilt_message_maps_is_ignored_or_is_refused(made: tuple[str, Any], payments: str) -> None:
     maps_or_refuses(*made, payments)
 
 
 @given(st.sampled_from(sorted(FORMS)), anything)
 @settings(max_examples=300, deadline=None)
-def test_any_json_maps_is_passed_over_or_is_refused(form: str, told: Any) -> None:
+def test_any_json_maps_is_ignored_or_is_refused(form: str, told: Any) -> None:
     maps_or_refuses(form, told)
 
 
@@ -121,7 +121,7 @@ def test_every_form_reads_what_it_is_for(form: str) -> None:
 
 
 @pytest.mark.parametrize("form", sorted(FORMS))
-def test_a_message_that_is_nested_very_deeply_is_refused_or_passed_over(form: str) -> None:
+def test_a_message_that_is_nested_very_deeply_is_refused_or_ignored(form: str) -> None:
     deep: Any = json.loads("[" * 900 + "]" * 900)
     for told in (deep, *(changed(one, (key,), deep) for one in GOOD[form] if isinstance(one, dict) for key in one)):
         maps_or_refuses(form, told)
@@ -129,19 +129,19 @@ def test_a_message_that_is_nested_very_deeply_is_refused_or_passed_over(form: st
 
 def test_an_event_is_not_nested_deeply() -> None:
     assert read("predue", {**PAID, "extra": json.loads("[" * 60 + "]" * 60)}, source()).events
-    with pytest.raises(BadNews, match="deeply"):
+    with pytest.raises(InvalidEvent, match="deeply"):
         read("predue", {**PAID, "extra": json.loads("[" * 900 + "]" * 900)}, source())
 
 
 def test_a_message_that_becomes_very_many_events_is_refused() -> None:
     many = [{**PAID, "event_id": str(number)} for number in range(MOST_EVENTS + 1)]
     assert len(read("predue", many[1:], source()).events) == MOST_EVENTS
-    with pytest.raises(BadNews, match="events"):
+    with pytest.raises(InvalidEvent, match="events"):
         read("predue", many, source())
 
 
 def test_an_event_is_read_before_any_is_given_so_that_a_message_counts_whole_or_not_at_all() -> None:
-    with pytest.raises(BadNews, match="amount"):
+    with pytest.raises(InvalidEvent, match="amount"):
         read("predue", [PAID, {**PAID, "event_id": "e-2", "amount": "0"}], source())
 
 
@@ -152,7 +152,7 @@ def test_the_own_form_takes_the_sources_name_where_a_body_gives_none() -> None:
 
 def test_the_same_event_twice_in_a_message_is_one_and_another_under_its_id_is_refused() -> None:
     assert len(read("predue", [PAID, PAID], source()).events) == 2
-    with pytest.raises(BadNews, match="event_id"):
+    with pytest.raises(InvalidEvent, match="event_id"):
         read("predue", [PAID, {**PAID, "amount": "2"}], source())
 
 

@@ -217,7 +217,7 @@ def test_when_an_installment_is_handed_over_the_next_of_its_loan_is_warned_of() 
 
 
 @pytest.mark.parametrize("kind", ["installment.paid", "installment.cancelled"])
-def test_a_next_installment_that_is_closed_is_passed_over_for_the_one_after_it(kind: str) -> None:
+def test_a_next_installment_that_is_closed_is_ignored_for_the_one_after_it(kind: str) -> None:
     world = two_of_a_loan()
     world.installment(due_date=date(2026, 8, 15), installment_no=3)
     amount = {"amount": "100.00"} if kind == "installment.paid" else {}
@@ -265,7 +265,7 @@ def test_two_kinds_of_early_warning_of_a_due_are_one_case() -> None:
 # Identity
 
 
-def test_the_id_of_a_case_is_that_of_its_due_or_of_the_news_of_its_hold() -> None:
+def test_the_id_of_a_case_is_that_of_its_due_or_of_the_events_of_its_hold() -> None:
     world = two_of_a_loan()
     due = world.due()
     others = [replace(due, loan_id="L-9"), replace(due, installment_no=9), replace(due, due_date=NEXT_DATE)]

@@ -42,7 +42,7 @@ def test_an_installment_is_closed_by_a_move_a_cancellation_or_its_payment(
     assert replace(DUE, **fields).closed_by == reason
 
 
-def test_news_of_the_very_instant_counts() -> None:
+def test_events_of_the_very_instant_counts() -> None:
     assert not DUE.open_at(AT - timedelta(milliseconds=1))
     assert DUE.open_at(AT)
     closed = replace(DUE, cancelled=True).noted(AT + HOUR)

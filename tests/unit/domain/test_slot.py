@@ -36,8 +36,8 @@ def wall(moment: datetime | None, zone: ZoneInfo = NEW_YORK) -> str:
         (time(23, 59), "19:45"),
     ],
 )
-def test_a_wish_is_rounded_up_to_a_quarter_hour_and_brought_inside_the_hours(wish: time, slot: str) -> None:
-    assert wall(slot_of(DAY, wish, HOURS, [NEW_YORK])) == f"2026-06-15 {slot}"
+def test_a_wish_is_rounded_up_to_a_quarter_hour_and_brought_inside_the_hours(send_time: time, slot: str) -> None:
+    assert wall(slot_of(DAY, send_time, HOURS, [NEW_YORK])) == f"2026-06-15 {slot}"
 
 
 @pytest.mark.parametrize(
@@ -136,15 +136,15 @@ some_hours = st.tuples(quarters, quarters).filter(lambda pair: pair[0] < pair[1]
 @settings(max_examples=400, deadline=None, derandomize=True)
 @given(
     day=days,
-    wish=st.times(),
+    send_time=st.times(),
     hours=st.one_of(st.just(HOURS), some_hours),
     names=st.lists(st.sampled_from(ALL_ZONES), min_size=1, max_size=4),
 )
 def test_a_slot_lies_on_its_day_and_inside_the_hours_of_every_zone(
-    day: date, wish: time, hours: Hours, names: list[str]
+    day: date, send_time: time, hours: Hours, names: list[str]
 ) -> None:
     zones = [ZoneInfo(name) for name in names]
-    slot = slot_of(day, wish, hours, zones)
+    slot = slot_of(day, send_time, hours, zones)
     if slot is None:
         assert window(day, hours, zones) is None
         return
@@ -155,15 +155,15 @@ def test_a_slot_lies_on_its_day_and_inside_the_hours_of_every_zone(
 
 
 @settings(max_examples=300, deadline=None, derandomize=True)
-@given(day=days, wish=st.times(), name=st.sampled_from(ALL_ZONES))
+@given(day=days, send_time=st.times(), name=st.sampled_from(ALL_ZONES))
 def test_with_one_zone_there_is_a_slot_every_day_and_it_falls_on_a_quarter_hour(
-    day: date, wish: time, name: str
+    day: date, send_time: time, name: str
 ) -> None:
-    slot = slot_of(day, wish, HOURS, [ZoneInfo(name)])
+    slot = slot_of(day, send_time, HOURS, [ZoneInfo(name)])
     assert slot is not None
     local = slot.astimezone(ZoneInfo(name))
     assert (local.minute % 15, local.second) == (0, 0)
-    assert reference_slot(day, wish, HOURS, (ZoneInfo(name),)) == slot
+    assert reference_slot(day, send_time, HOURS, (ZoneInfo(name),)) == slot
     assert slot < day_over(day, HOURS, [ZoneInfo(name)])
 
 

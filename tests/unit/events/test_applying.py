@@ -6,7 +6,7 @@ import pytest
 
 from predue.borrowers import settle
 from predue.domain.ledger import MOST_HOLDS
-from predue.errors import BadNews, EventConflict, LedgerMoved
+from predue.errors import EventConflict, InvalidEvent, LedgerMoved
 from predue.events import applying
 from predue.events.due_changes import MOST_PAYMENTS
 from predue.events.models import body_hash
@@ -19,60 +19,60 @@ LATER = date(2026, 6, 25)
 def test_an_event_counts_once() -> None:
     world = ready()
     paid = world.body("installment.paid", amount="40.00")
-    assert applying.apply(paid, world.now, world.news_desk()) == "applied"
-    assert applying.apply(paid, world.now, world.news_desk()) == "repeat"
+    assert applying.apply(paid, world.now, world.event_services()) == "applied"
+    assert applying.apply(paid, world.now, world.event_services()) == "duplicate"
     assert world.due().outstanding == 6000
 
 
 def test_an_event_sent_again_at_another_time_is_still_the_same() -> None:
     world = ready()
     paid = world.body("installment.paid", amount="40.00", at="2026-06-01T00:00:00Z")
-    applying.apply(paid, world.now, world.news_desk())
-    assert applying.apply(paid | {"at": "2026-06-02T00:00:00Z"}, world.now, world.news_desk()) == "repeat"
+    applying.apply(paid, world.now, world.event_services())
+    assert applying.apply(paid | {"at": "2026-06-02T00:00:00Z"}, world.now, world.event_services()) == "duplicate"
 
 
 def test_another_body_under_the_same_id_is_refused() -> None:
     world = ready()
     paid = world.body("installment.paid", amount="40.00")
-    applying.apply(paid, world.now, world.news_desk())
-    with pytest.raises(BadNews, match="event_id"):
-        applying.apply(paid | {"amount": "41.00"}, world.now, world.news_desk())
+    applying.apply(paid, world.now, world.event_services())
+    with pytest.raises(InvalidEvent, match="event_id"):
+        applying.apply(paid | {"amount": "41.00"}, world.now, world.event_services())
     assert world.due().outstanding == 6000
 
 
 def test_the_same_id_of_another_source_is_another_event() -> None:
     world = ready()
     paid = world.body("installment.paid", amount="40.00")
-    applying.apply(paid, world.now, world.news_desk())
-    assert applying.apply(paid | {"source": "bank"}, world.now, world.news_desk()) == "applied"
+    applying.apply(paid, world.now, world.event_services())
+    assert applying.apply(paid | {"source": "bank"}, world.now, world.event_services()) == "applied"
     assert world.due().outstanding == 2000
 
 
 def test_a_borrower_who_does_not_match_the_installment_is_refused() -> None:
     world = ready()
     world.borrower("b-2")
-    with pytest.raises(BadNews, match="borrower_id"):
+    with pytest.raises(InvalidEvent, match="borrower_id"):
         world.tell("installment.paid", amount="40.00", borrower_id="b-2")
-    with pytest.raises(BadNews, match="borrower_id"):
+    with pytest.raises(InvalidEvent, match="borrower_id"):
         world.installment(borrower_id="b-2")
     assert world.due().outstanding == 10000
 
 
 def test_a_payment_in_another_currency_is_refused() -> None:
     world = ready()
-    with pytest.raises(BadNews, match="currency"):
+    with pytest.raises(InvalidEvent, match="currency"):
         world.tell("installment.paid", amount="40.00", currency="EUR")
 
 
 def test_a_payment_finer_than_the_currency_is_refused() -> None:
     world = ready()
-    with pytest.raises(BadNews, match="amount"):
+    with pytest.raises(InvalidEvent, match="amount"):
         world.tell("installment.paid", amount="40.001")
 
 
 def test_a_move_with_an_amount_finer_than_the_currency_is_refused() -> None:
     world = ready()
-    with pytest.raises(BadNews, match="amount"):
+    with pytest.raises(InvalidEvent, match="amount"):
         world.tell("installment.rescheduled", due_date=LATER.isoformat(), amount="40.001")
     assert world.due().moved_to is None
 
@@ -80,11 +80,11 @@ def test_a_move_with_an_amount_finer_than_the_currency_is_refused() -> None:
 def test_an_event_that_was_refused_may_come_again_mended_and_then_counts_once() -> None:
     world = ready()
     paid = world.body("installment.paid", amount="40.00", currency="EUR")
-    with pytest.raises(BadNews):
-        applying.apply(paid, world.now, world.news_desk())
-    assert applying.apply(paid | {"currency": "USD"}, world.now, world.news_desk()) == "applied"
+    with pytest.raises(InvalidEvent):
+        applying.apply(paid, world.now, world.event_services())
+    assert applying.apply(paid | {"currency": "USD"}, world.now, world.event_services()) == "applied"
     with pytest.raises(EventConflict):
-        applying.apply(paid, world.now, world.news_desk())
+        applying.apply(paid, world.now, world.event_services())
     assert world.due().outstanding == 6000
 
 
@@ -116,7 +116,7 @@ def test_a_payment_counts_whatever_its_sequence() -> None:
     assert world.due().outstanding == 7000
 
 
-def test_older_news_of_the_same_aspect_changes_nothing() -> None:
+def test_older_events_of_the_same_aspect_changes_nothing() -> None:
     world = ready()
     world.tell("installment.disputed", sequence=9)
     world.tell("installment.dispute_ended", sequence=8)
@@ -127,7 +127,7 @@ def test_older_news_of_the_same_aspect_changes_nothing() -> None:
     assert world.profile().locale == "es-US"
 
 
-def test_older_news_of_another_aspect_still_counts() -> None:
+def test_older_events_of_another_aspect_still_counts() -> None:
     world = ready()
     world.tell("installment.disputed", sequence=9)
     world.tell("installment.cancelled", sequence=8)
@@ -175,26 +175,26 @@ def test_a_move_that_stalls_undoes_no_move_back_that_was_told_meanwhile() -> Non
         if call == "due" and calls.count("write_due") == 1:
             world.hook(lambda _call: None)
             for body in (away, back):
-                applying.apply(body, world.now, world.news_desk())
+                applying.apply(body, world.now, world.event_services())
 
     world.hook(meanwhile)
-    applying.apply(away, world.now, world.news_desk())
+    applying.apply(away, world.now, world.event_services())
     assert world.store.pointers["L-1", 1] == ("b-1", DUE_DATE)
     assert world.due().closed_by is None
     assert world.due(due_date=LATER).closed_by == "rescheduled"
 
 
-def test_news_of_an_unknown_installment_waits_for_it() -> None:
+def test_events_of_an_unknown_installment_waits_for_it() -> None:
     world = World()
     world.borrower()
-    assert world.tell("installment.paid", amount="40.00") == "kept aside"
-    assert world.tell("installment.paid", amount="10.00") == "kept aside"
+    assert world.tell("installment.paid", amount="40.00") == "parked"
+    assert world.tell("installment.paid", amount="10.00") == "parked"
     world.installment()
     assert world.due().outstanding == 5000
     assert state_of(world.store)["aside"] == {}
 
 
-@pytest.mark.parametrize("call", ["pointer", "point", "kept_aside", "keep_aside", "write_due", "drop_aside"])
+@pytest.mark.parametrize("call", ["pointer", "point", "parked", "keep_aside", "write_due", "drop_aside"])
 @pytest.mark.parametrize("first", ["paid", "scheduled"])
 def test_a_payment_that_comes_while_its_installment_arrives_is_never_lost(first: str, call: str) -> None:
     world = World()
@@ -208,15 +208,15 @@ def test_a_payment_that_comes_while_its_installment_arrives_is_never_lost(first:
     def before(name: str) -> None:
         if name == call:
             world.hook(lambda _call: None)
-            applying.apply(meanwhile, world.now, world.news_desk())
+            applying.apply(meanwhile, world.now, world.event_services())
 
     world.hook(before)
-    applying.apply(told, world.now, world.news_desk())
-    applying.apply(meanwhile, world.now, world.news_desk())
+    applying.apply(told, world.now, world.event_services())
+    applying.apply(meanwhile, world.now, world.event_services())
     assert world.due().outstanding == 6000
 
 
-@pytest.mark.parametrize("call", ["point", "kept_aside", "use", "write_due"])
+@pytest.mark.parametrize("call", ["point", "parked", "use", "write_due"])
 def test_a_due_that_is_added_while_its_borrower_moves_stands_at_the_new_place(call: str) -> None:
     world = World()
     world.borrower()
@@ -234,7 +234,7 @@ def test_a_due_that_is_added_while_its_borrower_moves_stands_at_the_new_place(ca
 def test_an_installment_of_an_unknown_borrower_waits_for_the_borrower() -> None:
     world = World()
     world.installment()
-    assert world.tell("installment.paid", amount="40.00") == "kept aside"
+    assert world.tell("installment.paid", amount="40.00") == "parked"
     assert world.store.dues == {}
     world.borrower()
     assert world.due().outstanding == 6000
@@ -245,13 +245,13 @@ def test_what_waited_and_turns_out_wrong_is_dropped_and_somebody_hears_of_it() -
     world = World()
     world.borrower()
     world.tell("installment.paid", amount="40.00", currency="EUR")
-    heard: list[BadNews] = []
-    desk = replace(world.news_desk(), dropped=heard.append)
+    event_id: list[InvalidEvent] = []
+    services = replace(world.event_services(), dropped=event_id.append)
     fields: dict[str, Any] = {"borrower_id": "b-1", "due_date": "2026-06-15", "amount": "100.00", "currency": "USD"}
-    applying.apply(world.body("installment.scheduled", **fields), world.now, desk)
+    applying.apply(world.body("installment.scheduled", **fields), world.now, services)
     assert world.due().outstanding == 10000
     assert state_of(world.store)["aside"] == {}
-    assert [field for error in heard for field, _ in error.fields] == ["currency"]
+    assert [field for error in event_id for field, _ in error.fields] == ["currency"]
 
 
 def test_sequences_written_as_texts_and_as_numbers_wait_together() -> None:
@@ -259,7 +259,7 @@ def test_sequences_written_as_texts_and_as_numbers_wait_together() -> None:
     world.borrower()
     for sequence in (12, "9"):
         body = world.body("installment.disputed") | {"sequence": sequence}
-        assert applying.apply(body, world.now, world.news_desk()) == "kept aside"
+        assert applying.apply(body, world.now, world.event_services()) == "parked"
     world.installment()
     assert world.due().disputed
 
@@ -274,9 +274,9 @@ def long_gone() -> World:
     return world
 
 
-def test_news_of_an_installment_that_has_gone_is_taken_and_nobody_waits_for_it() -> None:
+def test_events_of_an_installment_that_has_gone_is_taken_and_nobody_waits_for_it() -> None:
     world = long_gone()
-    assert world.tell("installment.paid", amount="60.00") == "kept aside"
+    assert world.tell("installment.paid", amount="60.00") == "parked"
     assert world.store.awaited == set()
     assert world.store.dues == {}
 
@@ -294,7 +294,7 @@ def test_an_installment_that_has_gone_and_is_owed_again_later_is_known_at_its_ne
     assert world.due(due_date=date(2026, 10, 15)).outstanding == 10000
 
 
-def test_what_is_kept_aside_for_what_should_come_is_awaited_until_it_comes() -> None:
+def test_what_is_parked_for_what_should_come_is_awaited_until_it_comes() -> None:
     world = World()
     world.borrower()
     world.tell("installment.paid", amount="40.00")
@@ -323,7 +323,7 @@ def test_a_stop_of_a_borrower_who_is_not_known_yet_holds() -> None:
         ("borrower.hold_started", {"reason": "hardship"}),
     ],
 )
-def test_news_moves_the_ledger_after_its_last_change_and_before_it_is_applied(
+def test_events_moves_the_ledger_after_its_last_change_and_before_it_is_applied(
     kind: str, fields: dict[str, Any]
 ) -> None:
     world = ready()
@@ -343,7 +343,7 @@ def test_a_change_of_place_or_time_puts_the_open_installments_elsewhere_in_the_i
     world.tell("borrower.updated", time_zone="America/Chicago", preferred_time="18:30")
     assert all(slot.startswith("America/Chicago#18:30#") for _, slot, _ in world.store.index.values())
     assert len(world.store.index) == 2
-    assert ("America/Chicago", "18:30") in world.store.places
+    assert ("America/Chicago", "18:30") in world.store.zone_keys
 
 
 def test_an_installment_that_closes_after_its_slot_settles_what_was_planned() -> None:
@@ -419,7 +419,7 @@ def test_no_opt_in_lifts_a_stop_by_link_that_is_older_than_anything_known_of_the
     late = world.body("borrower.opted_in", channel="email")
     world.tell("borrower.updated", name="Anna")
     applying.stop("b-1", "email", "link-1", "page", world.now, world.store)
-    applying.apply(late, world.now, world.news_desk())
+    applying.apply(late, world.now, world.event_services())
     assert world.ledger().opted_out("email")
     world.tell("borrower.opted_in", channel="email")
     assert not world.ledger().opted_out("email")
@@ -460,7 +460,7 @@ def test_an_installment_takes_so_many_payments_each_once_and_refuses_one_more() 
     world = ready()
     for number in range(MOST_PAYMENTS):
         world.tell("installment.paid", event_id=f"p-{number}", amount="0.01")
-    with pytest.raises(BadNews, match="payments already"):
+    with pytest.raises(InvalidEvent, match="payments already"):
         world.tell("installment.paid", event_id="more", amount="0.01")
     assert world.due().outstanding == 10000 - MOST_PAYMENTS
 
@@ -469,7 +469,7 @@ def test_a_borrower_has_holds_of_so_many_reasons_and_each_may_end_and_start_agai
     world = ready()
     for number in range(MOST_HOLDS):
         world.tell("borrower.hold_started", reason=f"r-{number}")
-    with pytest.raises(BadNews, match="other reasons"):
+    with pytest.raises(InvalidEvent, match="other reasons"):
         world.tell("borrower.hold_started", reason="more")
     assert world.tell("borrower.hold_ended", reason="r-7") == "applied"
     assert world.tell("borrower.hold_started", reason="r-7") == "applied"

@@ -1,4 +1,4 @@
-"""A crash at any point of news is completed by the repeat that its sender then makes."""
+"""A crash at any point of events are completed by the repeat that its sender then makes."""
 
 from collections.abc import Callable
 from contextlib import suppress
@@ -60,7 +60,7 @@ def crash_ahead_of(number: int) -> Callable[[str], None]:
     return before
 
 
-def tell_all(crash: int | None, *, until: int, order: list[int] | None = None) -> World:
+def publish_all(crash: int | None, *, until: int, order: list[int] | None = None) -> World:
     """Tell the story; the event `until` crashes ahead of its write number `crash` and is then repeated."""
     world = World(now=utc("06-12 14:30"))
     bodies = [world.body(kind, **fields) for kind, fields in STORY]
@@ -68,14 +68,14 @@ def tell_all(crash: int | None, *, until: int, order: list[int] | None = None) -
         if crash is not None and index == until:
             world.hook(crash_ahead_of(crash))
             try:
-                applying.apply(bodies[index], world.now, world.news_desk())
+                applying.apply(bodies[index], world.now, world.event_services())
             except Crash:
                 world.hook(lambda _call: None)
                 world.now += timedelta(seconds=30)
-                applying.apply(bodies[index], world.now, world.news_desk())
+                applying.apply(bodies[index], world.now, world.event_services())
             world.hook(lambda _call: None)
         else:
-            applying.apply(bodies[index], world.now, world.news_desk())
+            applying.apply(bodies[index], world.now, world.event_services())
     return world
 
 
@@ -87,9 +87,9 @@ def test_a_crash_between_any_two_writes_is_completed_by_the_repeat(until: int, o
         numbers = [1, 2, 0, *numbers[3:]]
     if order == "the borrower last":
         numbers = [number for number in numbers if number not in {1, 4}] + [1, 4]
-    whole = tell_all(None, until=until, order=numbers)
+    whole = publish_all(None, until=until, order=numbers)
     for crash in range(1, 30):
-        mended = tell_all(crash, until=until, order=numbers)
+        mended = publish_all(crash, until=until, order=numbers)
         assert state_of(mended.store) == state_of(whole.store), f"write {crash}"
         assert mended.outcomes() == whole.outcomes(), f"write {crash}"
 
@@ -101,49 +101,49 @@ def test_a_crash_while_an_installment_closes_leaves_no_planned_stage_without_an_
     paid = world.body("installment.paid", amount="100.00")
     world.hook(crash_ahead_of(crash))
     try:
-        applying.apply(paid, world.now, world.news_desk())
+        applying.apply(paid, world.now, world.event_services())
     except Crash:
         world.hook(lambda _call: None)
-        applying.apply(paid, world.now, world.news_desk())
+        applying.apply(paid, world.now, world.event_services())
     assert world.outcomes() == {"L-1 T-7": ("expired", "no_run"), "L-1 T-3": ("suppressed", "paid")}
 
 
-def test_nobody_is_called_about_money_whose_news_was_kept_aside_and_whose_installment_came_through_a_crash() -> None:
+def test_nobody_is_called_about_money_whose_events_was_parked_and_whose_installment_came_through_a_crash() -> None:
     world = World()
     world.borrower()
-    assert world.tell("installment.paid", amount="100.00") == "kept aside"
+    assert world.tell("installment.paid", amount="100.00") == "parked"
     scheduled = world.body(
         "installment.scheduled", borrower_id="b-1", due_date="2026-06-15", amount="100.00", currency="USD"
     )
     world.now -= timedelta(days=10)
-    world.hook(lambda call: (_ for _ in ()).throw(Crash()) if call == "kept_aside" else None)
+    world.hook(lambda call: (_ for _ in ()).throw(Crash()) if call == "parked" else None)
     with pytest.raises(Crash):
-        applying.apply(scheduled, world.now, world.news_desk())
+        applying.apply(scheduled, world.now, world.event_services())
     world.hook(lambda _call: None)
-    applying.apply(scheduled, world.now, world.news_desk())
+    applying.apply(scheduled, world.now, world.event_services())
     world.now += timedelta(days=10)
     world.deliver()
     assert world.provider.calls == []
 
 
-def test_a_due_that_came_through_a_crash_is_never_open_without_the_payment_that_was_kept_aside() -> None:
+def test_a_due_that_came_through_a_crash_is_never_open_without_the_payment_that_was_parked() -> None:
     for crash in range(1, 16):
         world = World(now=SLOT - timedelta(days=10))
         world.borrower()
-        assert world.tell("installment.paid", amount="100.00") == "kept aside"
+        assert world.tell("installment.paid", amount="100.00") == "parked"
         scheduled = world.body(
             "installment.scheduled", borrower_id="b-1", due_date="2026-06-15", amount="100.00", currency="USD"
         )
         world.hook(crash_ahead_of(crash))
         with suppress(Crash):
-            applying.apply(scheduled, world.now, world.news_desk())
+            applying.apply(scheduled, world.now, world.event_services())
         world.hook(lambda _call: None)
         world.now = SLOT
         world.deliver()  # and nobody has repeated the schedule yet
         assert world.provider.calls == [], f"write {crash}"
 
 
-@pytest.mark.parametrize("call", ["pointer", "point", "kept_aside", "use", "write_due"])
+@pytest.mark.parametrize("call", ["pointer", "point", "parked", "use", "write_due"])
 def test_a_due_is_never_open_without_a_payment_that_was_acknowledged_while_it_arrived(call: str) -> None:
     world = World(now=SLOT - timedelta(days=10))
     world.borrower()
@@ -178,5 +178,5 @@ def test_a_due_never_lies_at_a_place_that_is_not_noted_as_in_use() -> None:
             world.borrower(preferred_time="18:30")
             world.installment()
             world.tell("borrower.updated", time_zone="America/Chicago")
-        used = {f"{place}#{wish}" for place, wish in world.store.places}
+        used = {f"{zone_key}#{send_time}" for zone_key, send_time in world.store.zone_keys}
         assert {slot[: slot.index("#b-1")] for _, slot, _ in world.store.index.values()} <= used, f"write {crash}"

@@ -1,4 +1,4 @@
-"""News may come in any order: what is known in the end is what the true order would have made known."""
+"""Events may come in any order: what is known in the end is what the true order would have made known."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -76,7 +76,7 @@ _FIRST = (
 def _told(bodies: Sequence[dict[str, Any]]) -> World:
     world = World(now=utc("05-01 00:00"))
     for body in bodies:
-        applying.apply(body, world.now, world.news_desk())
+        applying.apply(body, world.now, world.event_services())
     return world
 
 

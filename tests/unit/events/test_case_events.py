@@ -1,4 +1,4 @@
-"""Cases that news opens: a payment that is taken back, and a borrower who asks for help."""
+"""Cases those events opens: a payment that is taken back, and a borrower who asks for help."""
 
 from dataclasses import replace
 from datetime import date
@@ -99,7 +99,7 @@ def test_a_hold_that_was_ended_before_it_is_heard_of_opens_no_case(ended: dict[s
     assert cases(world) == {}
 
 
-def test_a_hold_that_is_no_news_opens_no_case() -> None:
+def test_a_hold_that_is_no_events_opens_no_case() -> None:
     world = waits()
     world.tell("borrower.hold_started", 9, reason="hardship")
     world.tell("borrower.hold_started", 8, reason="hardship")
@@ -115,7 +115,7 @@ def test_a_borrower_who_asks_again_later_has_a_case_of_its_own() -> None:
     assert [one.about for one in world.store.open_cases()] == [Hold("hardship", 3)]
 
 
-def test_the_hold_stands_before_its_case_and_the_case_before_the_news_counts_as_applied() -> None:
+def test_the_hold_stands_before_its_case_and_the_case_before_the_events_counts_as_applied() -> None:
     world = waits()
     world.store.calls.clear()
     world.tell("borrower.hold_started", reason="hardship")
@@ -131,22 +131,22 @@ def test_the_hold_stands_before_its_case_and_the_case_before_the_news_counts_as_
     ],
 )
 @pytest.mark.parametrize("call", ["write_case", "mark_applied"])
-def test_news_that_dies_around_its_case_opens_it_once_when_it_is_repeated(
+def test_events_that_dies_around_its_case_opens_it_once_when_it_is_repeated(
     kind: str, fields: dict[str, Any], call: str
 ) -> None:
     world = waits()
     body = world.body(kind, **fields)
     world.hook(dies_at(call))
     with pytest.raises(Crash):
-        applying.apply(body, world.now, world.news_desk())
+        applying.apply(body, world.now, world.event_services())
     world.hook(lambda _call: None)
-    applying.apply(body, world.now, world.news_desk())
+    applying.apply(body, world.now, world.event_services())
     assert len(world.store.open_cases()) == 1
 
 
 def test_whoever_counts_hears_of_a_case_once() -> None:
     world, opened = waits(), list[Case]()
-    desk = replace(world.news_desk(), opened=opened.append)
+    services = replace(world.event_services(), opened=opened.append)
     for amount in ("1.00", "2.00"):
-        applying.apply(world.body("installment.payment_reversed", amount=amount), world.now, desk)
+        applying.apply(world.body("installment.payment_reversed", amount=amount), world.now, services)
     assert opened == list(world.store.cases.values())

@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from predue.errors import BadNews
+from predue.errors import InvalidEvent
 from predue.events.models import Paid, Rescheduled, Scheduled, Updated, read_event
 
 FRAME = {"event_id": "e-1", "source": "core", "sequence": 1}
@@ -91,18 +91,18 @@ def test_a_whole_number_may_be_written_as_text_or_with_a_point(written: object) 
     ],
 )
 def test_a_wrong_field_is_named(body: dict[str, Any], fields: dict[str, Any], names: str) -> None:
-    with pytest.raises(BadNews, match=names):
+    with pytest.raises(InvalidEvent, match=names):
         read_event({**body, **fields})
 
 
 @pytest.mark.parametrize("body", [None, [], "x", {}, {"type": "installment.paid"}])
 def test_what_is_no_event_is_refused(body: object) -> None:
-    with pytest.raises(BadNews):
+    with pytest.raises(InvalidEvent):
         read_event(body)
 
 
 def test_an_error_repeats_no_value_since_it_may_be_personal() -> None:
-    with pytest.raises(BadNews) as caught:
+    with pytest.raises(InvalidEvent) as caught:
         read_event({**UPDATED, "phone": "+12015550100" * 9, "jurisdiction": "secret place"})
     assert "2015550100" not in str(caught.value)
     assert "secret" not in str(caught.value)

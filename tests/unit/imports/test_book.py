@@ -22,8 +22,8 @@ class Crash(BaseException):
 
 def put(world: World, given: InstallmentRow | None = None, **fields: Any) -> None:
     """Bring in a borrower's row, then an installment's."""
-    profile = put_borrower("b-1", {**FIELDS, **fields}, world.news_desk())
-    put_installment(given or row(), profile, world.now, world.news_desk())
+    profile = put_borrower("b-1", {**FIELDS, **fields}, world.event_services())
+    put_installment(given or row(), profile, world.now, world.event_services())
 
 
 def test_a_row_makes_an_open_installment_known() -> None:
@@ -59,7 +59,7 @@ def test_rows_may_come_twice() -> None:
     assert world.due().version == version
 
 
-def test_any_news_is_newer_than_a_row() -> None:
+def test_any_events_is_newer_than_a_row() -> None:
     world = World()
     put(world, row(status="paid"))
     world.tell("installment.payment_reversed", sequence=1, amount="100.00")
@@ -100,6 +100,6 @@ def test_an_import_that_dies_at_any_write_is_completed_when_it_is_repeated(call:
 
 def test_a_payment_that_came_before_its_row_counts() -> None:
     world = World(now=SLOT - timedelta(days=1))
-    assert world.tell("installment.paid", amount="100.00") == "kept aside"
+    assert world.tell("installment.paid", amount="100.00") == "parked"
     put(world)
     assert world.due().closed_by == "paid"

@@ -94,7 +94,7 @@ def test_books_become_borrowers_and_open_installments(filled: Depot) -> None:
 
 def test_installments_may_come_before_their_borrowers(depot: Depot) -> None:
     depot.imported("i.csv", installments("L-1"))
-    assert (open_loans(depot), depot.report("i.csv")["kept_aside"]) == (set(), 1)
+    assert (open_loans(depot), depot.report("i.csv")["parked"]) == (set(), 1)
     depot.imported("b.csv", borrowers("b-1"))
     assert open_loans(depot) == {"L-1"}
 
@@ -122,14 +122,14 @@ def test_a_payment_that_was_acknowledged_is_never_undone_by_a_later_file(filled:
     assert "L-1" not in open_loans(filled)
 
 
-def test_rows_that_say_otherwise_than_what_is_known_are_told_to_be_no_news(filled: Depot) -> None:
+def test_rows_that_say_otherwise_than_what_is_known_are_told_to_be_no_events(filled: Depot) -> None:
     filled.imported("new.csv", installments(*LOANS[:3], "L-new", amount="55.00"))
     assert due_of(filled).amount == 10000
     told = filled.report("new.csv")
-    assert (told["applied"], told["no_news"], told["known_already"]) == (0, 3, 0)
-    assert told["kept_aside"] == 1
+    assert (told["applied"], told["no_change"], told["known_already"]) == (0, 3, 0)
+    assert told["parked"] == 1
     filled.imported("b-new.csv", borrowers("b-1", name="Other"))
-    assert filled.report("b-new.csv")["no_news"] == 1
+    assert filled.report("b-new.csv")["no_change"] == 1
 
 
 def test_a_stop_a_consent_and_a_move_that_were_acknowledged_stand_against_a_later_file(filled: Depot) -> None:
@@ -194,7 +194,7 @@ def test_a_statement_that_is_not_said_to_be_complete_closes_nothing(filled: Depo
     assert open_loans(filled) == set(LOANS)
 
 
-def test_what_was_stated_with_a_sequence_is_closed_too_and_opened_by_newer_news(filled: Depot) -> None:
+def test_what_was_stated_with_a_sequence_is_closed_too_and_opened_by_newer_events(filled: Depot) -> None:
     filled.world.installment(loan_id="L-1", borrower_id="b-1", due_date=due_of(filled).due_date)
     filled.imported("all.complete.csv", installments(*LOANS[1:]))
     assert "L-1" not in open_loans(filled)
@@ -481,7 +481,7 @@ def test_of_two_calls_side_by_side_one_goes_on(depot: Depot) -> None:
     assert known is not None
     depot.call(name)
     with pytest.raises(ImportMoved):
-        chunk_applying.go_on(*known, depot.desk())
+        chunk_applying.go_on(*known, depot.services())
 
 
 def test_a_file_that_another_replaces_while_it_is_read_is_left(depot: Depot) -> None:

@@ -14,10 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from predue.domain.policy import ImportsSetting
-from predue.errors import BadNews, ImportMoved
+from predue.errors import ImportMoved, InvalidEvent
 from predue.imports import chunk_applying
 from predue.imports.import_state import Import
-from predue.imports.name_index import Leaf, name_of, named
+from predue.imports.name_index import NameIndex, name_of, named
 from predue.inbound.deliveries import prepared
 from tests.depot import SOURCE, Depot, installments
 
@@ -167,13 +167,13 @@ def test_each_rejected_row_is_in_the_report_once_and_in_its_order(parts: int, ne
 def test_whatever_id_an_event_may_have_its_name_comes_back(rows: list[tuple[str, int, bool]]) -> None:
     taken = [row for row in rows if _is_taken(row[0])]
     with TemporaryDirectory() as folder:
-        desk = Depot(Path(folder)).desk()
-        leaf = Leaf()
+        services = Depot(Path(folder)).services()
+        names_index = NameIndex()
         for loan_id, number, is_soon in taken:
-            (leaf.soon if is_soon else leaf.later).append(name_of(loan_id, number))
-        state = leaf.put(Import("books/core/i.csv", "e", 1, "2026-06-12T14:00:00Z", "core"), desk)
+            (names_index.soon if is_soon else names_index.later).append(name_of(loan_id, number))
+        state = names_index.put(Import("books/core/i.csv", "e", 1, "2026-06-12T14:00:00Z", "core"), services)
         assert state.leaves == bool(taken)
-        found = Leaf.get(state, desk, 0) if taken else Leaf()
+        found = NameIndex.get(state, services, 0) if taken else NameIndex()
     for names, is_soon in ((found.soon, True), (found.later, False)):
         assert {named(name) for name in names} == {(loan, number) for loan, number, soon in taken if soon == is_soon}
 
@@ -185,7 +185,7 @@ def _is_taken(loan_id: str) -> bool:
             | {"installment_no": 1},
             SOURCE,
         )
-    except BadNews:
+    except InvalidEvent:
         return False
     return True
 
@@ -202,5 +202,5 @@ def test_a_call_that_was_overtaken_and_has_less_time_leaves_all_as_the_other_wro
     written = depot.files.get(f"work/{name}/names-000000")
     depot.time_left = lambda: 0.0
     with pytest.raises(ImportMoved):
-        chunk_applying.go_on(*known, depot.desk())
+        chunk_applying.go_on(*known, depot.services())
     assert depot.files.get(f"work/{name}/names-000000") == written

@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from predue.errors import BadNews
+from predue.errors import InvalidEvent
 from predue.events.sources import Source
 from predue.inbound import bus_event
 from predue.inbound.deliveries import Delivery
@@ -49,12 +49,12 @@ def test_a_message_of_another_form_stands_in_the_detail_as_it_is() -> None:
 def test_an_event_that_is_nobodys_or_contradicts_itself_names_what_is_wrong(
     changes: dict[str, Any], field: str
 ) -> None:
-    with pytest.raises(BadNews) as caught:
+    with pytest.raises(InvalidEvent) as caught:
         read(**changes)
     assert [name for name, _ in caught.value.fields] == [field]
 
 
 @pytest.mark.parametrize("text", ["", "x", "[]", "7", '"a"', '{"a": 1, "a": 1}', "[" * 100_000])
 def test_what_is_no_event_is_refused(text: str) -> None:
-    with pytest.raises(BadNews):
+    with pytest.raises(InvalidEvent):
         bus_event.read(text, SOURCES)

@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 
 from predue.connectors import Settings
-from predue.errors import BadNews
+from predue.errors import InvalidEvent
 from predue.events.sources import Source
 from predue.inbound.deliveries import events_of
 from tests.unit.connectors.messages import but, message
@@ -36,7 +36,7 @@ def test_a_tenants_source_looks_at_and_tells_of_its_tenants_loans_only() -> None
 
 @pytest.mark.parametrize("tenant", ["", "acme"])
 def test_a_loan_of_another_tenant_is_not_even_looked_at(tenant: str) -> None:
-    with pytest.raises(BadNews, match="loan_id"):
+    with pytest.raises(InvalidEvent, match="loan_id"):
         read("fineract", but(message("fineract/loan_charge_off"), data__loanId="other~77"), tenant)
     assert LOANS == []
 
@@ -44,7 +44,7 @@ def test_a_loan_of_another_tenant_is_not_even_looked_at(tenant: str) -> None:
 @pytest.mark.parametrize("told", [7, None, "x", [], [[]], True])
 @pytest.mark.parametrize("form", ["fineract", "mambu", "cloudevents", "mapping"])
 def test_what_is_no_object_is_no_message(form: str, told: Any) -> None:
-    with pytest.raises(BadNews, match="message: "):
+    with pytest.raises(InvalidEvent, match="message: "):
         read(form, told)
 
 
@@ -58,12 +58,12 @@ event_id = "id"
 sequence = { constant = 1 }
 borrower_id = { constant = "b-1" }
 """
-    with pytest.raises(BadNews, match="source: "):
+    with pytest.raises(InvalidEvent, match="source: "):
         read("mapping", {"id": "1"}, mapping=mapping)
 
 
 def test_an_event_that_is_too_large_to_keep_is_refused_in_every_form() -> None:
     told = {"specversion": "1.0", "id": "1", "source": "/x", "type": "borrower.opted_out", "sequence": "1"}
     data = {"borrower_id": "b-1", "note": "x" * 17_000}
-    with pytest.raises(BadNews, match="bytes"):
+    with pytest.raises(InvalidEvent, match="bytes"):
         read("cloudevents", {**told, "data": data})

@@ -8,12 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from standardwebhooks import Webhook
 
-from predue.errors import BadNews
+from predue.errors import InvalidEvent
 from predue.events.sources import Source, read_sources
 from predue.inbound import problem
-from predue.inbound.deliveries import events_of, rounds
-from predue.inbound.problem import NotTaken, Problem
-from predue.inbound.webhook import MOST_BYTES, Request, authenticated, delivery, readable
+from predue.inbound.deliveries import batches, events_of
+from predue.inbound.problem import Problem, RequestRejected
+from predue.inbound.webhook import MOST_BYTES, WebhookRequest, authenticated, delivery, readable
 from tests.signing import FOREIGN, OLD, OURS, SOURCES, key, signed, written
 
 NOW = datetime(2026, 12, 10, 15, 0, 0, 250_000, tzinfo=UTC)
@@ -32,19 +32,19 @@ CORE, ACME = KNOWN["core"], KNOWN["acme"]
 
 
 def check(headers: dict[str, str], body: bytes = BODY, source: str = "core", now: datetime = NOW) -> Source:
-    request = Request(source, headers, body)
+    request = WebhookRequest(source, headers, body)
     readable(request)
     return authenticated(request, KNOWN, now)
 
 
 def refused(headers: dict[str, str], body: bytes = BODY, source: str = "core", now: datetime = NOW) -> Problem:
-    with pytest.raises(NotTaken) as caught:
+    with pytest.raises(RequestRejected) as caught:
         check(headers, body, source, now)
     return caught.value.problem
 
 
 def misread(text: str, source: Source = CORE) -> Problem:
-    with pytest.raises(NotTaken) as caught:
+    with pytest.raises(RequestRejected) as caught:
         delivery(text, source, {})
     return caught.value.problem
 
@@ -65,8 +65,8 @@ def test_the_library_of_standard_webhooks_signs_what_is_taken() -> None:
 def test_each_key_of_a_source_signs_until_it_is_taken_from_the_list() -> None:
     assert check(signed(BODY, NOW, OURS)) is check(signed(BODY, NOW, OLD)) is CORE
     rotated = read_sources(json.dumps({"core": {"keys": [OURS]}}))
-    request = Request("core", signed(BODY, NOW, OLD), BODY)
-    with pytest.raises(NotTaken):
+    request = WebhookRequest("core", signed(BODY, NOW, OLD), BODY)
+    with pytest.raises(RequestRejected):
         authenticated(request, rotated, NOW)
 
 
@@ -135,9 +135,9 @@ def test_a_request_caught_on_its_way_is_refused_when_it_is_replayed_later() -> N
 
 
 def test_a_body_of_a_mebibyte_is_read_and_one_byte_more_is_too_large() -> None:
-    assert len(readable(Request("core", HEADERS, b" " * MOST_BYTES))) == MOST_BYTES
-    with pytest.raises(NotTaken) as caught:
-        readable(Request("core", {}, b" " * (MOST_BYTES + 1)))
+    assert len(readable(WebhookRequest("core", HEADERS, b" " * MOST_BYTES))) == MOST_BYTES
+    with pytest.raises(RequestRejected) as caught:
+        readable(WebhookRequest("core", {}, b" " * (MOST_BYTES + 1)))
     assert caught.value.problem == problem.TOO_LARGE
 
 
@@ -217,31 +217,31 @@ def test_an_array_of_five_hundred_is_read() -> None:
 
 @given(st.text())
 def test_any_text_is_read_or_refused(text: str) -> None:
-    with suppress(NotTaken):
+    with suppress(RequestRejected):
         assert delivery(text, CORE, {}).messages
 
 
 # Events
 
 
-def read(text: str, source: Source = CORE) -> list[dict[str, Any] | BadNews]:
-    found: list[dict[str, Any] | BadNews] = []
+def read(text: str, source: Source = CORE) -> list[dict[str, Any] | InvalidEvent]:
+    found: list[dict[str, Any] | InvalidEvent] = []
     for message in delivery(text, source, {}).messages:
         try:
             found += events_of(message, source, {}, lambda _loan_id: {})
-        except BadNews as fault:
+        except InvalidEvent as fault:
             found.append(fault)
     return found
 
 
-def only(body: object, source: Source = CORE) -> dict[str, Any] | BadNews:
+def only(body: object, source: Source = CORE) -> dict[str, Any] | InvalidEvent:
     (event,) = read(json.dumps(body), source)
     return event
 
 
 def wrong(body: object, source: Source = CORE) -> list[str]:
     fault = only(body, source)
-    assert isinstance(fault, BadNews)
+    assert isinstance(fault, InvalidEvent)
     return [field for field, _ in fault.fields]
 
 
@@ -275,12 +275,12 @@ def test_what_is_no_object_is_no_event(body: object) -> None:
 
 def test_half_a_surrogate_pair_is_refused_wherever_it_stands() -> None:
     (fault,) = read(json.dumps(PAID)[:-1] + ', "note": "\\ud800"}')
-    assert isinstance(fault, BadNews)
+    assert isinstance(fault, InvalidEvent)
 
 
 def test_a_bad_event_leaves_the_others_of_its_array() -> None:
     text = json.dumps([PAID, {"event_id": "e-2"}, PAID | {"event_id": "e-3"}])
-    assert [isinstance(event, BadNews) for event in read(text)] == [False, True, False]
+    assert [isinstance(event, InvalidEvent) for event in read(text)] == [False, True, False]
     assert delivery(text, CORE, {}).ids == ("e-1", "e-2", "e-3")
 
 
@@ -317,8 +317,8 @@ _NEWS = st.one_of(
 )
 
 
-def in_rounds(*bodies: dict[str, Any]) -> list[list[list[int]]]:
-    return rounds({index: [body] for index, body in enumerate(bodies)})
+def in_batches(*bodies: dict[str, Any]) -> list[list[list[int]]]:
+    return batches({index: [body] for index, body in enumerate(bodies)})
 
 
 @given(st.dictionaries(st.integers(0, 30), _NEWS, max_size=12))
@@ -326,7 +326,7 @@ def test_what_touches_an_installment_or_borrower_keeps_its_order_and_no_message_
     drawn: dict[int, dict[str, Any]],
 ) -> None:
     events = dict(sorted(drawn.items()))
-    found = rounds({index: [body] for index, body in events.items()})
+    found = batches({index: [body] for index, body in events.items()})
     assert sorted(index for groups in found for group in groups for index in group) == sorted(events)
     place = {
         index: (number, group) for number, groups in enumerate(found) for group in map(tuple, groups) for index in group
@@ -343,19 +343,19 @@ def test_what_touches_an_installment_or_borrower_keeps_its_order_and_no_message_
 
 def test_messages_that_touch_nothing_in_common_are_side_by_side() -> None:
     third = about_installment("a", 1, borrower_id="x")
-    found = in_rounds(about_installment("a", 1), about_installment("b", 1), third, about_borrower("y"))
+    found = in_batches(about_installment("a", 1), about_installment("b", 1), third, about_borrower("y"))
     assert found == [[[0, 2], [1], [3]]]
 
 
 def test_installments_of_one_loan_need_not_wait_for_each_other() -> None:
-    assert in_rounds(*(about_installment("a", 1 + number % 3) for number in range(6))) == [[[0, 3], [1, 4], [2, 5]]]
+    assert in_batches(*(about_installment("a", 1 + number % 3) for number in range(6))) == [[[0, 3], [1, 4], [2, 5]]]
 
 
 def test_a_borrower_goes_before_the_schedule_that_follows_and_after_the_one_before() -> None:
     before, after = (about_installment("a", number, borrower_id="x") for number in (1, 2))
-    assert in_rounds(before, about_borrower("x"), after, about_installment("a", 3)) == [[[0]], [[1]], [[2], [3]]]
+    assert in_batches(before, about_borrower("x"), after, about_installment("a", 3)) == [[[0]], [[1]], [[2], [3]]]
 
 
 def test_a_message_that_touches_several_loans_waits_for_both_and_both_wait_for_it() -> None:
     a, b = about_installment("a", 1), about_installment("b", 1)
-    assert rounds({0: [a], 1: [b], 2: [b, a], 3: [a], 4: [b]}) == [[[0], [1]], [[2]], [[3], [4]]]
+    assert batches({0: [a], 1: [b], 2: [b, a], 3: [a], 4: [b]}) == [[[0], [1]], [[2]], [[3], [4]]]

@@ -10,8 +10,8 @@ import pytest
 from predue.events.sources import Source, read_sources
 from predue.inbound import problem
 from predue.inbound.deliveries import Delivery
-from predue.inbound.problem import NotTaken, Problem
-from predue.inbound.webhook import Request, authenticated, delivery, readable
+from predue.inbound.problem import Problem, RequestRejected
+from predue.inbound.webhook import WebhookRequest, authenticated, delivery, readable
 from tests.signing import OURS, signed
 
 NOW = datetime(2026, 12, 10, 15, 0, tzinfo=UTC)
@@ -36,12 +36,12 @@ def basic(name: str, password: str) -> str:
 
 
 def check(authorization: str, source: str = "mambu", **more: str) -> Source:
-    request = Request(source, JSON | {"authorization": authorization} | more, b"{}")
+    request = WebhookRequest(source, JSON | {"authorization": authorization} | more, b"{}")
     return authenticated(request, KNOWN, NOW)
 
 
-def refused(request: Request) -> Problem:
-    with pytest.raises(NotTaken) as caught:
+def refused(request: WebhookRequest) -> Problem:
+    with pytest.raises(RequestRejected) as caught:
         delivery(readable(request), authenticated(request, KNOWN, NOW), request.headers)
     return caught.value.problem
 
@@ -80,19 +80,19 @@ def test_a_source_that_cannot_sign_shows_one_of_its_secrets(given: str) -> None:
 )
 def test_what_is_no_secret_of_the_source_is_refused_as_an_unknown_source_is(given: str) -> None:
     for source in ("mambu", "nobody"):
-        assert refused(Request(source, JSON | {"authorization": given}, b"{}")) == problem.UNSIGNED
+        assert refused(WebhookRequest(source, JSON | {"authorization": given}, b"{}")) == problem.UNSIGNED
 
 
 @pytest.mark.parametrize("source", ["core", "fineract", "signing-clouds", "bus-only", "nobody", ""])
 def test_a_secret_serves_no_source_that_signs_nor_one_of_the_bus(source: str) -> None:
     for given in (f"Bearer {SECRET}", f"Bearer {OURS}", basic(source, OURS), "Bearer whsec_" + "A" * 32):
-        assert refused(Request(source, JSON | {"authorization": given}, b"{}")) == problem.UNSIGNED
+        assert refused(WebhookRequest(source, JSON | {"authorization": given}, b"{}")) == problem.UNSIGNED
 
 
 def test_a_signature_serves_no_source_that_shows_a_secret() -> None:
     for source in ("mambu", "bus-only"):
         for key in (OURS, "whsec_" + "A" * 32):
-            assert refused(Request(source, signed(b"{}", NOW, key), b"{}")) == problem.UNSIGNED
+            assert refused(WebhookRequest(source, signed(b"{}", NOW, key), b"{}")) == problem.UNSIGNED
 
 
 # Bytes
@@ -101,7 +101,7 @@ def test_a_signature_serves_no_source_that_shows_a_secret() -> None:
 def test_bytes_of_avro_are_signed_as_they_are_and_only_fineract_sends_any() -> None:
     body = b"\xc3\x01\xff\x00"
     for source, taken in (("fineract", True), ("core", False), ("signing-clouds", False)):
-        request = Request(source, signed(body, NOW) | {"content-type": "avro/binary"}, body)
+        request = WebhookRequest(source, signed(body, NOW) | {"content-type": "avro/binary"}, body)
         if taken:
             told = delivery(readable(request), authenticated(request, KNOWN, NOW), request.headers)
             assert (told.messages, told.single) == ((body,), True)

@@ -12,7 +12,7 @@ from predue.domain.record import most_urgent
 from predue.domain.stage import Stage, StageKey
 from predue.errors import TextMissing
 from predue.messages.encoding import measure
-from predue.messages.render import Lender, Line, Message, locale_for, render
+from predue.messages.render import Lender, ReminderItem, RenderedMessage, locale_for, render
 
 TODAY = date(2026, 12, 2)
 LENDER = Lender("Example Credit Union", "(201) 555-0100")
@@ -21,13 +21,13 @@ STAGES = ("T-7", "T-3", "T-1", "T0", "T+1")
 URL = "https://remind.example.com/u/abc123"
 
 
-def line(stage: str = "T-3", minor: int = 123456, currency: str = "USD", **changes: Any) -> Line:
+def line(stage: str = "T-3", minor: int = 123456, currency: str = "USD", **changes: Any) -> ReminderItem:
     due_date = TODAY - timedelta(days=Stage.named(stage).offset)
     usual: dict[str, Any] = {"loan_id": "LN-20004471", "installment_no": 3, "due_date": due_date}
-    return Line(**usual | changes, owed=Money(minor, currency), stage=stage)
+    return ReminderItem(**usual | changes, owed=Money(minor, currency), stage=stage)
 
 
-def message(channel: str, locale: str, *lines: Line, **changes: Any) -> Message:
+def message(channel: str, locale: str, *lines: ReminderItem, **changes: Any) -> RenderedMessage:
     usual: dict[str, Any] = {
         "name": "Ana López",
         "lender": LENDER,
@@ -148,7 +148,7 @@ def test_a_digest_lists_each_installment_by_date_in_the_words_of_the_most_urgent
 
 
 @given(st.permutations([line("T-3"), line("T-1", loan_id="B1"), line("T-1", loan_id="B2"), line("T-7", loan_id="D")]))
-def test_a_digest_is_the_same_in_whatever_order_its_installments_come(lines: list[Line]) -> None:
+def test_a_digest_is_the_same_in_whatever_order_its_installments_come(lines: list[ReminderItem]) -> None:
     assert message("email", "es-US", *lines) == message("email", "es-US", *lines[::-1])
 
 
@@ -263,7 +263,7 @@ def test_a_value_that_the_text_needs_must_not_be_empty(changes: dict[str, Any], 
 @pytest.mark.parametrize(
     "bad", [line(minor=0), line(minor=-5), line(currency=""), line(currency="usd"), line(loan_id="--")]
 )
-def test_nothing_is_written_about_a_loan_without_a_tail_or_a_payment_of_nothing(bad: Line) -> None:
+def test_nothing_is_written_about_a_loan_without_a_tail_or_a_payment_of_nothing(bad: ReminderItem) -> None:
     with pytest.raises(TextMissing):
         message("sms", "en-US", bad)
     with pytest.raises(TextMissing):

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from predue.errors import TextMissing
-from predue.messages.templates import Book, check_texts
+from predue.messages.templates import TemplateSet, check_texts
 
 
 def test_the_installed_texts_are_whole() -> None:
@@ -15,24 +15,24 @@ def test_the_installed_texts_are_whole() -> None:
 
 
 def test_an_unknown_placeholder_is_an_error_that_names_file_key_and_placeholder() -> None:
-    texts = Book("en-US", "sms", {"T-3": {"one": "Dear {{name}}"}})
+    texts = TemplateSet("en-US", "sms", {"T-3": {"one": "Dear {{name}}"}})
     with pytest.raises(TextMissing, match=r"texts/en-US/sms.toml: T-3.one holds the unknown placeholder \{\{name\}\}"):
         texts.fill({"name": "Ana"}, "T-3", "one")
 
 
 def test_a_value_that_looks_like_a_placeholder_is_not_read_again() -> None:
-    texts = Book("en-US", "sms", {"T-3": {"one": "{{lender}}: {{loan}}"}})
+    texts = TemplateSet("en-US", "sms", {"T-3": {"one": "{{lender}}: {{loan}}"}})
     assert texts.fill({"lender": "{{loan}}", "loan": "{{lender}}"}, "T-3", "one") == "{{loan}}: {{lender}}"
 
 
 def test_the_version_changes_with_any_word_of_the_message_and_with_no_other() -> None:
     words = {"frame": "{{text}}", "T-3": {"one": "a", "many": "b"}, "T-1": {"one": "c", "many": "d"}}
-    version = Book("en-US", "email", words).version("T-3", "<p>")
-    assert Book("en-US", "email", words | {"T-1": {"one": "x"}}).version("T-3", "<p>") == version
-    assert Book("en-US", "email", dict(reversed(words.items()))).version("T-3", "<p>") == version
+    version = TemplateSet("en-US", "email", words).version("T-3", "<p>")
+    assert TemplateSet("en-US", "email", words | {"T-1": {"one": "x"}}).version("T-3", "<p>") == version
+    assert TemplateSet("en-US", "email", dict(reversed(words.items()))).version("T-3", "<p>") == version
     changes: list[dict[str, Any]] = [{"frame": "{{text}}!"}, {"T-3": {"one": "a", "many": "B"}}, {"date": "EEE"}]
-    assert all(Book("en-US", "email", words | change).version("T-3", "<p>") != version for change in changes)
-    assert Book("en-US", "email", words).version("T-3", "<div>") != version
+    assert all(TemplateSet("en-US", "email", words | change).version("T-3", "<p>") != version for change in changes)
+    assert TemplateSet("en-US", "email", words).version("T-3", "<div>") != version
 
 
 Change = Callable[[str], str]

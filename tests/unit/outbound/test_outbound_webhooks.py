@@ -11,7 +11,7 @@ from predue.errors import BadJob, BadPolicy
 from predue.outbound.outbound_webhooks import (
     JITTER,
     LONGEST_WAIT,
-    Answer,
+    SubscriberAnswer,
     body_of,
     headers_of,
     read_message,
@@ -23,7 +23,7 @@ from tests.signing import FOREIGN, OLD, OURS, signature
 
 AT = datetime(2026, 12, 10, 15, tzinfo=UTC)
 DETAIL = {"event_id": "e" * 32, "at": "2026-12-10T15:00:00Z", "borrower_id": "b-1"}
-ENVELOPE: dict[str, Any] = {"detail-type": "ReminderSent", "source": "predue", "detail": DETAIL}
+OUTBOUND: dict[str, Any] = {"detail-type": "ReminderSent", "source": "predue", "detail": DETAIL}
 
 
 def one(**more: Any) -> Subscriber:
@@ -32,12 +32,12 @@ def one(**more: Any) -> Subscriber:
 
 
 def test_a_call_carries_the_event_its_type_and_its_time() -> None:
-    body = json.loads(body_of(read_message(json.dumps(ENVELOPE))))
+    body = json.loads(body_of(read_message(json.dumps(OUTBOUND))))
     assert body == {"type": "ReminderSent", "timestamp": "2026-12-10T15:00:00Z", "data": DETAIL}
 
 
 def test_a_call_is_signed_by_every_key_over_its_id_its_time_and_its_body() -> None:
-    message = read_message(json.dumps(ENVELOPE))
+    message = read_message(json.dumps(OUTBOUND))
     body = body_of(message)
     headers = headers_of(message, one(keys=(OURS, OLD)), body, AT)
     assert headers["webhook-id"] == "e" * 32
@@ -68,8 +68,8 @@ def test_what_is_no_event_of_ours_is_refused(body: str) -> None:
 
 
 def test_a_subscriber_hears_the_types_it_asked_for_of_its_own_tenant() -> None:
-    message = read_message(json.dumps(ENVELOPE))
-    theirs = read_message(json.dumps({**ENVELOPE, "detail": DETAIL | {"tenant": "acme"}}))
+    message = read_message(json.dumps(OUTBOUND))
+    theirs = read_message(json.dumps({**OUTBOUND, "detail": DETAIL | {"tenant": "acme"}}))
     everyone = {
         "core": one(),
         "other": one(name="other", events=frozenset({"ReminderFailed"})),
@@ -81,11 +81,11 @@ def test_a_subscriber_hears_the_types_it_asked_for_of_its_own_tenant() -> None:
 
 def test_a_message_for_one_is_for_that_one_alone_and_for_nobody_once_it_has_left() -> None:
     everyone = {"a": one(name="a"), "b": one(name="b")}
-    message = read_message(json.dumps(ENVELOPE))
-    parted = read_message(message.for_one("b"))
-    assert [subscriber.name for subscriber in receivers(parted, everyone)] == ["b"]
-    assert receivers(parted, {"a": one(name="a")}) == []
-    assert body_of(parted) == body_of(message)
+    message = read_message(json.dumps(OUTBOUND))
+    split_tenant = read_message(message.for_one("b"))
+    assert [subscriber.name for subscriber in receivers(split_tenant, everyone)] == ["b"]
+    assert receivers(split_tenant, {"a": one(name="a")}) == []
+    assert body_of(split_tenant) == body_of(message)
 
 
 def test_the_wait_doubles_from_half_a_minute_to_four_hours() -> None:
@@ -114,7 +114,7 @@ def test_what_failed_together_does_not_come_back_together() -> None:
     + [(status, False, False) for status in (0, 100, 400, 404, 429, 500, 503)],
 )
 def test_only_2xx_is_taken_and_only_410_is_gone(status: int, taken: bool, gone: bool) -> None:  # noqa: FBT001 - a table
-    assert (Answer(status).taken, Answer(status).gone) == (taken, gone)
+    assert (SubscriberAnswer(status).taken, SubscriberAnswer(status).gone) == (taken, gone)
 
 
 # Subscribers

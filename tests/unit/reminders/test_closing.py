@@ -148,10 +148,10 @@ def test_a_run_out_of_time_goes_on_where_it_stopped() -> None:
     world.close()
     world.now = CLOSING
     times = iter([600.0, 600.0, 5.0, 600.0, 600.0, 600.0])
-    desk = replace(world.close_desk(), time_left=lambda: next(times))
-    tally, finished = closing.close(0, world.now, desk)
+    services = replace(world.closing_services(), time_left=lambda: next(times))
+    tally, finished = closing.close(0, world.now, services)
     assert (tally.expired, finished) == (200, False)
-    tally, finished = closing.close(0, world.now, desk)
+    tally, finished = closing.close(0, world.now, services)
     assert (tally.expired, finished) == (20, True)
     assert len(world.outcomes()) == 220
 
@@ -280,11 +280,11 @@ def test_a_closing_run_between_the_two_halves_of_a_move_leaves_no_stage_without_
     moved = world.body("borrower.updated", time_zone="America/Chicago")
     world.hook(crash_at("write_due"))
     with pytest.raises(Crash):
-        applying.apply(moved, world.now, world.news_desk())
+        applying.apply(moved, world.now, world.event_services())
     world.hook(lambda _call: None)
     world.now = CLOSING + timedelta(hours=2)
     world.close()
-    applying.apply(moved, world.now, world.news_desk())
+    applying.apply(moved, world.now, world.event_services())
     for _ in range(30):
         world.now += timedelta(hours=1)
         world.close()
@@ -298,11 +298,11 @@ def test_a_move_cut_short_twice_around_a_closing_run_leaves_no_stage_without_an_
     for call in ("write_due", "write_record"):
         world.hook(crash_at(call))
         with pytest.raises(Crash):
-            applying.apply(moved, world.now, world.news_desk())
+            applying.apply(moved, world.now, world.event_services())
         world.hook(lambda _call: None)
         world.now = CLOSING + timedelta(hours=2)
         world.close()
-    applying.apply(moved, world.now, world.news_desk())
+    applying.apply(moved, world.now, world.event_services())
     for _ in range(30):
         world.now += timedelta(hours=1)
         world.close()
@@ -326,7 +326,7 @@ def test_a_borrower_whom_a_crash_left_under_two_send_times_is_closed_whole() -> 
     with pytest.raises(Crash):
         world.tell("borrower.updated", preferred_time="09:15")
     world.hook(lambda _call: None)
-    assert len({entry.wish for _, _, entry in world.store.index.values() if entry.borrower_id == "b-1"}) == 2
+    assert len({entry.send_time for _, _, entry in world.store.index.values() if entry.borrower_id == "b-1"}) == 2
     # The half that stands at the new time gets its reminder, the other one is planned by nobody.
     world.now = utc("06-12 13:15")
     world.plan()
@@ -402,7 +402,7 @@ def test_a_run_of_changed_rules_that_is_out_of_time_begins_anew_and_gets_through
     narrowed(world)
     world.now = utc("06-13 01:35")
     world.seconds_left = 0
-    assert not closing.close(0, world.now, world.close_desk())[1]
+    assert not closing.close(0, world.now, world.closing_services())[1]
     world.seconds_left = 600
     world.close()
     assert world.outcomes().get("L-1 T-3") == ("expired", "no_run")
@@ -411,7 +411,7 @@ def test_a_run_of_changed_rules_that_is_out_of_time_begins_anew_and_gets_through
 def test_a_run_whose_rules_change_half_way_goes_on_from_no_place_of_the_old_ones() -> None:
     world = many_at_closing()
     left = iter([600, 0])
-    assert not closing.close(0, world.now, replace(world.close_desk(), time_left=lambda: next(left)))[1]
+    assert not closing.close(0, world.now, replace(world.closing_services(), time_left=lambda: next(left)))[1]
     narrowed(world)
     world.close()
     assert len(world.outcomes()) == 249
@@ -450,8 +450,8 @@ def test_who_was_left_out_before_the_time_ran_out_is_not_forgotten_by_the_call_t
 
     world.hook(before)
     left = iter([600, 0])
-    desk = replace(world.close_desk(), time_left=lambda: next(left))
-    tally, finished = closing.close(0, world.now, desk)
+    services = replace(world.closing_services(), time_left=lambda: next(left))
+    tally, finished = closing.close(0, world.now, services)
     assert (tally.failed, finished) == (1, False)
     world.close()
     world.now += timedelta(minutes=15)

@@ -5,13 +5,13 @@ from datetime import date, timedelta
 
 import pytest
 
-from predue.borrowers.ports import Accepted, Envelope, NoAnswer, Refused
+from predue.borrowers.ports import Accepted, NoAnswer, OutboundMessage, Refused
 from predue.domain.channel import Switches
 from predue.domain.ledger import Contact
 from predue.domain.policy import Policy
 from predue.domain.record import Attempt
 from predue.errors import LedgerMoved, StillCalling, TextMissing, Unusable
-from predue.messages.render import Message
+from predue.messages.render import RenderedMessage
 from predue.reminders import deliver as delivery
 from tests.fakes import Answer
 from tests.unit.world import DUE_DATE, EMAIL, PHONE, SLOT, World, key, ready, utc
@@ -46,11 +46,11 @@ def crashed(world: World, call: str, number: int = 1, channel: str = "sms") -> N
 def test_a_reminder_is_claimed_called_once_and_recorded() -> None:
     world = ready()
     assert world.deliver() == "sent"
-    (envelope,) = world.provider.calls
+    (outbound,) = world.provider.calls
     (contact,) = world.ledger().contacts
     record = world.record()
-    assert envelope.to == PHONE
-    assert envelope.reminder_id == record.reminder_id == contact.reminder_id
+    assert outbound.to == PHONE
+    assert outbound.reminder_id == record.reminder_id == contact.reminder_id
     assert (record.outcome, record.channel, record.keys) == ("sent", "sms", (key(),))
     assert record.provider_message_id == "message-1"
     assert record.attempts == (Attempt(SLOT, "sms", "accepted"),)
@@ -224,7 +224,7 @@ def test_a_refused_address_moves_to_the_next_channel_and_is_used_no_more() -> No
     assert world.store.bad == {ref: "INVALID"}
     assert world.ledger().suppressed == {"sms": (ref,)}
     assert world.deliver(channel="email") == "sent"
-    assert [envelope.to for envelope in world.provider.calls] == [PHONE, EMAIL]
+    assert [outbound.to for outbound in world.provider.calls] == [PHONE, EMAIL]
     assert [(one.channel, one.answer) for one in world.record().attempts] == [
         ("sms", "refused_address:INVALID"),
         ("email", "accepted"),
@@ -258,7 +258,7 @@ def test_when_every_channel_refuses_the_reminder_has_failed_and_no_channel_is_as
     world.provider.answers = [refused] * 9
     done = [world.deliver(channel=channel) for channel in ("sms", "email", "sms", "email")]
     assert done[:2] == ["forwarded", "settled"]
-    assert [envelope.to for envelope in world.provider.calls] == [PHONE, EMAIL]
+    assert [outbound.to for outbound in world.provider.calls] == [PHONE, EMAIL]
     assert world.outcomes() == {"L-1 T-3": ("failed", kind)}
 
 
@@ -269,7 +269,7 @@ def test_a_busy_answer_after_a_refusal_waits_for_its_own_channel() -> None:
     assert world.deliver(channel="email") == "busy"
     world.now += timedelta(minutes=1)
     assert world.deliver(world.queues.sent[-1].job, channel="email") == "sent"
-    assert [envelope.to for envelope in world.provider.calls] == [PHONE, EMAIL, EMAIL]
+    assert [outbound.to for outbound in world.provider.calls] == [PHONE, EMAIL, EMAIL]
 
 
 def test_a_busy_provider_is_waited_for_longer_each_time() -> None:
@@ -314,7 +314,7 @@ def test_a_long_wait_is_spent_in_a_one_off_schedule() -> None:
 def test_a_text_that_cannot_be_rendered_fails_the_reminder_without_a_claim(monkeypatch: pytest.MonkeyPatch) -> None:
     world = ready()
 
-    def missing(*_: object, **__: object) -> Message:
+    def missing(*_: object, **__: object) -> RenderedMessage:
         raise TextMissing("texts/en-US/sms.toml: T-3.one is missing")
 
     monkeypatch.setattr(delivery, "render", missing)
@@ -354,8 +354,8 @@ def test_a_stage_left_behind_is_recorded_with_the_reminder() -> None:
 def test_a_read_gone_stale_while_rendering_is_not_claimed_with() -> None:
     world = ready()
     ticks = iter([SLOT, SLOT + timedelta(seconds=6)] + [SLOT + timedelta(seconds=10)] * 9)
-    desk = replace(world.desk(), clock=lambda: next(ticks))
-    assert delivery.deliver(world.job(), desk) == "sent"
+    services = replace(world.services(), clock=lambda: next(ticks))
+    assert delivery.deliver(world.job(), services) == "sent"
     assert world.ledger().contacts[0].at == SLOT + timedelta(seconds=10)
 
 
@@ -363,8 +363,8 @@ def test_a_claim_that_took_until_the_hours_end_is_given_back_without_a_call() ->
     world = ready()
     end = utc("06-13 00:00")
     ticks = iter([end - timedelta(seconds=11)] * 2 + [end - timedelta(seconds=2)] * 9)
-    desk = replace(world.desk(), clock=lambda: next(ticks))
-    assert delivery.deliver(world.job(), desk) == "busy"
+    services = replace(world.services(), clock=lambda: next(ticks))
+    assert delivery.deliver(world.job(), services) == "busy"
     assert world.provider.calls == []
     assert not any(contact.counts for contact in world.ledger().contacts)
     world.now = end + timedelta(minutes=1)
@@ -377,7 +377,7 @@ def test_a_message_reaches_the_provider_with_the_answer_it_gave() -> None:
     world.provider.answers = [Accepted("from-the-provider")]
     world.deliver()
     assert world.record().provider_message_id == "from-the-provider"
-    assert isinstance(world.provider.calls[0], Envelope)
+    assert isinstance(world.provider.calls[0], OutboundMessage)
 
 
 def test_a_moved_installment_is_reminded_anew_at_its_new_due_date() -> None:
@@ -387,7 +387,7 @@ def test_a_moved_installment_is_reminded_anew_at_its_new_due_date() -> None:
     world.now = utc("06-22 14:00")
     assert world.deliver(world.job(key(due_date=date(2026, 6, 25)))) == "sent"
     assert len(world.provider.calls) == [one.outcome for one in world.records()].count("sent") == 2
-    assert len({envelope.reminder_id for envelope in world.provider.calls}) == 2
+    assert len({outbound.reminder_id for outbound in world.provider.calls}) == 2
 
 
 def test_a_claim_forgets_no_contact_that_a_cap_still_counts() -> None:
@@ -401,7 +401,7 @@ def test_a_claim_forgets_no_contact_that_a_cap_still_counts() -> None:
 
 
 @pytest.mark.parametrize("answer", [Refused("refused_busy", "THROTTLED"), Refused("refused_channel", "BLOCKED")])
-def test_a_refusal_that_comes_after_news_gave_the_claim_up_leaves_each_stage_in_one_record(answer: Refused) -> None:
+def test_a_refusal_that_comes_after_events_gave_the_claim_up_leaves_each_stage_in_one_record(answer: Refused) -> None:
     world = ready()
     world.installment("L-2", due_date=DUE_DATE - timedelta(days=2))
     told: list[str] = []

@@ -9,19 +9,19 @@ from predue.domain.ledger import Contact
 from predue.domain.policy import Cap, Policy
 from predue.domain.record import Attempt
 from predue.domain.stage import StageKey
-from predue.reminders.gate import Defer, Send, Verdict, decide
+from predue.reminders.gate import Decision, Defer, Send, decide
 from tests.unit.world import SLOT, World, key, ready, utc
 
 LATE = utc("06-12 23:59")  # 19:59 in New York
 
 
-def verdict(world: World, *keys: StageKey) -> Verdict:
+def decision(world: World, *keys: StageKey) -> Decision:
     return decide(world.view(), world.job(*keys), world.now, world.switches)
 
 
 def refusal(world: World, *keys: StageKey) -> tuple[str, str]:
     """The outcome and reason with which everything was settled at once."""
-    found = verdict(world, *keys)
+    found = decision(world, *keys)
     assert found.action is None
     (one,) = found.settled
     return one.outcome, one.reason
@@ -44,7 +44,7 @@ def contact(world: World, *ages: timedelta, channel: str = "email") -> None:
 
 
 def test_an_open_installment_is_reminded_on_the_first_channel() -> None:
-    assert verdict(ready()).action == Send("sms", (key(),), utc("06-13 00:00"))
+    assert decision(ready()).action == Send("sms", (key(),), utc("06-13 00:00"))
 
 
 @pytest.mark.parametrize(
@@ -62,7 +62,7 @@ def test_an_installment_that_closes_after_its_slot_is_settled_with_the_reason(
     world.now += timedelta(minutes=1)
     world.tell(kind, **fields)
     assert world.outcomes()["L-1 T-3"] == ("suppressed", reason)
-    assert verdict(world).action is None
+    assert decision(world).action is None
 
 
 @pytest.mark.parametrize(
@@ -113,7 +113,7 @@ def test_the_end_of_a_dispute_a_hold_or_a_stop_lets_reminders_go_out_again() -> 
     world.tell("borrower.hold_ended", reason="hardship")
     world.tell("borrower.opted_out", channel="all")
     world.tell("borrower.opted_in", channel="all")
-    assert isinstance(verdict(world).action, Send)
+    assert isinstance(decision(world).action, Send)
 
 
 def test_a_hold_ended_without_a_reason_ends_all_of_them() -> None:
@@ -121,7 +121,7 @@ def test_a_hold_ended_without_a_reason_ends_all_of_them() -> None:
     world.tell("borrower.hold_started", reason="hardship")
     world.tell("borrower.hold_started", reason="bereavement")
     world.tell("borrower.hold_ended")
-    assert isinstance(verdict(world).action, Send)
+    assert isinstance(decision(world).action, Send)
 
 
 def test_a_changed_order_of_channels_grants_no_consent() -> None:
@@ -133,7 +133,7 @@ def test_a_changed_order_of_channels_grants_no_consent() -> None:
 def test_a_stopped_channel_makes_way_for_the_next() -> None:
     world = ready()
     world.tell("borrower.opted_out", channel="sms")
-    action = verdict(world).action
+    action = decision(world).action
     assert isinstance(action, Send)
     assert action.channel == "email"
 
@@ -143,7 +143,7 @@ def test_a_suppressed_address_makes_way_for_the_next_channel_and_then_is_the_rea
     ledger = world.ledger().with_suppressed("sms", world.profile().address_refs["sms"])
     assert ledger
     world.store.write_ledger(ledger)
-    action = verdict(world).action
+    action = decision(world).action
     assert isinstance(action, Send)
     assert action.channel == "email"
     both = world.ledger().with_suppressed("email", world.profile().address_refs["email"])
@@ -161,7 +161,7 @@ def test_a_stage_for_email_alone_is_suppressed_for_a_borrower_with_only_a_phone(
 def test_a_stage_for_email_alone_skips_the_phone() -> None:
     world = ready()
     world.now = utc("06-08 14:00")
-    action = verdict(world, key("T-7")).action
+    action = decision(world, key("T-7")).action
     assert isinstance(action, Send)
     assert action.channel == "email"
 
@@ -175,7 +175,7 @@ def meeting() -> tuple[World, tuple[StageKey, StageKey]]:
 
 def test_an_email_only_stage_stays_behind_when_the_most_urgent_goes_by_text_message() -> None:
     world, keys = meeting()
-    found = verdict(world, *keys)
+    found = decision(world, *keys)
     assert isinstance(found.action, Send)
     assert (found.action.channel, found.action.keys) == ("sms", keys[:1])
     assert [(one.keys, one.reason) for one in found.settled] == [(keys[1:], "stage_channel")]
@@ -184,7 +184,7 @@ def test_an_email_only_stage_stays_behind_when_the_most_urgent_goes_by_text_mess
 def test_an_email_only_stage_joins_an_email() -> None:
     world, keys = meeting()
     world.tell("borrower.updated", channels="email|sms")
-    found = verdict(world, *keys)
+    found = decision(world, *keys)
     assert isinstance(found.action, Send)
     assert (found.action.channel, found.action.keys, found.settled) == ("email", keys, ())
 
@@ -193,7 +193,7 @@ def test_installments_that_meet_share_one_reminder() -> None:
     world = ready()
     world.installment("L-2")
     keys = (key(), key(loan_id="L-2"))
-    action = verdict(world, *keys).action
+    action = decision(world, *keys).action
     assert isinstance(action, Send)
     assert action.keys == keys
 
@@ -215,7 +215,7 @@ def test_a_full_cap_suppresses(ages: list[timedelta], reason: str) -> None:
 def test_a_full_cap_of_one_channel_makes_way_for_the_next() -> None:
     world = ready()
     contact(world, *(timedelta(days=day) for day in (1, 2, 3)), channel="sms")
-    action = verdict(world).action
+    action = decision(world).action
     assert isinstance(action, Send)
     assert action.channel == "email"
 
@@ -230,7 +230,7 @@ def test_a_cap_that_frees_before_the_hours_end_defers_until_then() -> None:
     world = ready()
     oldest = timedelta(days=6, hours=23)
     contact(world, *(timedelta(days=day) for day in (1, 2, 3)), oldest)
-    assert verdict(world).action == Defer(world.now - oldest + timedelta(days=7))
+    assert decision(world).action == Defer(world.now - oldest + timedelta(days=7))
 
 
 def test_a_refused_contact_takes_no_cap_slot() -> None:
@@ -239,13 +239,13 @@ def test_a_refused_contact_takes_no_cap_slot() -> None:
     refused = world.ledger().refused("t-0", Attempt(world.now, "email", "refused_channel:x"))
     assert refused
     world.store.write_ledger(refused)
-    assert isinstance(verdict(world).action, Send)
+    assert isinstance(decision(world).action, Send)
 
 
 def test_nothing_is_started_in_the_last_seconds_of_the_hours() -> None:
     world = ready()
     world.now = LATE + timedelta(seconds=49)
-    assert isinstance(verdict(world).action, Send)
+    assert isinstance(decision(world).action, Send)
     world.now = LATE + timedelta(seconds=50)
     assert refusal(world) == ("expired", "hours_over")
 
@@ -259,20 +259,20 @@ def test_a_job_of_another_day_expires() -> None:
 def test_a_stage_that_the_ledger_may_have_forgotten_is_left_alone() -> None:
     world = ready()
     world.now = SLOT + timedelta(days=28)
-    assert verdict(world) == Verdict(inputs=verdict(world).inputs)
+    assert decision(world) == Decision(inputs=decision(world).inputs)
 
 
 def test_an_early_job_waits_for_its_slot() -> None:
     world = ready()
     world.now = SLOT - timedelta(minutes=20)
-    assert verdict(world) == Verdict(action=Defer(SLOT), inputs=verdict(world).inputs)
+    assert decision(world) == Decision(action=Defer(SLOT), inputs=decision(world).inputs)
 
 
 def test_a_stage_that_was_not_planned_gets_no_outcome() -> None:
     world = ready()
-    assert verdict(world, key(loan_id="L-9")).settled == ()
+    assert decision(world, key(loan_id="L-9")).settled == ()
     world.now = utc("06-19 14:00")
-    found = verdict(world, StageKey("L-1", 1, date(2026, 6, 15), "T+4"))
+    found = decision(world, StageKey("L-1", 1, date(2026, 6, 15), "T+4"))
     assert (found.settled, found.action) == ((), None)
 
 
@@ -280,7 +280,7 @@ def test_a_stage_outside_the_grace_is_not_planned() -> None:
     world = World(now=utc("06-16 14:00"))
     world.borrower()
     world.installment(grace_days=0)
-    assert verdict(world, key("T+1")) == Verdict(inputs=verdict(world).inputs)
+    assert decision(world, key("T+1")) == Decision(inputs=decision(world).inputs)
 
 
 def test_an_installment_that_became_known_after_its_slot_is_not_planned() -> None:
@@ -289,8 +289,8 @@ def test_an_installment_that_became_known_after_its_slot_is_not_planned() -> Non
     world.now = SLOT + timedelta(days=20, seconds=1)  # `installment` tells of it 20 days before
     world.installment()
     world.now = SLOT + timedelta(hours=1)
-    assert verdict(world).action is None
-    assert verdict(world).settled == ()
+    assert decision(world).action is None
+    assert decision(world).settled == ()
 
 
 def test_an_installment_that_became_known_at_the_very_instant_of_its_slot_is_planned() -> None:
@@ -299,7 +299,7 @@ def test_an_installment_that_became_known_at_the_very_instant_of_its_slot_is_pla
     world.now = SLOT + timedelta(days=20)
     world.installment()
     world.now = SLOT
-    assert isinstance(verdict(world).action, Send)
+    assert isinstance(decision(world).action, Send)
 
 
 def test_the_allow_list_holds_back_what_it_does_not_name() -> None:
@@ -312,7 +312,7 @@ def test_the_allow_list_holds_back_what_it_does_not_name() -> None:
 def test_the_allow_list_lets_through_what_it_names(listed: str) -> None:
     world = ready(channels="sms" if listed.startswith("+") else "email")
     world.rulebook = replace(world.rulebook, policy=Policy(allow_list=(listed,)))
-    assert isinstance(verdict(world).action, Send)
+    assert isinstance(decision(world).action, Send)
 
 
 def test_outside_production_no_list_means_nobody() -> None:
@@ -324,7 +324,7 @@ def test_outside_production_no_list_means_nobody() -> None:
 def test_shadow_mode_marks_the_reminder() -> None:
     world = ready()
     world.rulebook = replace(world.rulebook, policy=Policy(shadow=True))
-    action = verdict(world).action
+    action = decision(world).action
     assert isinstance(action, Send)
     assert action.shadow
 
@@ -332,13 +332,13 @@ def test_shadow_mode_marks_the_reminder() -> None:
 def test_the_kill_switch_of_everything_defers() -> None:
     world = ready()
     world.switches = Switches(frozenset({"all"}))
-    assert verdict(world).action == Defer(world.now + timedelta(minutes=15))
+    assert decision(world).action == Defer(world.now + timedelta(minutes=15))
 
 
 def test_the_kill_switch_of_one_channel_lets_the_next_go() -> None:
     world = ready()
     world.switches = Switches(frozenset({"sms"}))
-    action = verdict(world).action
+    action = decision(world).action
     assert isinstance(action, Send)
     assert action.channel == "email"
 
@@ -354,7 +354,7 @@ def test_a_claim_of_the_same_stage_is_named_and_nothing_more_is_decided() -> Non
     world = ready()
     made = Contact(SLOT, date(2026, 6, 12), "sms", (key(),), "t", "r")
     world.store.write_ledger(world.ledger().with_contact(made))
-    found = verdict(world)
+    found = decision(world)
     assert (found.calling, found.action, found.settled) == ((made,), None, ())
 
 
@@ -363,7 +363,7 @@ def test_after_the_last_refusal_the_stage_has_failed_with_what_the_provider_said
     tried = Attempt(SLOT, "sms", "refused_channel:opted-out")
     refused = Contact(SLOT, date(2026, 6, 12), "sms", (key(),), "t", "r", state="refused", tries=(tried,))
     world.store.write_ledger(world.ledger().with_contact(refused))
-    found = verdict(world)
+    found = decision(world)
     assert found.action is None
     assert [(one.outcome, one.reason, one.tries) for one in found.settled] == [
         ("failed", "refused_channel", (tried,)),
@@ -375,7 +375,7 @@ def test_a_busy_refusal_may_be_tried_again_on_the_same_channel() -> None:
     tried = Attempt(SLOT, "sms", "refused_busy:throttled")
     refused = Contact(SLOT, date(2026, 6, 12), "sms", (key(),), "t", "r", state="refused", tries=(tried,))
     world.store.write_ledger(world.ledger().with_contact(refused))
-    assert isinstance(verdict(world).action, Send)
+    assert isinstance(decision(world).action, Send)
 
 
 def test_a_cap_of_none_at_all_suppresses_everything() -> None:
@@ -387,7 +387,7 @@ def test_a_cap_of_none_at_all_suppresses_everything() -> None:
 def test_the_inputs_tell_what_the_gate_saw() -> None:
     world = ready()
     contact(world, timedelta(days=1), timedelta(days=10))
-    inputs = verdict(world).inputs
+    inputs = decision(world).inputs
     assert inputs["consent"] == ["sms", "email"]
     assert inputs["hours"] == "09:00-20:00"
     assert inputs["zones"] == ["America/New_York"]

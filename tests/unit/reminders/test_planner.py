@@ -152,11 +152,11 @@ def test_a_run_out_of_time_goes_on_where_it_stopped() -> None:
         world.borrower(f"b-{number:03}", channels="email")
         world.installment(f"L-{number}", borrower_id=f"b-{number:03}")
     times = iter([600.0, 600.0, 5.0, 600.0, 600.0, 600.0])
-    desk = replace(world.plan_desk(), time_left=lambda: next(times))
-    tally, finished = planner.plan(0, world.now, desk)
+    services = replace(world.planner_services(), time_left=lambda: next(times))
+    tally, finished = planner.plan(0, world.now, services)
     assert (tally.queued, finished) == (200, False)
     assert world.store.checkpoints["plan", 0].covered < world.now
-    tally, finished = planner.plan(0, world.now, desk)
+    tally, finished = planner.plan(0, world.now, services)
     assert (tally.queued, finished) == (20, True)
     assert world.store.checkpoints["plan", 0].covered == world.now
     assert len({sent.job.borrower_id for sent in world.queues.sent}) == 220
@@ -164,7 +164,7 @@ def test_a_run_out_of_time_goes_on_where_it_stopped() -> None:
 
 def test_a_run_that_never_went_on_is_made_good_by_the_next() -> None:
     world = ready()
-    _, finished = planner.plan(0, world.now, replace(world.plan_desk(), time_left=lambda: 5.0))
+    _, finished = planner.plan(0, world.now, replace(world.planner_services(), time_left=lambda: 5.0))
     assert not finished
     world.now += QUARTER
     world.plan()
@@ -174,7 +174,7 @@ def test_a_run_that_never_went_on_is_made_good_by_the_next() -> None:
 def test_the_checkpoint_never_moves_back() -> None:
     world = ready()
     world.plan()
-    planner.plan(0, world.now - timedelta(hours=5), world.plan_desk())
+    planner.plan(0, world.now - timedelta(hours=5), world.planner_services())
     assert world.store.checkpoints["plan", 0].covered == world.now
 
 
@@ -255,7 +255,7 @@ def test_a_lagging_index_entry_of_a_paid_installment_ends_in_nothing_sent() -> N
 def test_an_entry_of_an_unknown_borrower_is_dropped() -> None:
     world = ready()
     at, (day, slot_key, entry) = next(iter(world.store.index.items()))
-    other = IndexEntry("b-9", entry.loan_id, 1, entry.due_date, entry.wish, entry.written_at)
+    other = IndexEntry("b-9", entry.loan_id, 1, entry.due_date, entry.send_time, entry.written_at)
     world.store.index["b-9", at[1]] = (day, slot_key.replace("b-1", "b-9"), other)
     assert world.plan().dropped == 1
     assert len(jobs(world)) == 1

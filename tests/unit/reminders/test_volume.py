@@ -99,9 +99,14 @@ def test_a_limit_does_not_change_what_records_name_as_the_policy() -> None:
 def test_a_run_that_goes_on_after_its_time_ran_out_goes_on_counting() -> None:
     world = crowd(9, 4)
     ends = iter([100.0, 0.0])
-    desk = world.plan_desk()
-    timed = planner.PlanDesk(
-        desk.plans, desk.borrowers, desk.queues, desk.rulebook, desk.switches, lambda: next(ends, 100.0)
+    services = world.planner_services()
+    timed = planner.PlannerServices(
+        services.plans,
+        services.borrowers,
+        services.queues,
+        services.rulebook,
+        services.switches,
+        lambda: next(ends, 100.0),
     )
     assert planner.plan(0, world.now, timed)[1] is False
     tally, finished = planner.plan(0, world.now, timed)
@@ -133,9 +138,15 @@ def test_whatever_shards_run_die_or_run_twice_a_day_reaches_at_most_the_limit_an
 
             world.now = SLOT + moment * QUARTER
             world.hook(step)
-            desk = world.plan_desk()
-            split = planner.PlanDesk(
-                desk.plans, desk.borrowers, desk.queues, desk.rulebook, desk.switches, desk.time_left, len(shards)
+            services = world.planner_services()
+            split = planner.PlannerServices(
+                services.plans,
+                services.borrowers,
+                services.queues,
+                services.rulebook,
+                services.switches,
+                services.time_left,
+                len(shards),
             )
             with suppress(_Died):
                 planner.plan(0, world.now, split)

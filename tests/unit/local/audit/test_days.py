@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from infrastructure.local.audit.days import Days, Place, Terms, first_instant
+from infrastructure.local.audit.days import Days, Terms, Whereabouts, first_instant
 
 DAY = date(2026, 12, 10)
 
@@ -14,7 +14,7 @@ def utc(text: str) -> datetime:
     return datetime.fromisoformat(text).astimezone(UTC)
 
 
-def slot_of(place: Place, terms: Terms | None = None, day: date = DAY) -> datetime:
+def slot_of(place: Whereabouts, terms: Terms | None = None, day: date = DAY) -> datetime:
     return Days(terms or Terms()).slot(place, day).at
 
 
@@ -31,36 +31,39 @@ def slot_of(place: Place, terms: Terms | None = None, day: date = DAY) -> dateti
         (time(23, 59), "19:45"),
     ],
 )
-def test_the_slot_is_the_wish_rounded_up_and_moved_into_the_hours(wish: time | None, at: str) -> None:
-    assert slot_of(Place("America/New_York", "US", wish)) == utc(f"2026-12-10T{at}:00-05:00")
+def test_the_slot_is_the_wish_rounded_up_and_moved_into_the_hours(send_time: time | None, at: str) -> None:
+    assert slot_of(Whereabouts("America/New_York", "US", send_time)) == utc(f"2026-12-10T{at}:00-05:00")
 
 
 def test_the_default_moves_into_the_hours_of_a_pack_too() -> None:
     narrow = Terms(pack_hours={"US": (time(11), time(18, 50))})
 
-    assert slot_of(Place("America/New_York", "US-NY", None), narrow) == utc("2026-12-10T11:00:00-05:00")
-    assert slot_of(Place("America/New_York", "US-NY", time(19)), narrow) == utc("2026-12-10T18:45:00-05:00")
+    assert slot_of(Whereabouts("America/New_York", "US-NY", None), narrow) == utc("2026-12-10T11:00:00-05:00")
+    assert slot_of(Whereabouts("America/New_York", "US-NY", time(19)), narrow) == utc("2026-12-10T18:45:00-05:00")
 
 
 def test_an_unknown_zone_takes_the_latest_slot_of_all_the_zones_of_its_country() -> None:
     # China has Shanghai (UTC+8) and Urumqi (UTC+6): the hours shared are 11:00 to 20:00 in Shanghai.
-    assert slot_of(Place("", "CN", None)) == utc("2026-12-10T12:00:00+08:00")
-    assert slot_of(Place("Not/A_Zone", "CN", time(9)), Terms()) == utc("2026-12-10T11:00:00+08:00")
-    assert slot_of(Place("", "CN-31", time(19))) == utc("2026-12-10T19:45:00+08:00")
+    assert slot_of(Whereabouts("", "CN", None)) == utc("2026-12-10T12:00:00+08:00")
+    assert slot_of(Whereabouts("Not/A_Zone", "CN", time(9)), Terms()) == utc("2026-12-10T11:00:00+08:00")
+    assert slot_of(Whereabouts("", "CN-31", time(19))) == utc("2026-12-10T19:45:00+08:00")
 
 
 def test_a_pack_may_name_the_zones_of_a_jurisdiction() -> None:
     terms = Terms(pack_zones={"US-CA": ("America/Los_Angeles",)})
 
-    assert slot_of(Place("", "US-CA", None), terms) == utc("2026-12-10T10:00:00-08:00")
+    assert slot_of(Whereabouts("", "US-CA", None), terms) == utc("2026-12-10T10:00:00-08:00")
 
 
 def test_zones_without_a_common_hour_and_unknown_countries_have_no_reachable_slot() -> None:
     days = Days(Terms(hours=(time(9), time(12))))
 
-    assert not days.slot(Place("", "US", None), DAY).reachable
-    assert not days.slot(Place("", "", None), DAY).reachable
-    assert days.fault(Place("", "ZZ", None), DAY, datetime(2026, 12, 10, 12, tzinfo=UTC)) == "no possible zone is known"
+    assert not days.slot(Whereabouts("", "US", None), DAY).reachable
+    assert not days.slot(Whereabouts("", "", None), DAY).reachable
+    assert (
+        days.fault(Whereabouts("", "ZZ", None), DAY, datetime(2026, 12, 10, 12, tzinfo=UTC))
+        == "no possible zone is known"
+    )
 
 
 @pytest.mark.parametrize(
@@ -103,11 +106,13 @@ def test_the_first_instant_is_the_one_that_walking_finds(day: date, clock: time,
 @given(
     zone=st.sampled_from(["", "America/New_York", "Asia/Kathmandu", "Pacific/Kiritimati", "Nowhere"]),
     country=st.sampled_from(["US-CA", "CN", "NP", "FR", "AU"]),
-    wish=st.none() | st.times(),
+    send_time=st.none() | st.times(),
     day=st.dates(date(2026, 1, 1), date(2027, 12, 31)),
 )
-def test_every_reachable_slot_is_an_allowed_quarter_hour(zone: str, country: str, wish: time | None, day: date) -> None:
-    days, place = Days(Terms()), Place(zone, country, wish)
+def test_every_reachable_slot_is_an_allowed_quarter_hour(
+    zone: str, country: str, send_time: time | None, day: date
+) -> None:
+    days, place = Days(Terms()), Whereabouts(zone, country, send_time)
     slot = days.slot(place, day)
 
     if slot.reachable:

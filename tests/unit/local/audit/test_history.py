@@ -23,7 +23,7 @@ News = tuple[str, str, dict[str, Any]]
 
 
 def history(*news: News, people: list[BorrowerRow] | None = None, dues: list[InstallmentRow] | None = None) -> History:
-    """Replay news of the form (arrival, type, body); `sequence` and `event_id` default to the place in the list."""
+    """Replay events of the form (arrival, type, body); `sequence` and `event_id` default to the place in the list."""
     events = []
     for number, (at, kind, body) in enumerate(news, start=1):
         frame = {"type": kind, "event_id": f"e-{number}", "source": "core", "sequence": number}
@@ -66,7 +66,7 @@ def test_an_installment_that_the_file_closes_is_not_planned(status: str) -> None
     assert stages(history(dues=[InstallmentRow("L-1", 1, "b-1", date(2026, 12, 10), 1, "USD", 5, status)])) == set()
 
 
-def test_news_of_the_slots_very_instant_comes_before_the_slot() -> None:
+def test_events_of_the_slots_very_instant_comes_before_the_slot() -> None:
     paid = {"amount": "100"}
 
     assert stages(history(("2026-12-09T15:00:00Z", "installment.paid", paid))) == {"10T-7", "10T-3"}
@@ -121,7 +121,7 @@ def test_an_installment_known_after_its_slot_is_not_planned_for_that_day() -> No
     assert stages(just) == {"10T-3", "10T-1", "10T0", "10T+1"}
 
 
-def test_news_of_an_unknown_installment_waits_for_it_and_then_counts() -> None:
+def test_events_of_an_unknown_installment_waits_for_it_and_then_counts() -> None:
     replayed = history(
         ("2026-12-01T00:00:00Z", "installment.paid", {"amount": "40"}),
         ("2026-12-01T01:00:00Z", "installment.paid", {"amount": "60", "borrower_id": "b-9"}),
@@ -134,7 +134,7 @@ def test_news_of_an_unknown_installment_waits_for_it_and_then_counts() -> None:
     assert owed(replayed) == Owed(date(2026, 12, 20), 5, 6000, cancelled=False, disputed=False)
 
 
-def test_state_is_set_only_by_news_that_is_newer_for_its_aspect() -> None:
+def test_state_is_set_only_by_events_that_is_newer_for_its_aspect() -> None:
     replayed = history(
         ("2026-12-01T00:00:00Z", "installment.cancelled", {"sequence": 5}),
         ("2026-12-02T00:00:00Z", "installment.scheduled", {**WHOLE, "sequence": 4, "amount": "70"}),
@@ -170,7 +170,7 @@ def test_a_reschedule_may_carry_an_amount_and_a_grace_each_with_its_own_newest_s
     assert owed(replayed) == Owed(date(2026, 12, 20), 0, 7000, cancelled=False, disputed=False)
 
 
-def test_news_of_an_installment_need_not_name_its_borrower_and_numbers_may_be_texts() -> None:
+def test_events_of_an_installment_need_not_name_its_borrower_and_numbers_may_be_texts() -> None:
     replayed = history(
         ("2026-12-01T00:00:00Z", "installment.paid", {"amount": 40.5, "borrower_id": None, "installment_no": "1"})
     )
@@ -207,7 +207,7 @@ def test_an_opt_out_that_names_no_channel_is_one_of_all_and_counts_from_sequence
         ("borrower.hold_started", {"reason": ""}),
     ],
 )
-def test_malformed_news_has_no_effect_and_may_come_again_mended(kind: str, body: dict[str, Any]) -> None:
+def test_malformed_events_has_no_effect_and_may_come_again_mended(kind: str, body: dict[str, Any]) -> None:
     again = ("2026-12-02T00:00:00Z", "installment.cancelled", {"event_id": "e-1"})
 
     assert owed(history(("2026-12-01T00:00:00Z", kind, body))) == owed(history())
@@ -241,7 +241,7 @@ def test_an_update_creates_an_unknown_borrower_whose_opt_out_came_before() -> No
     assert stages(replayed) == {"10T-3?", "10T-1", "10T0", "10T+1"}, "before, nobody could be reminded"
 
 
-def test_a_hold_that_began_before_all_holds_ended_is_over_whenever_its_news_arrives() -> None:
+def test_a_hold_that_began_before_all_holds_ended_is_over_whenever_its_events_arrives() -> None:
     replayed = history(
         ("2026-12-01T00:00:00Z", "borrower.hold_started", {"sequence": 1, "reason": "hardship"}),
         ("2026-12-02T00:00:00Z", "borrower.hold_ended", {"sequence": 3}),
@@ -281,7 +281,7 @@ def test_a_due_date_at_the_end_of_the_calendar_stops_nothing() -> None:
     assert stages(replayed) == {"10T-7"}
 
 
-NEWS: list[News] = [
+LOAN_EVENTS: list[News] = [
     ("", "installment.scheduled", {**WHOLE, "sequence": 2, "amount": "200"}),
     ("", "installment.rescheduled", {"sequence": 3, "due_date": "2026-12-20"}),
     ("", "installment.rescheduled", {"sequence": 4, "due_date": "2026-12-22"}),
@@ -302,23 +302,23 @@ NEWS: list[News] = [
 
 
 @given(
-    order=st.permutations(range(len(NEWS))),
-    repeats=st.lists(st.integers(0, len(NEWS) - 1)),
+    order=st.permutations(range(len(LOAN_EVENTS))),
+    repeats=st.lists(st.integers(0, len(LOAN_EVENTS) - 1)),
     in_file=st.booleans(),
 )
-def test_the_end_is_the_same_for_every_order_of_arrival_and_however_often_news_repeats(
+def test_the_end_is_the_same_for_every_order_of_arrival_and_however_often_events_repeats(
     order: list[int], repeats: list[int], *, in_file: bool
 ) -> None:
     def end(order: list[int]) -> tuple[Owed | None, Person]:
         news = []
         for minute, index in enumerate(order):
-            _, kind, body = NEWS[index]
+            _, kind, body = LOAN_EVENTS[index]
             at = START + timedelta(days=1, minutes=minute)
             news.append((at.isoformat(), kind, {**body, "event_id": f"n-{index}"}))
         replayed = history(*news, dues=[DUE] if in_file else [])
         return owed(replayed), person(replayed)
 
-    assert end([*order, *repeats]) == end(list(range(len(NEWS))))
+    assert end([*order, *repeats]) == end(list(range(len(LOAN_EVENTS))))
 
 
 def test_a_key_names_the_installment_and_its_owner_is_known() -> None:

@@ -259,7 +259,7 @@ NEWS_THAT_CLOSES: list[tuple[str, Json]] = [
 
 @pytest.mark.parametrize(("kind", "body"), NEWS_THAT_CLOSES)
 def test_a_call_after_the_installment_was_settled_breaks_the_third_promise(world: World, kind: str, body: Json) -> None:
-    # News of the very instant counts as before; later stages were then not planned, so their outcomes are taken away.
+    # Events of the very instant counts as before; later stages were then not planned, so their outcomes are taken away.
     world.contacts, world.wire = world.contacts[:3], world.wire[:3]
     world.tell("2026-12-09T15:00:00Z", kind, **body)
     if kind == "installment.disputed":
@@ -278,7 +278,7 @@ def test_a_call_about_a_date_that_was_moved_breaks_the_third_promise(world: Worl
     assert world.audit().broken_promises == {3}
 
 
-def test_news_between_a_claim_and_its_call_came_too_late(world: World) -> None:
+def test_events_between_a_claim_and_its_call_came_too_late(world: World) -> None:
     world.contacts, world.wire = world.contacts[:3], world.wire[:3]
     world.wired("T-1")["at"] = "2026-12-09T15:00:02Z"
     world.tell("2026-12-09T15:00:01Z", "installment.paid", amount="120.50")
@@ -326,7 +326,7 @@ def test_a_call_after_an_opt_out_or_in_a_hold_breaks_the_fourth_promise(world: W
         (("borrower.updated", {"consent": "email"}), ("borrower.opted_in", {"channel": "sms"}), False),
     ],
 )
-def test_only_the_news_that_answers_it_lifts_a_bar(
+def test_only_the_events_that_answers_it_lifts_a_bar(
     world: World, first: tuple[str, Json], then: tuple[str, Json], *, lifted: bool
 ) -> None:
     """In either order of arrival, since the sequence tells which is newer."""
@@ -509,7 +509,7 @@ def test_a_thousand_borrowers_are_audited_within_seconds() -> None:
     assert clock.process_time() - began < 10
 
 
-def test_a_claim_that_the_table_took_after_news_breaks_promise_3_whatever_the_record_says(world: World) -> None:
+def test_a_claim_that_the_table_took_after_events_breaks_promise_3_whatever_the_record_says(world: World) -> None:
     slot = from_text(world.line("T0")["at"])
     world.watch()
     assert world.audit().broken == ()

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from infrastructure.local.aws.bus_rules import Rule
+from infrastructure.local.aws.bus_rules import BusRule
 from infrastructure.local.sam.template import Resource, TemplateError, TemplateFile
 
 EVENT = {
@@ -16,12 +16,12 @@ EVENT = {
 }
 
 
-def rule(folder: Path, properties: dict[str, Any]) -> Rule:
+def rule(folder: Path, properties: dict[str, Any]) -> BusRule:
     usual = {"EventPattern": {"source": ["aws.ses"]}, "Targets": [{"Id": "t", "Arn": "arn"}]}
     raw = {"Type": "AWS::Events::Rule", "Properties": usual | properties}
-    (folder / "t.yaml").write_text(json.dumps({"Resources": {"Rule": raw}}), encoding="utf-8")
+    (folder / "t.yaml").write_text(json.dumps({"Resources": {"BusRule": raw}}), encoding="utf-8")
     file = TemplateFile(folder / "t.yaml", {}, lambda resource, _attribute: resource.path)
-    return Rule(Resource("Rule", raw["Type"], raw, file))  # type: ignore[arg-type]  # a literal's type
+    return BusRule(Resource("BusRule", raw["Type"], raw, file))  # type: ignore[arg-type]  # a literal's type
 
 
 @pytest.mark.parametrize(

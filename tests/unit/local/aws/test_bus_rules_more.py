@@ -1,17 +1,17 @@
-"""The rule of the bus that takes news in, as the template has it."""
+"""The rule of the bus that takes events in, as the template has it."""
 
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
-from infrastructure.local.aws.bus_rules import Rule, bus_event
+from infrastructure.local.aws.bus_rules import BusRule, bus_event
 from infrastructure.local.runtime.scene import template
 
-(NEWS,) = [
-    Rule(resource)
+(LOAN_EVENTS,) = [
+    BusRule(resource)
     for resource in template(lambda one, _attribute: one.name).resources()
-    if resource.type == "AWS::Events::Rule" and resource.name == "NewsRule"
+    if resource.type == "AWS::Events::Rule" and resource.name == "EventsRule"
 ]
 
 
@@ -34,6 +34,6 @@ def event(source: str, kind: str) -> dict[str, Any]:
         ("predue-production", "borrower.updated", False),
     ],
 )
-def test_the_rule_takes_news_and_nothing_of_predues_own(source: str, kind: str, *, taken: bool) -> None:
-    assert NEWS.bus == "Bus"
-    assert bool(list(NEWS.told(event(source, kind)))) is taken
+def test_the_rule_takes_events_and_nothing_of_predues_own(source: str, kind: str, *, taken: bool) -> None:
+    assert LOAN_EVENTS.bus == "Bus"
+    assert bool(list(LOAN_EVENTS.told(event(source, kind)))) is taken

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from infrastructure.local.aws.http_api import Answer, Request, Route, answer_of, event_of, route_of
+from infrastructure.local.aws.http_api import HttpAnswer, HttpRequest, Route, answer_of, event_of, route_of
 from infrastructure.local.aws.lambdas import Function
 from infrastructure.local.sam.template import TemplateError
 from tests.functions.recorded import recorded
@@ -21,7 +21,7 @@ def route(method: str, path: str) -> Route:
 ROUTES = [route("ANY", "/a/{x}"), route("GET", "/a/{x}"), route("GET", "/a/b"), route("POST", "/webhooks/{source}")]
 
 
-def event(request: Request) -> dict[str, Any]:
+def event(request: HttpRequest) -> dict[str, Any]:
     found = route_of(ROUTES, request)
     assert found is not None
     return event_of(found[0], request, found[1], NOW)
@@ -29,7 +29,7 @@ def event(request: Request) -> dict[str, Any]:
 
 def test_an_event_has_the_shape_of_one_that_api_gateway_sent() -> None:
     sample = recorded("unsubscribe")
-    given = Request(
+    given = HttpRequest(
         "POST",
         "/unsubscribe/TOKEN",
         headers=tuple(sample["headers"].items()),
@@ -45,38 +45,38 @@ def test_an_event_has_the_shape_of_one_that_api_gateway_sent() -> None:
 
 
 def test_headers_are_lower_case_and_those_of_one_name_are_joined() -> None:
-    made = event(Request("GET", "/a/b", headers=(("X-One", "1"), ("x-one", "2"), ("Accept", "*/*"))))
+    made = event(HttpRequest("GET", "/a/b", headers=(("X-One", "1"), ("x-one", "2"), ("Accept", "*/*"))))
     assert made["headers"] == {"x-one": "1,2", "accept": "*/*"}
 
 
 def test_cookies_stand_apart_from_the_headers() -> None:
-    made = event(Request("GET", "/a/b", headers=(("Cookie", "a=1; b=2"), ("cookie", "c=3"))))
+    made = event(HttpRequest("GET", "/a/b", headers=(("Cookie", "a=1; b=2"), ("cookie", "c=3"))))
     assert made["cookies"] == ["a=1", "b=2,c=3"]
     assert made["headers"] == {}
 
 
 def test_a_query_stays_raw_beside_its_decoded_values() -> None:
-    made = event(Request("GET", "/a/b", "x=1%202&x=%C3%BC&empty="))
+    made = event(HttpRequest("GET", "/a/b", "x=1%202&x=%C3%BC&empty="))
     assert made["rawQueryString"] == "x=1%202&x=%C3%BC&empty="
     assert made["queryStringParameters"] == {"x": "1 2,ü", "empty": ""}
 
 
 def test_path_and_path_parameters_are_decoded_before_a_route_is_looked_for() -> None:
-    made = event(Request("GET", "/a/%C3%BC%20x"))
+    made = event(HttpRequest("GET", "/a/%C3%BC%20x"))
     assert made["rawPath"] == made["requestContext"]["http"]["path"] == "/a/ü x"
     assert made["pathParameters"] == {"x": "ü x"}
-    assert route_of(ROUTES, Request("GET", "/a/x%2Fy")) is None
+    assert route_of(ROUTES, HttpRequest("GET", "/a/x%2Fy")) is None
 
 
 def test_what_a_request_lacks_is_absent() -> None:
-    made = event(Request("GET", "/a/b"))
+    made = event(HttpRequest("GET", "/a/b"))
     assert made.keys().isdisjoint({"cookies", "queryStringParameters", "pathParameters", "body"})
     assert made["isBase64Encoded"] is False
 
 
 @pytest.mark.parametrize("kind", ["application/json", "Application/JSON; charset=utf-8", "text/plain", "text/x-any"])
 def test_a_text_goes_as_it_is(kind: str) -> None:
-    made = event(Request("POST", "/webhooks/demo", headers=(("Content-Type", kind),), body='{"ü":1}'.encode()))
+    made = event(HttpRequest("POST", "/webhooks/demo", headers=(("Content-Type", kind),), body='{"ü":1}'.encode()))
     assert (made["body"], made["isBase64Encoded"]) == ('{"ü":1}', False)
 
 
@@ -84,14 +84,14 @@ def test_a_text_goes_as_it_is(kind: str) -> None:
     "kind", ["", "application/x-www-form-urlencoded", "application/octet-stream", "application/cbor"]
 )
 def test_everything_else_is_base64(kind: str) -> None:
-    made = event(Request("POST", "/webhooks/demo", headers=(("Content-Type", kind),), body=b"\xff\x00a=1"))
+    made = event(HttpRequest("POST", "/webhooks/demo", headers=(("Content-Type", kind),), body=b"\xff\x00a=1"))
     assert made["isBase64Encoded"] is True
     assert base64.b64decode(made["body"]) == b"\xff\x00a=1"
 
 
 def test_the_most_specific_route_takes_a_request() -> None:
     def key(method: str, path: str) -> str | None:
-        found = route_of(ROUTES, Request(method, path))
+        found = route_of(ROUTES, HttpRequest(method, path))
         return found and found[0].key
 
     assert key("GET", "/a/b") == "GET /a/b"
@@ -144,6 +144,6 @@ def test_a_result_without_a_status_is_the_body() -> None:
     ],
 )
 def test_a_result_that_is_no_answer_is_an_internal_error(wrong: dict[str, Any]) -> None:
-    assert answer_of(wrong) == Answer(
+    assert answer_of(wrong) == HttpAnswer(
         500, (("content-type", "application/json"),), b'{"message":"Internal Server Error"}'
     )

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from infrastructure.local.chaos import chaos_report, chaos_runs
-from infrastructure.local.chaos.chaos_case import Case, kept_cases, with_files
+from infrastructure.local.chaos.chaos_case import ChaosCase, kept_cases, with_files
 from infrastructure.local.chaos.chaos_data import write_portfolio
 from infrastructure.local.cli.__main__ import main
 from tests.flow.small import Book
@@ -21,16 +21,16 @@ from tests.flow.small import Book
 DAY = date(2026, 12, 10)
 
 
-def case(folder: Path, seed: int = 1, policy: str = "") -> Case:
+def case(folder: Path, seed: int = 1, policy: str = "") -> ChaosCase:
     """A case over one borrower and one day."""
     folder.mkdir()
     Book().borrower().installment().write(folder)
     if policy:
         (folder / "policy.toml").write_text(policy, encoding="utf-8")
-    return Case(folder, seed, DAY, DAY)
+    return ChaosCase(folder, seed, DAY, DAY)
 
 
-def broken(folder: Path, seed: int = 1) -> Case:
+def broken(folder: Path, seed: int = 1) -> ChaosCase:
     """A case whose run ends in an exception at once."""
     return case(folder, seed, policy="hourz = 3\n")
 
@@ -75,7 +75,7 @@ def test_a_kept_case_is_whole_and_says_the_same_when_it_is_read(tmp_path: Path) 
     assert sorted(path.name for path in place.iterdir()) == [
         "borrowers.csv", "case.json", "events.jsonl", "installments.csv", "policy.toml",
     ]  # fmt: skip
-    read = Case.read(place)
+    read = ChaosCase.read(place)
     assert (read.seed, read.first_day, read.last_day, read.name) == (7, DAY, DAY, one.name)
     assert kept_cases(tmp_path / "kept") == [place]
     assert one.keep(["again"], tmp_path / "kept") == place

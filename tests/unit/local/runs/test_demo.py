@@ -105,7 +105,7 @@ def test_some_give_no_consent(portfolio: Portfolio) -> None:
     assert 0 < sum(not borrower.consent for borrower in portfolio.borrowers) < 30
 
 
-def test_every_kind_of_news_happens(portfolio: Portfolio) -> None:
+def test_every_kind_of_events_happens(portfolio: Portfolio) -> None:
     kinds = {event.body["type"] for event in portfolio.events}
 
     assert kinds == {
@@ -115,7 +115,7 @@ def test_every_kind_of_news_happens(portfolio: Portfolio) -> None:
     }  # fmt: skip
 
 
-def test_news_repeats_comes_stale_and_speaks_of_nobody_known(portfolio: Portfolio) -> None:
+def test_events_repeats_comes_stale_and_speaks_of_nobody_known(portfolio: Portfolio) -> None:
     ids = Counter(event.body["event_id"] for event in portfolio.events)
 
     assert max(ids.values()) > 1
@@ -123,7 +123,7 @@ def test_news_repeats_comes_stale_and_speaks_of_nobody_known(portfolio: Portfoli
     assert any(event.body.get("loan_id") == "L-nobody" for event in portfolio.events)
 
 
-def test_news_of_a_loan_is_numbered_in_the_order_in_which_it_happened(folder: Path) -> None:
+def test_events_of_a_loan_is_numbered_in_the_order_in_which_it_happened(folder: Path) -> None:
     last: dict[str, int] = {}
     seen: set[str] = set()
     for line in (folder / "events.jsonl").read_text(encoding="utf-8").splitlines():

@@ -1,4 +1,4 @@
-"""A stack that loan systems tell news by webhook, each request signed with the time that the stack shows."""
+"""A stack that loan systems tell events by webhook, each request signed with the time that the stack shows."""
 
 import json
 from datetime import timedelta
@@ -12,7 +12,7 @@ from tests.signing import FOREIGN, OURS, SOURCES, signed, written
 KEYS = {"core": OURS, "acme": FOREIGN}
 
 
-class Heard(NamedTuple):
+class EventIds(NamedTuple):
     """An answer of the webhook."""
 
     status: int
@@ -30,19 +30,19 @@ def open_door(stand: Standing, sources: Any = SOURCES) -> None:
 
 def post(
     stand: Standing, body: bytes, *secrets: str, source: str = "core", off: timedelta = timedelta(0), **headers: str
-) -> Heard:
+) -> EventIds:
     """Send a body, signed; `off` is how far the sender's clock is off."""
     given = signed(body, stand.stack.clock() + off, *(secrets or (KEYS[source],)))
     return raw(stand, body, given | {name.replace("_", "-"): value for name, value in headers.items()}, source)
 
 
-def raw(stand: Standing, body: bytes, headers: dict[str, str], source: str = "core") -> Heard:
+def raw(stand: Standing, body: bytes, headers: dict[str, str], source: str = "core") -> EventIds:
     """Send a body with just these headers."""
     answer = stand.stack.request("POST", f"/webhooks/{source}", headers=tuple(headers.items()), body=body)
-    return Heard(answer["statusCode"], answer["headers"], json.loads(answer["body"]))
+    return EventIds(answer["statusCode"], answer["headers"], json.loads(answer["body"]))
 
 
-def tell(stand: Standing, *bodies: dict[str, Any], array: bool = False, source: str = "core") -> Heard:
+def tell(stand: Standing, *bodies: dict[str, Any], array: bool = False, source: str = "core") -> EventIds:
     """Tell one event, or an array of them."""
     return post(stand, written(*bodies, array=array), source=source)
 
