@@ -25,11 +25,11 @@ Resolve = Callable[[str], list[str]]
 
 
 class _Handler(BaseHTTPRequestHandler):
-    event_id: list[dict[str, str]]
+    received: list[dict[str, str]]
 
     def do_POST(self) -> None:
         self.rfile.read(int(self.headers["content-length"]))
-        self.event_id.append({"path": self.path, **{name.lower(): value for name, value in self.headers.items()}})
+        self.received.append({"path": self.path, **{name.lower(): value for name, value in self.headers.items()}})
         self.send_response(302)
         self.send_header("location", "http://127.0.0.1:1/")
         self.send_header("retry-after", "120")
@@ -44,8 +44,8 @@ def server(
     folder: Path, handler: type[_Handler] = _Handler, *, tls_for: str = ""
 ) -> Iterator[tuple[int, list[dict[str, str]]]]:
     """A server on loopback, its port and what it heard; with a certificate for a name, if one is given."""
-    event_id: list[dict[str, str]] = []
-    made = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (handler,), {"heard": event_id}))
+    received: list[dict[str, str]] = []
+    made = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (handler,), {"received": received}))
     if tls_for:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(certificate(folder, tls_for))
@@ -53,7 +53,7 @@ def server(
     thread = Thread(target=made.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
     thread.start()
     try:
-        yield made.server_port, event_id
+        yield made.server_port, received
     finally:
         made.shutdown()
         thread.join()
@@ -128,30 +128,30 @@ def test_an_address_of_the_internet_is_public(address: str) -> None:
 def test_a_name_that_leads_inside_is_not_called(
     addresses: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with server(tmp_path) as (port, event_id):
+    with server(tmp_path) as (port, received):
         named(monkeypatch, *addresses)
         answer = post(f"http://{NAME}:{port}/", "{}", {}, public=True)
         assert (answer.status, answer.failure) == (0, "NotPublic")
-        assert event_id == []
+        assert received == []
 
 
 def test_a_name_is_asked_for_once_and_the_call_goes_to_the_address_that_was_looked_at(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with server(tmp_path) as (port, event_id):
+    with server(tmp_path) as (port, received):
         asked = named(monkeypatch, "127.0.0.1")
         post(f"http://{NAME}:{port}/hooks?x=1", "{}", {"webhook-id": "e"}, public=False)
         # Of an address there is nothing to look up: what asks for one is the connection itself.
         assert asked == [NAME, "127.0.0.1"]
-        assert event_id[0]["host"] == f"{NAME}:{port}"
-        assert (event_id[0]["path"], event_id[0]["webhook-id"]) == ("/hooks?x=1", "e")
+        assert received[0]["host"] == f"{NAME}:{port}"
+        assert (received[0]["path"], received[0]["webhook-id"]) == ("/hooks?x=1", "e")
 
 
 def test_a_redirect_is_an_answer_like_any_other(tmp_path: Path) -> None:
-    with server(tmp_path) as (port, event_id):
+    with server(tmp_path) as (port, received):
         answer = post(f"http://127.0.0.1:{port}/", "{}", {}, public=False)
         assert (answer.status, answer.retry_after) == (302, 120)
-        assert len(event_id) == 1
+        assert len(received) == 1
 
 
 def test_nobody_there_is_an_answer_and_no_exception() -> None:
@@ -165,7 +165,7 @@ def test_nobody_there_is_an_answer_and_no_exception() -> None:
 def test_the_next_address_of_a_name_is_tried_where_nobody_answers(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with server(tmp_path) as (port, event_id):
+    with server(tmp_path) as (port, received):
         original = socket.getaddrinfo
 
         def resolve(name: str, *given: Any, **more: Any) -> Any:
@@ -175,7 +175,7 @@ def test_the_next_address_of_a_name_is_tried_where_nobody_answers(
 
         monkeypatch.setattr(socket, "getaddrinfo", resolve)
         assert post(f"http://{NAME}:{port}/", "{}", {}, public=False).status == 302
-        assert len(event_id) == 1
+        assert len(received) == 1
 
 
 class _Dripping(_Handler):
@@ -216,7 +216,7 @@ def test_only_a_trusted_certificate_of_the_very_name_is_talked_to(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    with server(tmp_path, tls_for=certified) as (port, event_id):
+    with server(tmp_path, tls_for=certified) as (port, received):
         original = socket.getaddrinfo
         monkeypatch.setattr(
             socket, "getaddrinfo", lambda name, *a, **k: original("127.0.0.1" if name == NAME else name, *a, **k)
@@ -224,5 +224,5 @@ def test_only_a_trusted_certificate_of_the_very_name_is_talked_to(
         if trusted:
             monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / f"{certified}.pem"))
         answer = post(f"https://{NAME}:{port}/", "{}", {}, public=False)
-        assert (answer.status, bool(event_id)) == (status, status == 302)
+        assert (answer.status, bool(received)) == (status, status == 302)
         assert answer.failure == ("" if status else "SSLError")

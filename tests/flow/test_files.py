@@ -158,7 +158,7 @@ def test_an_import_goes_on_by_messages_of_its_own_when_its_time_runs_out(
     stand: Standing, book: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("predue.imports.import_state.ENOUGH_SECONDS", 10_000)
-    monkeypatch.setattr("predue.imports.file_reading._LEAF_CHUNKS", 1)
+    monkeypatch.setattr("predue.imports.file_reading._INDEX_CHUNKS", 1)
     monkeypatch.setattr("predue.imports.file_reading.CHUNK_ROWS", 1)
     before = stand.stack.meter.invocations["predue-import-book"]
     put(stand, "borrowers.csv", book["borrowers.csv"])

@@ -61,10 +61,10 @@ def test_a_payment_that_is_acknowledged_while_the_job_is_queued_stops_the_remind
 ) -> None:
     with connected(tmp_path, system) as stand:
         assert send(stand, system, system.opened).status == 200
-        event_id: list[Any] = []
-        while_queued(stand, lambda: event_id.append(send(stand, system, system.paid).body))
+        response: list[Any] = []
+        while_queued(stand, lambda: response.append(send(stand, system, system.paid).body))
         stand.until(AFTER)
-        assert event_id == [{"status": "applied"}]
+        assert response == [{"status": "applied"}]
         assert stand.wire == []
         assert {outcome for _, outcome, _ in told(stand.contacts)} == {"suppressed"}
 
@@ -121,7 +121,7 @@ def test_an_event_of_the_bus_that_is_refused_is_kept_counted_and_says_why_and_a_
         put(stand, system.opened)
         put(stand, body, **more)
         stand.until(START + timedelta(minutes=1))
-        assert stand.stack.dead_letters() == {"predue-news-dead-letters": 1}
+        assert stand.stack.dead_letters() == {"predue-events-dead-letters": 1}
         assert counted(stand, "EventsRejected") == 1
         assert [line["fields"] for line in stand.log if line.get("fields")] == [[field]]
         put(stand, system.paid)
@@ -136,7 +136,7 @@ def test_what_another_event_of_its_batch_does_to_it_does_not_bother_the_others(t
             put(stand, body)
         stand.until(AFTER)
         assert (stand.wire, counted(stand, "EventsRejected")) == ([], 2)
-        assert stand.stack.dead_letters() == {"predue-news-dead-letters": 2}
+        assert stand.stack.dead_letters() == {"predue-events-dead-letters": 2}
 
 
 def test_what_cannot_be_taken_now_comes_again_and_then_counts(tmp_path: Path) -> None:
@@ -177,7 +177,7 @@ def test_an_event_of_the_bus_that_fails_ten_times_is_kept(tmp_path: Path) -> Non
         open_door(stand, "no JSON")
         put(stand, system.opened)
         stand.until(START + timedelta(minutes=40))
-        assert stand.stack.dead_letters() == {"predue-news-dead-letters": 1}
+        assert stand.stack.dead_letters() == {"predue-events-dead-letters": 1}
         open_door(stand, {"core": system.setting})
         assert stand.stack.redrive() == 1
         stand.until(AFTER)
@@ -212,9 +212,9 @@ def test_a_bad_message_of_a_batch_is_answered_for_itself_and_loses_none_of_the_o
             but(system.paid, data__id=9006, data__amount=150.0),
             7,
         ]
-        event_id = send(stand, system, batch)
-        assert event_id.status == 207
-        results = event_id.body["results"]
+        response = send(stand, system, batch)
+        assert response.status == 207
+        results = response.body["results"]
         assert [one["status"] for one in results] == [
             *("applied", "rejected", "ignored", "applied", "applied", "rejected")
         ]
@@ -230,19 +230,19 @@ def test_of_two_payments_that_are_allotted_at_once_one_comes_again_and_each_inst
     with connected(tmp_path, system) as stand:
         send(stand, system, system.opened)
         other = but(system.paid, data__id=9005, idempotencyKey="other")
-        original, event_id = Table.installments, list[int]()
+        original, response = Table.installments, list[int]()
 
         def at_once(table: Table, loan_id: str) -> Any:
             known = original(table, loan_id)
-            if not event_id:
-                event_id.append(0)
-                event_id[0] = send(stand, system, other).status
+            if not response:
+                response.append(0)
+                response[0] = send(stand, system, other).status
             return known
 
         with monkeypatch.context() as patch:
             patch.setattr(Table, "installments", at_once)
             assert send(stand, system, system.paid).body == {"status": "applied"}
-        assert event_id == [503]
+        assert response == [503]
         assert outstanding(stand, "77") == {2: 10000, 3: 10000}
         assert send(stand, system, other).body == {"status": "applied"}
         assert outstanding(stand, "77") == {3: 10000}

@@ -13,10 +13,10 @@ def test_every_example_of_events_is_taken_when_it_is_signed_and_sent(tmp_path: P
     content = document["paths"]["/webhooks/{source}"]["post"]["requestBody"]["content"]["application/json"]
     with standing(tmp_path, Book(), utc(10, 1)) as stand:
         open_door(stand)
-        event_id = {name: post(stand, json.dumps(one["value"]).encode()) for name, one in content["examples"].items()}
-    several = event_id.pop("array")
-    assert {(name, one.status, one.body["status"]) for name, one in event_id.items()} == {
-        (name, 200, "applied") for name in event_id
+        response = {name: post(stand, json.dumps(one["value"]).encode()) for name, one in content["examples"].items()}
+    several = response.pop("array")
+    assert {(name, one.status, one.body["status"]) for name, one in response.items()} == {
+        (name, 200, "applied") for name in response
     }
     assert several.status == 200
     assert [one["status"] for one in several.body["results"]] == ["parked", "applied"]

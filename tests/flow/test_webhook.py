@@ -46,10 +46,10 @@ def test_events_acknowledged_while_the_job_is_queued_keeps_it_from_being_sent(
 ) -> None:
     with standing(tmp_path, Book().borrower().installment(), utc(10, 14, 30)) as stand:
         open_door(stand)
-        event_id: list[EventIds] = []
-        while_queued(stand, lambda: event_id.append(tell(stand, event(kind, **fields))))
+        response: list[EventIds] = []
+        while_queued(stand, lambda: response.append(tell(stand, event(kind, **fields))))
         stand.until(utc(10, 15, 20))
-        assert [one.body for one in event_id] == [{"status": "applied"}]
+        assert [one.body for one in response] == [{"status": "applied"}]
         assert told(stand.contacts) == {("T0", "suppressed", reason)}
         assert stand.wire == []
 
@@ -113,8 +113,8 @@ INSTALLMENT = event(
 )
 
 
-def assert_taken(event_id: EventIds) -> None:
-    assert event_id.status == 200
+def assert_taken(response: EventIds) -> None:
+    assert response.status == 200
 
 
 def test_a_loan_that_is_known_from_webhooks_alone_is_reminded(tmp_path: Path) -> None:

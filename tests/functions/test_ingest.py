@@ -59,17 +59,17 @@ def test_the_same_event_again_has_no_effect(stand: Standing) -> None:
 def test_another_body_under_the_same_id_is_refused_and_alarmed_and_changes_nothing(stand: Standing) -> None:
     tell(stand, event("installment.paid", amount="20.00"))
     before = table(stand)
-    event_id = tell(stand, event("installment.paid", amount="30.00"))
-    assert (event_id.status, event_id.body.get("type")) == (409, "urn:predue:problem:event-conflict")
-    assert event_id.headers["Content-Type"] == "application/problem+json"
-    assert event_id.body["errors"] == [{"field": "event_id", "detail": "another body came under this id before"}]
+    response = tell(stand, event("installment.paid", amount="30.00"))
+    assert (response.status, response.body.get("type")) == (409, "urn:predue:problem:event-conflict")
+    assert response.headers["Content-Type"] == "application/problem+json"
+    assert response.body["errors"] == [{"field": "event_id", "detail": "another body came under this id before"}]
     assert table(stand) == before
     assert counted(stand, "EventConflict") == 1
 
 
 def test_a_refused_event_may_come_again_mended_under_its_id(stand: Standing) -> None:
-    event_id = tell(stand, event("installment.paid", amount="20.00", currency="EUR"))
-    assert (event_id.status, event_id.body["errors"]) == (
+    response = tell(stand, event("installment.paid", amount="20.00", currency="EUR"))
+    assert (response.status, response.body["errors"]) == (
         422,
         [{"field": "currency", "detail": "the installment is in USD"}],
     )
@@ -101,9 +101,9 @@ def test_one_bad_event_in_an_array_is_answered_for_itself_and_loses_none_of_the_
         event("installment.paid", "e-5", amount="10.00", loan_id="loan-9"),
         {"event_id": "e-6"},
     ]
-    event_id = tell(stand, *bodies, array=True)
-    assert event_id.status == 207
-    results = event_id.body["results"]
+    response = tell(stand, *bodies, array=True)
+    assert response.status == 207
+    results = response.body["results"]
     assert [one["index"] for one in results] == list(range(8))
     assert [one["event_id"] for one in results] == ["e-1", "e-2", "e-3", "e-1", "e-4", "e-4", "e-5", "e-6"]
     assert [one["status"] for one in results] == [
@@ -157,9 +157,9 @@ def test_an_array_of_many_borrowers_is_applied_as_a_whole(workers: int, tmp_path
                 )
             )
             bodies.append(event("installment.paid", f"p-{number}", 3, loan_id=f"l-{number}", amount="60.00"))
-        event_id = tell(stand, *bodies, array=True)
-        assert event_id.status == 200
-        assert {one["status"] for one in event_id.body["results"]} == {"applied"}
+        response = tell(stand, *bodies, array=True)
+        assert response.status == 200
+        assert {one["status"] for one in response.body["results"]} == {"applied"}
         assert {outstanding(stand, f"l-{number}", f"b-{number}") for number in range(12)} == {4000}
 
 
@@ -176,7 +176,7 @@ def test_a_whole_schedule_and_its_payments_in_one_request_are_applied_each_once(
         bodies = [of_long_loan(number, "scheduled") for number in range(1, 41)]
         bodies += [of_long_loan(number, "paid", amount=f"{number}.00") for number in range(1, 41)]
         first, second = (tell(stand, *bodies, array=True) for _ in range(2))
-        assert [{one["status"] for one in event_id.body["results"]} for event_id in (first, second)] == [
+        assert [{one["status"] for one in response.body["results"]} for response in (first, second)] == [
             {"applied"},
             {"duplicate"},
         ]
@@ -195,8 +195,8 @@ def test_installments_of_one_loan_are_taken_side_by_side(tmp_path: Path, monkeyp
     with standing(tmp_path, Book().borrower(), START, Workers=8) as stand:
         open_door(stand)
         monkeypatch.setattr("predue.aws.table.Table.begin", met)
-        event_id = tell(stand, *(of_long_loan(number, "scheduled") for number in (1, 2)), array=True)
-        assert [one["status"] for one in event_id.body["results"]] == ["applied", "applied"]
+        response = tell(stand, *(of_long_loan(number, "scheduled") for number in (1, 2)), array=True)
+        assert [one["status"] for one in response.body["results"]] == ["applied", "applied"]
 
 
 def test_what_a_service_did_not_answer_is_to_be_repeated(stand: Standing, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -205,9 +205,9 @@ def test_what_a_service_did_not_answer_is_to_be_repeated(stand: Standing, monkey
 
     with monkeypatch.context() as patch:
         patch.setattr("predue.aws.table.Table.bump", silent)
-        event_id = tell(stand, event("installment.paid", amount="20.00"))
-        assert (event_id.status, event_id.body["type"]) == (503, "urn:predue:problem:try-again")
-        assert event_id.headers["Retry-After"]
+        response = tell(stand, event("installment.paid", amount="20.00"))
+        assert (response.status, response.body["type"]) == (503, "urn:predue:problem:try-again")
+        assert response.headers["Retry-After"]
     assert tell(stand, event("installment.paid", amount="20.00")).body == {"status": "applied"}
     assert outstanding(stand) == 10000
 
@@ -245,8 +245,8 @@ def test_without_sources_keys_policy_or_switch_nothing_is_taken_until_they_are_m
         clients.client("ssm").put_parameter(Name=name, Value=value, Overwrite=True)
     wiring.forget()
     body = event("borrower.updated", borrower_id="b-7", phone="+12125550170")
-    event_id = tell(stand, body)
-    assert (event_id.status, event_id.body["type"]) == (503, "urn:predue:problem:try-again")
+    response = tell(stand, body)
+    assert (response.status, response.body["type"]) == (503, "urn:predue:problem:try-again")
     assert counted(stand, "FailedClosed") == 1
     if variable.endswith("_SECRET"):
         vault.put_secret_value(SecretId=name, SecretString=before)

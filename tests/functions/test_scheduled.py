@@ -24,11 +24,11 @@ def book(borrowers: int) -> Book:
 
 def listen(operation: str) -> list[dict[str, Any]]:
     """The parameters of an operation's calls from now on."""
-    event_id: list[dict[str, Any]] = []
+    response: list[dict[str, Any]] = []
     clients.session().events.register(
-        f"before-parameter-build.{operation}", lambda params, **_: event_id.append(dict(params))
+        f"before-parameter-build.{operation}", lambda params, **_: response.append(dict(params))
     )
-    return event_id
+    return response
 
 
 @pytest.mark.parametrize("name", ["plan_reminders", "close_day"])

@@ -86,10 +86,10 @@ AVROS = {
 @pytest.mark.parametrize("case", AVROS)
 def test_hostile_avro_is_a_422_and_leaves_nothing(case: str, door: Standing) -> None:
     before, logged = table(door), len(door.log)
-    event_id = post(door, "fineract", AVROS[case], content_type="avro/binary")
-    assert event_id.status == 422
+    received = post(door, "fineract", AVROS[case], content_type="avro/binary")
+    assert received.status == 422
     assert table(door) == before
-    assert MARK not in json.dumps([event_id.body, door.log[logged:]])
+    assert MARK not in json.dumps([received.body, door.log[logged:]])
     assert not [line for line in door.log[logged:] if line.get("level") in {"ERROR", "WARNING"}]
 
 
@@ -112,8 +112,8 @@ def test_a_bulk_message_inside_of_a_bulk_message_means_nothing_more(door: Standi
 @example(at=11, put=HUGE, cut=1)
 def test_any_bytes_in_the_place_of_others_are_taken_or_refused(at: int, put: bytes, cut: int, door: Standing) -> None:
     logged = len(door.log)
-    event_id = post(door, "fineract", WHOLE[:at] + put + WHOLE[at + cut :], content_type="avro/binary")
-    assert event_id.status in {200, 422, 409}
+    received = post(door, "fineract", WHOLE[:at] + put + WHOLE[at + cut :], content_type="avro/binary")
+    assert received.status in {200, 422, 409}
     assert not [line for line in door.log[logged:] if line.get("level") in {"ERROR", "WARNING"}]
 
 
@@ -167,8 +167,8 @@ def test_a_message_with_anything_for_a_value_is_taken_or_refused_by_webhook_and_
 ) -> None:
     name, told = drawn
     logged = len(door.log)
-    event_id = post(door, name, json.dumps([told, told] if several else told).encode())
-    assert event_id.status in {200, 207, 409, 422, 400}
+    received = post(door, name, json.dumps([told, told] if several else told).encode())
+    assert received.status in {200, 207, 409, 422, 400}
     put(door, told, source=f"com.lender.{name}", kind="LoanSystemMessage")
     door.until(door.stack.clock())
     assert not [line for line in door.log[logged:] if line.get("level") == "ERROR"]
@@ -212,13 +212,13 @@ HOSTILE = {
 def test_a_hostile_message_is_a_4xx_leaves_nothing_and_nothing_of_it_is_logged(case: str, door: Standing) -> None:
     name, told, status = HOSTILE[case]
     before, logged = table(door), len(door.log)
-    event_id = post(door, name, json.dumps(told).encode())
-    assert event_id.status == status
-    assert event_id.headers["Content-Type"] == "application/problem+json"
+    received = post(door, name, json.dumps(told).encode())
+    assert received.status == status
+    assert received.headers["Content-Type"] == "application/problem+json"
     assert [line for line in table(door) if '"progress": {"S": "refused"}' not in line] == [
         line for line in before if '"progress": {"S": "refused"}' not in line
     ]
-    assert MARK not in json.dumps([event_id.body, door.log[logged:]])
+    assert MARK not in json.dumps([received.body, door.log[logged:]])
 
 
 # Headers
@@ -257,8 +257,8 @@ def test_a_structured_event_is_what_its_body_says_whatever_its_headers_add(door:
     ],
 )
 def test_attributes_of_a_binary_event_that_are_wrong_are_a_4xx(headers: dict[str, str], door: Standing) -> None:
-    event_id = post(door, "clouds", b'{"loan_id": "L", "installment_no": 1}', **headers)
-    assert event_id.status == 422 or event_id.body == {"status": "ignored"}
+    received = post(door, "clouds", b'{"loan_id": "L", "installment_no": 1}', **headers)
+    assert received.status == 422 or received.body == {"status": "ignored"}
 
 
 def test_the_right_secret_in_the_wrong_place_is_a_401(door: Standing) -> None:
@@ -281,9 +281,9 @@ def test_the_right_secret_in_the_wrong_place_is_a_401(door: Standing) -> None:
 
 @pytest.mark.parametrize("text", ["", "x", "[" * 50_000, '{"source": 1, "detail": {}}', json.dumps({"detail": MARK})])
 def test_a_message_of_the_queue_that_is_no_event_is_kept_and_its_text_is_not_logged(text: str, door: Standing) -> None:
-    kept, logged = door.stack.dead_letters().get("predue-news-dead-letters", 0), len(door.log)
+    kept, logged = door.stack.dead_letters().get("predue-events-dead-letters", 0), len(door.log)
     function = door.stack.functions["predue-ingest-events"]
     record = {"messageId": "m-1", "body": text}
     assert door.stack.invoke(function, {"Records": [record]}) == {"batchItemFailures": []}
-    assert door.stack.dead_letters()["predue-news-dead-letters"] == kept + 1
+    assert door.stack.dead_letters()["predue-events-dead-letters"] == kept + 1
     assert MARK not in json.dumps(door.log[logged:])

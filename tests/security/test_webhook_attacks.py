@@ -75,12 +75,12 @@ def test_a_hostile_request_is_a_4xx_with_a_problem_leaves_no_state_and_nothing_o
 ) -> None:
     body, headers, status = hostile()[case]
     before, logged = table(door), len(door.log)
-    event_id = raw(door, body, headers)
-    assert event_id.status == status
-    assert event_id.headers["Content-Type"] == "application/problem+json"
-    assert event_id.body["status"] == status
-    assert set(event_id.body) <= {"type", "title", "status", "detail", "errors"}
-    assert MARK not in json.dumps(event_id.body)
+    response = raw(door, body, headers)
+    assert response.status == status
+    assert response.headers["Content-Type"] == "application/problem+json"
+    assert response.body["status"] == status
+    assert set(response.body) <= {"type", "title", "status", "detail", "errors"}
+    assert MARK not in json.dumps(response.body)
     # A signed event that does not fit what is known leaves that its id was refused, and is free.
     assert [line for line in table(door) if '"progress": {"S": "refused"}' not in line] == before
     told = json.dumps(door.log[logged:])
@@ -156,17 +156,17 @@ _fuzz = settings(
 def test_any_bytes_under_any_headers_are_answered_with_a_4xx(
     body: bytes, headers: dict[str, str], source: str, door: Standing
 ) -> None:
-    event_id = raw(door, body, headers, source)
-    assert 400 <= event_id.status < 500
+    response = raw(door, body, headers, source)
+    assert 400 <= response.status < 500
     # Where the path is no route, API Gateway answers by itself.
-    assert event_id.body.get("status", 404) == event_id.status
+    assert response.body.get("status", 404) == response.status
 
 
 @_fuzz
 @given(body=_BODIES)
 def test_anything_that_is_signed_is_taken_or_refused_and_never_a_server_error(body: bytes, door: Standing) -> None:
     logged = len(door.log)
-    event_id = post(door, body)
-    assert event_id.status in {200, 207, 400, 409, 413, 422} if is_text(body) else event_id.status == 401
+    response = post(door, body)
+    assert response.status in {200, 207, 400, 409, 413, 422} if is_text(body) else response.status == 401
     assert not [line for line in door.log[logged:] if line.get("level") in {"ERROR", "WARNING"}]
     assert MARK not in json.dumps(door.log[logged:])

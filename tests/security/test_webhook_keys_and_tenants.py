@@ -30,8 +30,8 @@ def test_a_request_caught_and_replayed_has_no_effect_within_five_minutes_and_is_
     after = table(stand)
     assert raw(stand, GOOD, headers).body == {"status": "duplicate"}
     stand.stack.clock.move_to(utc(10, 15, 16))
-    event_id = raw(stand, GOOD, headers)
-    assert (event_id.status, event_id.body["type"]) == (401, "urn:predue:problem:timestamp")
+    response = raw(stand, GOOD, headers)
+    assert (response.status, response.body["type"]) == (401, "urn:predue:problem:timestamp")
     assert table(stand) == after
 
 
@@ -93,8 +93,8 @@ def test_no_id_reaches_into_a_tenant_by_its_prefix(source: str, stand: Standing)
     tell(stand, event("borrower.updated", "t-1", borrower_id="b-9", phone="+12125550190"), source="acme")
     before = table(stand)
     for name in ("acme~b-9", "~b-9", "core~b-1"):
-        event_id = tell(stand, event("borrower.opted_out", "t-2", borrower_id=name, channel="all"), source=source)
-        assert (event_id.status, [one["field"] for one in event_id.body["errors"]]) == (422, ["borrower_id"])
+        response = tell(stand, event("borrower.opted_out", "t-2", borrower_id=name, channel="all"), source=source)
+        assert (response.status, [one["field"] for one in response.body["errors"]]) == (422, ["borrower_id"])
     assert table(stand) == before
 
 

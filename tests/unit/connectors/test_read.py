@@ -158,8 +158,8 @@ def test_the_same_event_twice_in_a_message_is_one_and_another_under_its_id_is_re
 
 def test_nobody_pays_for_a_form_that_is_not_used() -> None:
     code = (
-        "import sys, json; from predue.connectors import Source, read;"
-        f"read('predue', json.loads({json.dumps(PAID)!r}), Source('core', dict));"
+        "import sys, json; from predue.connectors import MessageSource, read;"
+        f"read('predue', json.loads({json.dumps(PAID)!r}), MessageSource('core', dict));"
         "print(sorted({'fastavro', 'jmespath', 'predue.connectors.fineract'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)  # noqa: S603 - our own

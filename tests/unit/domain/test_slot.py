@@ -20,7 +20,7 @@ def wall(moment: datetime | None, zone: ZoneInfo = NEW_YORK) -> str:
 
 
 @pytest.mark.parametrize(
-    ("wish", "slot"),
+    ("send_time", "slot"),
     [
         (time(10), "10:00"),
         (time(10, 1), "10:15"),
@@ -36,7 +36,7 @@ def wall(moment: datetime | None, zone: ZoneInfo = NEW_YORK) -> str:
         (time(23, 59), "19:45"),
     ],
 )
-def test_a_wish_is_rounded_up_to_a_quarter_hour_and_brought_inside_the_hours(send_time: time, slot: str) -> None:
+def test_a_send_time_is_rounded_up_to_a_quarter_hour_and_brought_inside_the_hours(send_time: time, slot: str) -> None:
     assert wall(slot_of(DAY, send_time, HOURS, [NEW_YORK])) == f"2026-06-15 {slot}"
 
 
@@ -97,7 +97,7 @@ def test_several_zones_share_only_the_hours_that_all_of_them_allow() -> None:
     assert (wall(found.start), wall(found.end)) == ("2026-06-15 12:00", "2026-06-15 20:00")
 
 
-def test_the_wish_counts_in_the_zone_that_reaches_it_last() -> None:
+def test_the_send_time_counts_in_the_zone_that_reaches_it_last() -> None:
     zones = [NEW_YORK, LOS_ANGELES]
     assert wall(slot_of(DAY, time(10), HOURS, zones), LOS_ANGELES) == "2026-06-15 10:00"
     assert wall(slot_of(DAY, time(6), HOURS, zones), LOS_ANGELES) == "2026-06-15 09:00"

@@ -245,13 +245,13 @@ def test_what_waited_and_turns_out_wrong_is_dropped_and_somebody_hears_of_it() -
     world = World()
     world.borrower()
     world.tell("installment.paid", amount="40.00", currency="EUR")
-    event_id: list[InvalidEvent] = []
-    services = replace(world.event_services(), dropped=event_id.append)
+    response: list[InvalidEvent] = []
+    services = replace(world.event_services(), dropped=response.append)
     fields: dict[str, Any] = {"borrower_id": "b-1", "due_date": "2026-06-15", "amount": "100.00", "currency": "USD"}
     applying.apply(world.body("installment.scheduled", **fields), world.now, services)
     assert world.due().outstanding == 10000
     assert state_of(world.store)["aside"] == {}
-    assert [field for error in event_id for field, _ in error.fields] == ["currency"]
+    assert [field for error in response for field, _ in error.fields] == ["currency"]
 
 
 def test_sequences_written_as_texts_and_as_numbers_wait_together() -> None:

@@ -62,7 +62,7 @@ def exact(store: Store) -> Any:
         "consents",
         "names",
         "links",
-        "places",
+        "zone_keys",
         "records",
     )
     ledgers = {name: ledger for name, (ledger, _) in store.ledgers.items()}
@@ -414,7 +414,7 @@ class Crash(BaseException):
 @pytest.fixture
 def small_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each part of an import takes several steps."""
-    sizes = {"file_reading.CHUNK_ROWS": 2, "file_reading._LEAF_CHUNKS": 1, "statement_sweep._IN_A_PASS": 2}
+    sizes = {"file_reading.CHUNK_ROWS": 2, "file_reading._INDEX_CHUNKS": 1, "statement_sweep._IN_A_PASS": 2}
     sizes |= {"file_check.SIDE_BY_SIDE": 1, "statement_sweep.SIDE_BY_SIDE": 1, "import_report._TOGETHER": 1}
     for name, size in sizes.items():
         monkeypatch.setattr(f"predue.imports.{name}", size)

@@ -32,7 +32,7 @@ BAD = "nonsense\n"
 @pytest.fixture(autouse=True)
 def small_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     """Small files take as many steps as large ones."""
-    sizes = {"file_reading.CHUNK_ROWS": 2, "statement_sweep.CHUNK_ROWS": 2, "file_reading._LEAF_CHUNKS": 1}
+    sizes = {"file_reading.CHUNK_ROWS": 2, "statement_sweep.CHUNK_ROWS": 2, "file_reading._INDEX_CHUNKS": 1}
     sizes |= {"statement_sweep._IN_A_PASS": 15, "statement_sweep._IN_A_BATCH": 1, "statement_sweep.SIDE_BY_SIDE": 2}
     sizes |= {"file_check.SIDE_BY_SIDE": 2, "import_report._TOGETHER": 3}
     for name, size in sizes.items():
@@ -193,7 +193,7 @@ def _is_taken(loan_id: str) -> bool:
 def test_a_call_that_was_overtaken_and_has_less_time_leaves_all_as_the_other_wrote_it(
     new: Callable[[], Depot], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("predue.imports.file_reading._LEAF_CHUNKS", 3)
+    monkeypatch.setattr("predue.imports.file_reading._INDEX_CHUNKS", 3)
     depot = new()
     name = put(depot, "s.complete.csv", installments(*LOANS[:40], due_date=SOON))
     known = depot.files.load(name)

@@ -103,7 +103,8 @@ def test_a_tenants_event_names_the_tenant_and_the_ids_as_the_tenant_knows_them()
 
 def test_stops_of_two_borrowers_or_two_stops_of_one_have_ids_of_their_own() -> None:
     stops = [
-        opted_out(who, event_id, "all", "core", 1, AT) for who, event_id in product(("b-1", "b-2"), ("S#1", "S#2"))
+        opted_out(who, consent_key, "all", "core", 1, AT)
+        for who, consent_key in product(("b-1", "b-2"), ("S#1", "S#2"))
     ]
     assert len({stop.event_id for stop in stops}) == 4
     assert all(valid("BorrowerOptedOut", stop.detail()) for stop in stops)

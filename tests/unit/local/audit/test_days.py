@@ -19,7 +19,7 @@ def slot_of(place: Whereabouts, terms: Terms | None = None, day: date = DAY) -> 
 
 
 @pytest.mark.parametrize(
-    ("wish", "at"),
+    ("send_time", "at"),
     [
         (None, "10:00"),
         (time(12, 30), "12:30"),
@@ -31,7 +31,7 @@ def slot_of(place: Whereabouts, terms: Terms | None = None, day: date = DAY) -> 
         (time(23, 59), "19:45"),
     ],
 )
-def test_the_slot_is_the_wish_rounded_up_and_moved_into_the_hours(send_time: time | None, at: str) -> None:
+def test_the_slot_is_the_send_time_rounded_up_and_moved_into_the_hours(send_time: time | None, at: str) -> None:
     assert slot_of(Whereabouts("America/New_York", "US", send_time)) == utc(f"2026-12-10T{at}:00-05:00")
 
 

@@ -70,7 +70,7 @@ def test_every_handler_file_is_a_function_of_the_template_and_the_other_way_roun
 def test_queues_feed_functions_with_the_settings_of_their_templates() -> None:
     made = start()
     sources = {url.rpartition("/")[2]: poller.source for url, poller in made.pollers.items()}
-    assert set(sources) == {"predue-sms", "predue-email", "predue-receipts", "predue-news", "predue-imports"}
+    assert set(sources) == {"predue-sms", "predue-email", "predue-receipts", "predue-events", "predue-imports"}
     sms = sources["predue-sms"]
     assert sms.function is made.functions["predue-deliver-sms"]
     assert (sms.batch_size, sms.visibility.total_seconds(), sms.max_receives) == (5, 180, 5)
