@@ -18,7 +18,7 @@ MINISTACK := .venv-ministack/bin/ministack
 RUNTIME := .venv-runtime/.ready
 EXAMPLES ?= 3000
 
-.PHONY: help setup demo serve chaos test mutants machine engine bench lint runtime sam-local openapi build clean
+.PHONY: help setup demo serve chaos test mutants machine engine bench lint runtime sam-local openapi lifecycles build clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -83,6 +83,9 @@ sam-local: $(VENV) ## an endpoint for `sam local` in docker, with what its event
 
 openapi: $(VENV) ## docs/openapi.json anew, after a change of routes, events or answers
 	@.venv/bin/python -m infrastructure.openapi
+
+lifecycles: $(VENV) ## the tables of lifecycles in docs/architecture.md anew
+	@PYTHONPATH=functions:. .venv/bin/python -m infrastructure.openapi.lifecycle_tables
 
 build: $(SAM) ## sam build (needs the runtime's Python, 3.13, on this machine)
 	@scripts/sam-build

@@ -9,11 +9,11 @@ from typing import Any, NamedTuple
 from predue.borrowers.ports import (
     Accepted,
     Checkpoint,
+    EventState,
     IndexEntry,
     InUse,
     NoAnswer,
     OutboundMessage,
-    Progress,
     Refused,
     State,
 )
@@ -47,8 +47,8 @@ WRITES = {
         "use",
         "begin",
         "mark_applied",
-        "give_back",
-        "keep_aside",
+        "release",
+        "park",
         "drop_aside",
         "write_consent",
         "write_case",
@@ -229,11 +229,11 @@ class Store:
         self.zone_keys.add((zone_key, send_time))
         self.graces.add(grace_days)
 
-    def begin(self, event: str, body_hash: str, at: datetime) -> Progress:
+    def begin(self, event: str, body_hash: str, at: datetime) -> EventState:
         self._step("begin")
         assert at.tzinfo is not None
-        holder, progress = self.events.get(event, ("", "refused"))
-        if progress == "refused" or (progress == "begun" and holder == body_hash):
+        holder, progress = self.events.get(event, ("", "new"))
+        if progress in ("new", "released") or (progress == "begun" and holder == body_hash):
             self.events[event] = (body_hash, "begun")
             return "begun" if holder == body_hash else "new"
         if holder != body_hash:
@@ -248,13 +248,13 @@ class Store:
         self.events[event] = (body_hash, "")
 
     def release(self, event: str, body_hash: str, at: datetime) -> None:
-        self._step("give_back")
+        self._step("release")
         assert at.tzinfo is not None
         if self.events.get(event) == (body_hash, "begun"):
-            self.events[event] = (body_hash, "refused")
+            self.events[event] = (body_hash, "released")
 
     def park(self, about: str, event: str, body: dict[str, Any], at: datetime, *, awaited: bool) -> None:
-        self._step("keep_aside")
+        self._step("park")
         assert at.tzinfo is not None
         self.aside.setdefault(about, {})[event] = json.dumps(body, default=str)
         if awaited:
@@ -288,7 +288,7 @@ class Store:
         return [
             case
             for _, case in sorted(self.cases.items())
-            if case.is_open(self._due_of(case), self._ledger(case.borrower_id))
+            if case.state(self._due_of(case), self._ledger(case.borrower_id)) == "open"
         ]
 
     def _due_of(self, case: Case) -> Due | None:

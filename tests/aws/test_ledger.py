@@ -12,7 +12,7 @@ from predue.aws import items
 from predue.aws.table import Table
 from predue.domain.ledger import Contact, Ledger, Mark, Settled
 from predue.domain.policy import Cap
-from predue.domain.record import Attempt
+from predue.domain.record import Answer, Attempt
 from predue.domain.stage import StageKey
 from predue.errors import LedgerMoved, PredueError, Unreachable
 from tests.aws.line import DAY, Line, Storage
@@ -46,7 +46,7 @@ def test_a_ledger_that_was_never_written_has_version_zero(table: Table) -> None:
 
 
 def test_a_write_raises_the_version_by_one_and_is_read_back_whole(table: Table) -> None:
-    tries = (Attempt(NOW, "sms", "refused_channel:SPENDING_LIMIT_REACHED"),)
+    tries = (Attempt(NOW, "sms", Answer.read("refused_channel:SPENDING_LIMIT_REACHED")),)
     ledger = Ledger(
         "b-1",
         contacts=(

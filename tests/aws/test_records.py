@@ -8,7 +8,7 @@ import pytest
 from predue.aws import clients
 from predue.aws.plans import TablePlans
 from predue.aws.table import Table
-from predue.domain.record import Attempt, Record
+from predue.domain.record import Answer, Attempt, Record
 from predue.domain.stage import StageKey
 from predue.errors import LedgerMoved
 from tests.aws.line import DAY, Line, Storage
@@ -27,7 +27,7 @@ SENT = Record(
     pack="default@2021-11-30",
     text="en-US/sms/before@1",
     provider_message_id="m-1",
-    attempts=(Attempt(NOW, "email", "refused_channel:X"), Attempt(NOW, "sms", "accepted")),
+    attempts=(Attempt(NOW, "email", Answer.read("refused_channel:X")), Attempt(NOW, "sms", Answer.read("accepted"))),
     inputs={"consent": ["sms"], "contacts_7_days": 2, "zones": ["America/New_York"]},
 )
 UNKNOWN = replace(SENT, outcome="unknown", reason="no_answer", provider_message_id="")

@@ -154,6 +154,6 @@ def test_ledger_records_and_calls_agree(storm: Storm) -> None:
     )
     refused = Counter(call["channel"] for call in storm.calls if call["refused"])
     attempts = [attempt for record in storm.records for attempt in record.attempts]
-    noted = Counter(attempt.channel for attempt in attempts if attempt.answer.startswith("refused"))
+    noted = Counter(attempt.channel for attempt in attempts if attempt.answer.kind.startswith("refused"))
     waiting = Counter(one.channel for one in storm.ledger.contacts if not one.counts)
     assert noted + waiting >= refused

@@ -290,7 +290,7 @@ class Deliveries(Scene):
             self.known[name] = record
 
     def check_unknown(self, record: Record, work: Work | None) -> None:
-        if record.attempts[-1].answer != "no_answer:interrupted":
+        if record.attempts[-1].answer.text != "no_answer:interrupted":
             self.reach("unknown: no answer")
         elif work is None:
             self.reach("unknown: found by news")
@@ -303,7 +303,7 @@ class Deliveries(Scene):
     def check_attempts(self) -> None:
         """Every refusal that was given back stands in the record of its stages, in order."""
         for record in self.store.records.values():
-            told = [(one.channel, one.answer) for one in record.attempts if one.answer.startswith("refused")]
+            told = [(one.channel, one.answer.text) for one in record.attempts if one.answer.kind.startswith("refused")]
             for key in record.keys:
                 refused = [
                     (claim.contact.channel, f"{answer.kind}:{answer.code}")

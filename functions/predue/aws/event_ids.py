@@ -1,4 +1,4 @@
-"""The ids of events that were seen: each belongs to one body for good, unless that body was refused."""
+"""The ids of events that were seen: each belongs to one body for good, unless that body was rejected (ports.EVENT)."""
 
 from datetime import datetime, timedelta
 from typing import Any
@@ -7,7 +7,7 @@ from botocore.exceptions import ClientError
 
 from predue.aws import items
 from predue.aws.clients import client, code_of, translated
-from predue.borrowers.ports import Progress
+from predue.borrowers.ports import EventState
 from predue.domain import instant
 from predue.errors import EventConflict
 
@@ -17,7 +17,7 @@ _KEEP_EVENTS = timedelta(days=90)
 class EventIds:
     """The part of the port Dues that knows which events were applied.
 
-    An item's `progress` is `begun` while its body is being applied, `refused` if that changed nothing and the id is
+    An item's `progress` is `begun` while its body is being applied, `released` if that changed nothing and the id is
     free again, and absent once it is applied.
     """
 
@@ -28,7 +28,7 @@ class EventIds:
     ) -> tuple[bool, items.Item]:
         """Write what is known of an event's id on a condition; whether it was written, and what stood there."""
         stamp = {"at": instant.to_ms(at), "expires_at": instant.to_epoch(at + _KEEP_EVENTS)}
-        values = {":hash": body_hash, ":begun": "begun", ":refused": "refused"}
+        values = {":hash": body_hash, ":begun": "begun", ":released": "released"}
         try:
             answer = client("dynamodb").put_item(
                 TableName=self._name,
@@ -46,9 +46,9 @@ class EventIds:
             return False, items.plain(stood)
         return True, items.plain(answer.get("Attributes", {}))
 
-    def begin(self, event: str, body_hash: str, at: datetime) -> Progress:
+    def begin(self, event: str, body_hash: str, at: datetime) -> EventState:
         """See Dues."""
-        free = "attribute_not_exists(pk) OR #progress = :refused OR (#progress = :begun AND #hash = :hash)"
+        free = "attribute_not_exists(pk) OR #progress = :released OR (#progress = :begun AND #hash = :hash)"
         with translated("event"):
             taken, before = self._put_event(event, body_hash, at, "begun", free)
         if taken:
@@ -67,4 +67,4 @@ class EventIds:
     def release(self, event: str, body_hash: str, at: datetime) -> None:
         """See Dues."""
         with translated("event"):
-            self._put_event(event, body_hash, at, "refused", "#progress = :begun AND #hash = :hash")
+            self._put_event(event, body_hash, at, "released", "#progress = :begun AND #hash = :hash")

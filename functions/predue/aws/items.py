@@ -2,16 +2,16 @@
 
 from datetime import date, datetime, time
 from functools import lru_cache
-from typing import Any, Literal
+from typing import Any
 
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 from pydantic_core import from_json, to_json
 
 from predue.domain import instant
 from predue.domain.due import Change, Due
-from predue.domain.ledger import Contact, Ledger, Mark, Settled
+from predue.domain.ledger import CONTACT, Contact, ContactState, Ledger, Mark, Settled
 from predue.domain.profile import Profile
-from predue.domain.record import Attempt, Record, ref_of, reminder_id
+from predue.domain.record import Answer, Attempt, Record, ref_of, reminder_id
 from predue.domain.stage import StageKey
 
 _SERIALIZER = TypeSerializer()
@@ -81,11 +81,11 @@ def _names(text: str) -> tuple[str, ...]:
 
 
 def _attempts(attempts: tuple[Attempt, ...]) -> list[list[Any]]:
-    return [[_ms(attempt.at), attempt.channel, attempt.answer] for attempt in attempts]
+    return [[_ms(attempt.at), attempt.channel, attempt.answer.text] for attempt in attempts]
 
 
 def _read_attempts(raw: list[list[Any]]) -> tuple[Attempt, ...]:
-    return tuple(Attempt(instant.from_ms(at), channel, answer) for at, channel, answer in raw)
+    return tuple(Attempt(instant.from_ms(at), channel, Answer.read(answer)) for at, channel, answer in raw)
 
 
 def _keys(keys: tuple[StageKey, ...]) -> list[str]:
@@ -151,7 +151,7 @@ ROUTE = (
 # Ledger: names are short, since the claim writes the whole of it and DynamoDB bills by the kilobyte
 
 
-_STATES: tuple[Literal["calling", "refused", "unknown"], ...] = ("calling", "refused", "unknown")
+_STATES: tuple[ContactState, ...] = tuple(CONTACT.steps)
 
 
 def ledger_item(ledger: Ledger) -> Item:

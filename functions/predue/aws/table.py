@@ -19,12 +19,14 @@ from predue.domain import instant
 from predue.domain.due import KEEP, Due
 from predue.domain.ledger import Ledger
 from predue.domain.profile import Profile
-from predue.domain.record import Record
+from predue.domain.record import RECORD, Record
 from predue.errors import LedgerMoved
 
 _PARK = timedelta(days=180)
 
 
+(_OPEN_OUTCOME,) = RECORD.into("sent")
+"""The outcome that another may replace."""
 IN_USE = ("U#in_use", "U")
 """The key of the item that holds the places, send times and graces in use."""
 PARKED = "aside"
@@ -167,7 +169,7 @@ class Table(Cases, EventIds, TableLoanLocks):
         """See Borrowers."""
         try:
             self._put(
-                items.record_item(record), "attribute_not_exists(pk) OR outcome = :unknown", {":unknown": "unknown"}
+                items.record_item(record), "attribute_not_exists(pk) OR outcome = :open", {":open": _OPEN_OUTCOME}
             )
         except LedgerMoved:
             return False
@@ -184,7 +186,7 @@ class Table(Cases, EventIds, TableLoanLocks):
     def raise_receipt(self, reminder_id: str, status: str, provider_message_id: str, lower: Sequence[str]) -> bool:
         """See Borrowers."""
         values = {f":lower{number}": one for number, one in enumerate(lower)}
-        known = "attribute_exists(pk) AND outcome <> :unknown"
+        known = "attribute_exists(pk) AND outcome <> :open"
         below = "attribute_not_exists(receipt)" + (f" OR receipt IN ({', '.join(values)})" if values else "")
         try:
             with translated("receipt"):
@@ -195,7 +197,7 @@ class Table(Cases, EventIds, TableLoanLocks):
                     "provider_message_id = if_not_exists(provider_message_id, :id)",
                     ConditionExpression=f"{known} AND ({below})",
                     ExpressionAttributeValues=items.wire(
-                        {":status": status, ":id": provider_message_id, ":unknown": "unknown", **values}
+                        {":status": status, ":id": provider_message_id, ":open": _OPEN_OUTCOME, **values}
                     ),
                 )
         except LedgerMoved:

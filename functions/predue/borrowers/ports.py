@@ -11,6 +11,7 @@ from predue.domain.job import Job
 from predue.domain.ledger import Ledger
 from predue.domain.profile import Profile
 from predue.domain.record import Record
+from predue.lifecycle import Lifecycle
 
 
 class State(NamedTuple):
@@ -211,8 +212,21 @@ class Checkpoint(NamedTuple):
     failed: bool = False
 
 
-Progress = Literal["new", "begun", "applied"]
-"""How far an event's body came before: not at all, to somewhere, or to its end."""
+EventState = Literal["new", "begun", "applied", "released"]
+EVENT: Lifecycle[EventState] = Lifecycle(
+    "event",
+    {
+        "new": {"begun": "its id is taken for this body"},
+        "begun": {
+            "begun": "the same body again, after a try that was cut short",
+            "applied": "all that it changes is written",
+            "released": "it was rejected and changed nothing",
+        },
+        "applied": {},
+        "released": {"begun": "its id is taken for a body that was mended"},
+    },
+)
+"""How far an event's body came. Each id belongs to one body for good, unless that body was rejected."""
 
 
 class Dues(Protocol):
@@ -265,7 +279,7 @@ class Dues(Protocol):
     def use(self, zone_key: str, send_time: str, grace_days: int) -> None:
         """Note a place, send time and grace as in use, before the first due that needs them."""
 
-    def begin(self, event: str, body_hash: str, at: datetime) -> Progress:
+    def begin(self, event: str, body_hash: str, at: datetime) -> EventState:
         """Take an event's id for this body, before anything of it is applied, and say how far the same body came
         before.
 

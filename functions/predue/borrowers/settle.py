@@ -9,14 +9,12 @@ from datetime import datetime
 from typing import Any
 
 from predue.borrowers.ports import Addresses, Borrowers
+from predue.borrowers.retrying import until_it_stands
 from predue.borrowers.view import MEMORY, View
 from predue.domain.ledger import Contact, Settled
 from predue.domain.policy import Rules
-from predue.domain.record import Attempt, Record, reminder_id
+from predue.domain.record import Answer, Attempt, Record, reminder_id
 from predue.domain.stage import StageKey
-from predue.errors import LedgerMoved
-
-_TRIES = 10
 
 
 def settle(
@@ -68,7 +66,7 @@ def unknown(view: View, contact: Contact, inputs: Mapping[str, Any]) -> Record:
     """The record of a claim whose call may or may not have been made: it keeps its cap slot and is never called
     again.
     """
-    attempt = Attempt(contact.at, contact.channel, "no_answer:interrupted")
+    attempt = Attempt(contact.at, contact.channel, Answer("no_answer", "interrupted"))
     return called(view, contact, inputs, outcome="unknown", reason="no_answer", attempts=(*contact.tries, attempt))
 
 
@@ -78,20 +76,19 @@ def record_unknown(view: View, contact: Contact, borrowers: Borrowers) -> bool:
     Its delivery may still run, so the ledger says it first: a refusal that comes after gives nothing back, else its
     stages would be decided a second time beside this record. An acceptance replaces the record.
     """
-    for _ in range(_TRIES):
+
+    def record_once() -> bool:
         if borrowers.record(contact.reminder_id) is not None:
             return False
         ledger = borrowers.ledger(view.profile.borrower_id)
         given_up = ledger.given_up(contact.token)
         if given_up is None:
             return False
-        try:
-            if given_up is not ledger:
-                borrowers.write_ledger(given_up)
-        except LedgerMoved:
-            continue
+        if given_up is not ledger:
+            borrowers.write_ledger(given_up)
         return borrowers.write_record(unknown(view, contact, {}))
-    raise LedgerMoved(f"the ledger moved under {_TRIES} tries to give a claim up")
+
+    return until_it_stands(record_once, "give a claim up")
 
 
 def called(view: View, contact: Contact, inputs: Mapping[str, Any], **became: Any) -> Record:
@@ -122,13 +119,10 @@ def suppress_address(
 
 def suppress_for(borrower_id: str, channel: str, address_ref: str, borrowers: Borrowers) -> None:
     """Note a suppressed contact point in one borrower's ledger."""
-    for _ in range(_TRIES):
+
+    def note_once() -> None:
         changed = borrowers.ledger(borrower_id).with_suppressed(channel, address_ref)
-        if changed is None:
-            return
-        try:
+        if changed is not None:
             borrowers.write_ledger(changed)
-        except LedgerMoved:
-            continue
-        return
-    raise LedgerMoved(f"the ledger moved under {_TRIES} tries to note a suppressed contact point")
+
+    until_it_stands(note_once, "note a suppressed contact point")

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
 
+from predue.lifecycle import Lifecycle
+
 if TYPE_CHECKING:
     # Whoever only tells of cases needs neither of them.
     from predue.domain.due import Due
@@ -20,6 +22,17 @@ Signal = Literal["unreachable", "earlier_overdue", "payment_reversed"]
 SIGNALS: tuple[Signal, ...] = get_args(Signal)
 _HELP = "hardship"
 """The reason of a hold by which a borrower asks for help; sources write it in capitals, too."""
+
+
+CaseState = Literal["open", "closed"]
+CASE: Lifecycle[CaseState] = Lifecycle(
+    "case",
+    {
+        "open": {"closed": "its due is closed or handed over, or its hold has ended"},
+        "closed": {"open": "a payment of its due is reversed, or its due is reopened"},
+    },
+)
+"""A case begins `open`. Its state is not stored: it follows from the due or hold that it is about."""
 
 
 class About(NamedTuple):
@@ -63,11 +76,11 @@ class Case:
             return self.about.reason.casefold()
         return min(self.signals, key=lambda name: (self.signals[name], name))
 
-    def is_open(self, due: "Due | None", ledger: "Ledger") -> bool:
+    def state(self, due: "Due | None", ledger: "Ledger") -> CaseState:
         """Whether there is still something to do; `due` is the case's due as it stands now, if it has one."""
         if isinstance(self.about, Hold):
-            return _begun(ledger, self.about)
-        return due is not None and due.closed_by is None and due.handed_over_at is None
+            return "open" if _begun(ledger, self.about) else "closed"
+        return "open" if due is not None and due.closed_by is None and due.handed_over_at is None else "closed"
 
 
 def at_risk(due: "Due", signal: Signal, at: datetime) -> Case:

@@ -17,6 +17,7 @@ from predue.domain.policy import Cap
 from predue.domain.record import Attempt, Outcome
 from predue.domain.stage import StageKey
 from predue.errors import InvalidEvent
+from predue.lifecycle import Lifecycle
 
 ADDRESS_MARK = 8
 """How many characters of a contact point's keyed hash a claim keeps."""
@@ -24,6 +25,18 @@ MOST_HOLDS = 50
 """Reasons of one borrower's holds, ended ones among them: each stands in the ledger, which is written whole."""
 _NOTHING: Mapping[str, Any] = {}
 _NEVER = datetime.max.replace(tzinfo=UTC)
+
+
+ContactState = Literal["calling", "refused", "unknown"]
+CONTACT: Lifecycle[ContactState] = Lifecycle(
+    "contact",
+    {
+        "calling": {"refused": "the provider definitely refused", "unknown": "somebody else recorded it as unknown"},
+        "refused": {},
+        "unknown": {},
+    },
+)
+"""A contact begins `calling`, by its claim. `refused` gives the slot of the caps back; `unknown` never does."""
 
 
 class Mark(NamedTuple):
@@ -54,7 +67,7 @@ class Contact(NamedTuple):
     reminder_id: str
     text: str = ""
     address: str = ""
-    state: Literal["calling", "refused", "unknown"] = "calling"
+    state: ContactState = "calling"
     tries: tuple[Attempt, ...] = ()
 
     @property
@@ -164,7 +177,7 @@ class Ledger(NamedTuple):
     def refused(self, token: str, attempt: Attempt) -> "Ledger | None":
         """With the claim of that token given back after a definite refusal; None if it is not calling any more."""
         for contact in self.contacts:
-            if contact.token == token and contact.state == "calling":
+            if contact.token == token and CONTACT.allows(contact.state, "refused"):
                 return self._with(contact, contact._replace(state="refused", tries=(*contact.tries, attempt)))
         return None
 
@@ -172,7 +185,9 @@ class Ledger(NamedTuple):
         """With the claim of that token unknown, this very ledger if it is so already; None if it was given back."""
         for contact in self.contacts:
             if contact.token == token and contact.counts:
-                return self if contact.state == "unknown" else self._with(contact, contact._replace(state="unknown"))
+                if not CONTACT.allows(contact.state, "unknown"):
+                    return self
+                return self._with(contact, contact._replace(state="unknown"))
         return None
 
     def _with(self, old: Contact, new: Contact) -> "Ledger":

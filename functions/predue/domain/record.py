@@ -9,8 +9,38 @@ from functools import lru_cache
 from typing import Any, Literal, NamedTuple
 
 from predue.domain.stage import StageKey
+from predue.lifecycle import Lifecycle
 
 Outcome = Literal["sent", "suppressed", "expired", "failed", "unknown"]
+RECORD: Lifecycle[Outcome] = Lifecycle(
+    "record",
+    {
+        "unknown": {"sent": "a late acceptance, or any event of the provider about the message"},
+        "sent": {},
+        "suppressed": {},
+        "expired": {},
+        "failed": {},
+    },
+)
+"""A record is written once with the outcome of its reminder; only an unknown one becomes another."""
+
+
+class Answer(NamedTuple):
+    """What a provider answered: `accepted`, `no_answer` or a kind of refusal, and the provider's own code."""
+
+    kind: str
+    code: str = ""
+
+    @property
+    def text(self) -> str:
+        """As `kind:code`, the form in records and in contacts.jsonl."""
+        return f"{self.kind}:{self.code}" if self.code else self.kind
+
+    @classmethod
+    def read(cls, text: str) -> "Answer":
+        """The answer that a text holds."""
+        kind, _, code = text.partition(":")
+        return cls(kind, code)
 
 
 class Attempt(NamedTuple):
@@ -18,7 +48,7 @@ class Attempt(NamedTuple):
 
     at: datetime
     channel: str
-    answer: str
+    answer: Answer
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,12 +41,12 @@ def go_on(state: Import, token: str, services: ImportServices) -> Import:
 
 def refused(state: Import, reason: str) -> Import:
     """An import of which nothing more is applied."""
-    return replace(state, phase="refused", reasons=(*state.reasons, reason))
+    return state.to("refused", reasons=(*state.reasons, reason))
 
 
 def confirmed(state: Import) -> Import:
     """A held import that may go on, since somebody says that the file is right."""
-    return replace(state, phase="applying", confirmed=True)
+    return state.to("applying", confirmed=True)
 
 
 def ended(state: Import, token: str, files: Files) -> Import:
@@ -72,7 +72,7 @@ def _applying(state: Import, services: ImportServices) -> Iterator[Import]:
         state = _applied(state, services)
         if state.applied % _REPORT_EVERY == 0 or services.time_is_up:
             yield state
-    yield replace(state, phase="finishing")
+    yield state.to("finishing")
 
 
 _PHASES: Mapping[str, Callable[[Import, ImportServices], Iterator[Import]]] = {

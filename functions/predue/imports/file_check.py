@@ -29,8 +29,8 @@ def _judged(state: Import, services: ImportServices) -> Import:
     if state.unfit and state.complete:
         state = replace(state, reasons=(CLOSES_NOTHING,))
     if reasons and not state.confirmed:
-        return replace(state, phase="held", reasons=(*state.reasons, *reasons))
-    return replace(state, phase="applying")
+        return state.to("held", reasons=(*state.reasons, *reasons))
+    return state.to("applying")
 
 
 # The volume breaker

@@ -62,7 +62,7 @@ def reading(state: Import, services: ImportServices) -> Iterator[Import]:
             state = names_index.put(state, services)
             names_index = NameIndex()
             yield state
-    yield replace(names_index.put(state, services), phase="checking", done=state.size)
+    yield names_index.put(state, services).to("checking", done=state.size)
 
 
 class _Taken:

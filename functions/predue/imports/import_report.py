@@ -57,7 +57,7 @@ def finishing(state: Import, services: ImportServices) -> Iterator[Import]:
         state = replace(state, joined=state.joined + 1)
         yield state
     services.files.join(state.key + REJECTED, _pieces(state, services))
-    yield replace(state, phase="done")
+    yield state.to("done")
 
 
 def _pieces(state: Import, services: ImportServices) -> Iterator[bytes]:

@@ -19,6 +19,7 @@ from predue.domain.due import Due
 from predue.domain.policy import ImportsSetting
 from predue.events.event_services import EventServices
 from predue.events.sources import Source
+from predue.lifecycle import Lifecycle
 
 BOOKS, WORK, CONFIRMED = "books/", "work/", "confirmed/"
 """Where files are put, as `books/<source>/<name>`; where an import keeps what it works with; where an operator says
@@ -38,6 +39,20 @@ CLOSES_NOTHING = "closes_nothing: rows were rejected"
 _GIVEN = ("key", "etag", "size", "put_at", "source", "complete", "started_at", "updated_at")
 """What is known of an import before anything of its file was read."""
 Phase = Literal["reading", "checking", "held", "applying", "finishing", "done", "refused"]
+_NOT_USABLE = "the file cannot be used, or another stands in its place"
+IMPORT: Lifecycle[Phase] = Lifecycle(
+    "import",
+    {
+        "reading": {"checking": "the whole file is read", "refused": _NOT_USABLE},
+        "checking": {"applying": "it is plausible", "held": "it is not plausible", "refused": _NOT_USABLE},
+        "held": {"applying": "somebody confirmed it", "refused": _NOT_USABLE},
+        "applying": {"finishing": "every chunk is applied", "refused": _NOT_USABLE},
+        "finishing": {"done": "its report is whole", "refused": _NOT_USABLE},
+        "done": {},
+        "refused": {"reading": "the same file was put again"},
+    },
+)
+"""An import begins `reading`. Nothing is applied before it is `applying`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +117,10 @@ class Import:
     def over(self) -> bool:
         """Whether nothing of it is left to do, unless somebody confirms it."""
         return self.phase in ("held", "done", "refused")
+
+    def to(self, phase: Phase, **more: Any) -> "Import":
+        """In its next phase, with more changed; raises ValueError for a step that IMPORT does not have."""
+        return replace(self, phase=IMPORT.step(self.phase, phase), **more)
 
     @property
     def unfit(self) -> bool:

@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 
 from predue.borrowers import early_warning, settle
 from predue.borrowers.ports import Bus, IndexEntry, InUse, Plans
+from predue.borrowers.retrying import until_it_stands
 from predue.borrowers.view import View
 from predue.domain.case import at_risk
 from predue.domain.due import Due
@@ -19,14 +20,12 @@ from predue.domain.ledger import Ledger
 from predue.domain.record import reminder_id
 from predue.domain.slot import Hours, day_over
 from predue.domain.stage import StageKey
-from predue.errors import LedgerMoved
 from predue.events.applying import EventServices, keyed, store_due
 from predue.events.event_services import open_case
 from predue.reminders.gate import settled_as
 from predue.reminders.slot_sweep import LOOK_BACK, Sweep, Task
 
 RUN = "close"
-_TRIES = 10
 WAIT = timedelta(minutes=10)
 """How long after the hours the run looks: longer than any claim's lease, so that what is calling then is known or
 unknown.
@@ -189,7 +188,8 @@ def _finish(borrower_id: str, task: Task, now: datetime, services: ClosingServic
     The index may lag behind a borrower who moved, and whose day ends at another time.
     """
     day = task.day
-    for _ in range(_TRIES):
+
+    def finish_once() -> None:
         state = services.events.borrowers.load(borrower_id, day - timedelta(days=min(_offsets(services))))
         if state.profile is None or keyed(state.profile)[0] != task.zone_key:
             return
@@ -200,15 +200,12 @@ def _finish(borrower_id: str, task: Task, now: datetime, services: ClosingServic
             for key, stage in view.unanswered(due, now, day)
             if stage.day(due.due_date) == day
         ]
-        try:
-            settled = [settled_as(view, open_ends, now, "expired", "no_run")] if open_ends else []
-            settle.settle(view, settled, now, services.events.borrowers, {})
-        except LedgerMoved:
-            continue
+        settled = [settled_as(view, open_ends, now, "expired", "no_run")] if open_ends else []
+        settle.settle(view, settled, now, services.events.borrowers, {})
         tally.expired += len(open_ends)
         _record_day(view, day, now, services, tally)
-        return
-    raise LedgerMoved(f"the ledger moved under {_TRIES} tries to close a day")
+
+    until_it_stands(finish_once, "close a day")
 
 
 def _record_day(view: View, day: date, now: datetime, services: ClosingServices, tally: CloseTally) -> None:
@@ -225,7 +222,8 @@ def _hand_over(entry: IndexEntry, now: datetime, services: ClosingServices, tall
     """Emit InstallmentOverdue for a due whose window is over unpaid, then take it out of the index; repeats carry the
     same id.
     """
-    for _ in range(_TRIES):
+
+    def hand_over_once() -> None:
         state = services.events.borrowers.load(entry.borrower_id, entry.due_date + NEXT)
         due = next((due for due in state.dues if _is(due, entry)), None)
         if state.profile is None or due is None or due.closed_by or due.handed_over_at:
@@ -233,20 +231,17 @@ def _hand_over(entry: IndexEntry, now: datetime, services: ClosingServices, tall
         view = View.of(state.profile, state.ledger, state.dues, services.events.rulebook, now)
         if now < view.day_over(due.last_day):
             return
-        try:
-            # Its last stages may still lack their outcome, and nobody finds them once it has left the index.
-            keys = [key for key, _ in view.unanswered(due, now, due.last_day - LOOK_BACK)]
-            ends = [settled_as(view, (key,), now, "expired", "no_run") for key in keys]
-            settle.settle(view, ends, now, services.events.borrowers, {})
-            services.bus.overdue(due, overdue_id(due), now)
-            if warned := early_warning.earlier_overdue(due, view, now):
-                open_case(at_risk(warned, "earlier_overdue", now), services.events)
-            store_due(replace(due, handed_over_at=now), state.profile, now, services.events)
-        except LedgerMoved:
-            continue
+        # Its last stages may still lack their outcome, and nobody finds them once it has left the index.
+        keys = [key for key, _ in view.unanswered(due, now, due.last_day - LOOK_BACK)]
+        ends = [settled_as(view, (key,), now, "expired", "no_run") for key in keys]
+        settle.settle(view, ends, now, services.events.borrowers, {})
+        services.bus.overdue(due, overdue_id(due), now)
+        if warned := early_warning.earlier_overdue(due, view, now):
+            open_case(at_risk(warned, "earlier_overdue", now), services.events)
+        store_due(replace(due, handed_over_at=now), state.profile, now, services.events)
         tally.handed_over += 1
-        return
-    raise LedgerMoved(f"a due moved under {_TRIES} tries to hand it over")
+
+    until_it_stands(hand_over_once, "hand a due over")
 
 
 def _is(due: Due, entry: IndexEntry) -> bool:

@@ -7,6 +7,7 @@ came of it.
 
 import secrets
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -23,17 +24,17 @@ from predue.borrowers.ports import (
     Queues,
     Refused,
 )
+from predue.borrowers.retrying import until_it_stands
 from predue.borrowers.view import MEMORY, View, look
 from predue.domain.channel import Switches
 from predue.domain.job import Job
 from predue.domain.ledger import ADDRESS_MARK, Contact, Settled
 from predue.domain.policy import Rulebook
-from predue.domain.record import Attempt, Record, reminder_id
+from predue.domain.record import Answer, Attempt, Record, reminder_id
 from predue.errors import LedgerMoved, StillCalling, TextMissing
 from predue.messages.render import Lender, ReminderItem, RenderedMessage, render
 from predue.reminders.gate import Decision, Defer, Send, decide
 
-_TRIES = 10
 _STALE = timedelta(seconds=5)
 _LONGEST_DELAY = timedelta(seconds=900)
 """SQS holds a message back for at most 15 minutes (SQS developer guide, message quotas)."""
@@ -67,18 +68,11 @@ def deliver(job: Job, services: DeliveryServices) -> str:
     Raises StillCalling while another delivery's claim runs, and LedgerMoved if the borrower's state would not stand
     still; both leave the job for later.
     """
-    for _ in range(_TRIES):
-        try:
-            done = _try(job, services)
-        except LedgerMoved:
-            continue
-        if done:
-            return done
-    raise LedgerMoved(f"the ledger moved under {_TRIES} tries at a job")
+    return until_it_stands(lambda: _try(job, services), "deliver a job")
 
 
-def _try(job: Job, services: DeliveryServices) -> str | None:
-    """One pass over fresh state; None asks for another."""
+def _try(job: Job, services: DeliveryServices) -> str:
+    """One pass over fresh state; raises LedgerMoved to ask for another."""
     now = services.clock()
     view = look(job, services.borrowers, services.rulebook, now)
     decision = decide(view, job, now, services.switches)
@@ -118,10 +112,8 @@ def defer(job: Job, until: datetime, now: datetime, services: DeliveryServices) 
         services.later.at(until, services.channel, again)
 
 
-def _send(
-    view: View, decision: Decision, action: Send, now: datetime, services: DeliveryServices, job: Job
-) -> str | None:
-    """Render, claim, call once, record; None if the job has to be looked at again."""
+def _send(view: View, decision: Decision, action: Send, now: datetime, services: DeliveryServices, job: Job) -> str:
+    """Render, claim, call once, record; raises LedgerMoved if the job has to be looked at again."""
     contact = _contact(view, action, now)
     try:
         link = services.unsubscribe_url(view.profile.ref)
@@ -131,7 +123,7 @@ def _send(
         settle.settle(view, (*decision.settled, failed), now, services.borrowers, decision.inputs)
         return "failed"
     if services.clock() - now > _STALE:
-        return None
+        raise LedgerMoved("what was read is too old to claim by; read again")
     contact = contact._replace(text=message.text_version)
     ledger = view.ledger.pruned(now, MEMORY).with_settled(decision.settled).with_contact(contact)
     services.borrowers.write_ledger(ledger)
@@ -205,33 +197,32 @@ def _record_of_call(
     if action.shadow:
         return recorded(outcome="suppressed", reason="shadow", attempts=contact.tries)
 
-    def attempts(answered: str) -> tuple[Attempt, ...]:
+    def attempts(answered: Answer) -> tuple[Attempt, ...]:
         return (*contact.tries, Attempt(contact.at, contact.channel, answered))
 
     if isinstance(answer, NoAnswer):
-        return recorded(outcome="unknown", reason="no_answer", attempts=attempts(f"no_answer:{answer.code}"))
+        return recorded(outcome="unknown", reason="no_answer", attempts=attempts(Answer("no_answer", answer.code)))
     message_id = answer.provider_message_id
-    return recorded(outcome="sent", reason="", provider_message_id=message_id, attempts=attempts("accepted"))
+    return recorded(outcome="sent", reason="", provider_message_id=message_id, attempts=attempts(Answer("accepted")))
 
 
-def _refused(view: View, contact: Contact, refusal: Refused, services: DeliveryServices, job: Job) -> str | None:
-    """Give the claim back, once; then wait for a busy provider, or look again for the next channel."""
-    attempt = Attempt(contact.at, contact.channel, f"{refusal.kind}:{refusal.code}")
+def _refused(view: View, contact: Contact, refusal: Refused, services: DeliveryServices, job: Job) -> str:
+    """Release the claim, once; wait for a busy provider, else raise LedgerMoved to look for the next channel."""
+    attempt = Attempt(contact.at, contact.channel, Answer(refusal.kind, refusal.code))
     busy = refusal.kind == "refused_busy"
     bad_address = view.profile.address_refs.get(contact.channel, "") if refusal.kind == "refused_address" else ""
     until = max(key.due_date for key in job.keys)
-    for _ in range(_TRIES):
-        ledger = services.borrowers.load(job.borrower_id, until).ledger
-        given_back = ledger.refused(contact.token, attempt)
-        if given_back is None:
-            break
-        try:
+
+    def release_once() -> None:
+        released = services.borrowers.load(job.borrower_id, until).ledger.refused(contact.token, attempt)
+        if released is not None:
             services.borrowers.write_ledger(
-                (given_back.with_suppressed(contact.channel, bad_address) if bad_address else None) or given_back
+                (released.with_suppressed(contact.channel, bad_address) if bad_address else None) or released
             )
-            break
-        except LedgerMoved:
-            continue
+
+    # If it would not stand still, the claim keeps its slot of the caps and becomes unknown; the refusal is acted on.
+    with suppress(LedgerMoved):
+        until_it_stands(release_once, "release a claim")
     if bad_address:
         settle.suppress_address(
             bad_address, contact.channel, refusal.code, services.clock(), services.addresses, services.borrowers
@@ -240,4 +231,4 @@ def _refused(view: View, contact: Contact, refusal: Refused, services: DeliveryS
         now = services.clock()
         defer(job, now + min(_BUSY_WAIT * 2 ** min(job.deferred, 4), _LONGEST_DELAY), now, services)
         return "busy"
-    return None
+    raise LedgerMoved("the provider refused the channel; look for the next one")

@@ -20,7 +20,7 @@ from predue.domain.stage import Stage, StageKey
 _T = TypeVar("_T")
 
 BUSY = "refused_busy"
-"""How the answer of a provider begins that may take the same call in a while."""
+"""The answer of a provider that may take the same call in a while."""
 
 PAUSED_WAIT = timedelta(minutes=15)
 """How long a job waits while the kill switch holds it, before the gate looks again."""
@@ -139,7 +139,7 @@ def settled_as(view: View, keys: Sequence[StageKey], now: datetime, outcome: Out
         for attempt in contact.tries
     )
     if tries and outcome == "suppressed" and reason in _CHANNEL_REASONS:
-        return Settled(now, tuple(keys), "failed", tries[-1].answer.partition(":")[0], tries)
+        return Settled(now, tuple(keys), "failed", tries[-1].answer.kind, tries)
     return Settled(now, tuple(keys), outcome, reason, tries)
 
 
@@ -193,7 +193,7 @@ def _refused_before(view: View, keys: Sequence[StageKey]) -> set[str]:
         if not contact.counts and set(contact.keys) & set(keys)
         for attempt in contact.tries
     )
-    return {attempt.channel for attempt in tries if not attempt.answer.startswith(BUSY)}
+    return {attempt.channel for attempt in tries if attempt.answer.kind != BUSY}
 
 
 def _choose(

@@ -9,11 +9,10 @@ from typing import Any, NamedTuple
 
 from predue.borrowers import settle
 from predue.borrowers.ports import Addresses, Borrowers, Dues
-from predue.domain.record import Attempt, Record
-from predue.errors import LedgerMoved, NotRecordedYet, Unusable
+from predue.borrowers.retrying import until_it_stands
+from predue.domain.record import RECORD, Answer, Record
+from predue.errors import NotRecordedYet, Unusable
 from predue.events import applying
-
-_TRIES = 10
 
 _RANK = {
     status: rank
@@ -99,10 +98,10 @@ def merged(record: Record, receipt: Receipt) -> Record:
     settled = replace(
         record, receipt=status, provider_message_id=record.provider_message_id or receipt.provider_message_id
     )
-    if record.outcome != "unknown":
+    if not RECORD.allows(record.outcome, "sent"):
         return settled
     attempts = tuple(
-        Attempt(attempt.at, attempt.channel, "accepted") if attempt.answer.startswith("no_answer") else attempt
+        attempt._replace(answer=Answer("accepted")) if attempt.answer.kind == "no_answer" else attempt
         for attempt in record.attempts
     )
     return replace(settled, outcome="sent", reason="", attempts=attempts)
@@ -117,22 +116,19 @@ def note(receipt: Receipt, now: datetime, borrowers: Borrowers, addresses: Addre
         receipt.reminder_id, receipt.status, receipt.provider_message_id, _below(receipt.status)
     ):
         return
-    for _ in range(_TRIES):
+
+    def note_once() -> None:
         record = borrowers.record(receipt.reminder_id)
         if record is None:
             raise NotRecordedYet("a receipt came before the record of its reminder, or names none of ours")
         changed = merged(record, receipt)
         # Acted on first, so that a crash repeats the act; once the record says it, a repeat stops nothing again.
         _suppress(receipt, record, now, borrowers, addresses)
-        if changed == record:
-            return
-        _stop(receipt, record, now, dues)
-        try:
+        if changed != record:
+            _stop(receipt, record, now, dues)
             borrowers.settle_record(changed, record)
-        except LedgerMoved:
-            continue
-        return
-    raise LedgerMoved(f"a record moved under {_TRIES} tries to note a receipt")
+
+    until_it_stands(note_once, "note a receipt")
 
 
 def _suppress(receipt: Receipt, record: Record, now: datetime, borrowers: Borrowers, addresses: Addresses) -> None:

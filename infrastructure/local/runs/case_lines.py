@@ -25,7 +25,7 @@ def read(table_name: str) -> list[Line]:
     lines = []
     for one in found:
         due = dues.get((items.borrower_pk(one.borrower_id), _due_sk(one)))
-        is_open = one.is_open(items.read_due(due) if due else None, table.ledger(one.borrower_id))
+        is_open = one.state(items.read_due(due) if due else None, table.ledger(one.borrower_id)) == "open"
         lines.append(line(one, is_open=is_open))
     return lines
 

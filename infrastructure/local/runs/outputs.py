@@ -61,7 +61,7 @@ def contact_line(record: Record) -> dict[str, Any]:
         "provider_message_id": record.provider_message_id,
         "receipt": record.receipt,
         "attempts": [
-            {"at": instant.to_text(attempt.at), "channel": attempt.channel, "answer": attempt.answer}
+            {"at": instant.to_text(attempt.at), "channel": attempt.channel, "answer": attempt.answer.text}
             for attempt in record.attempts
         ],
     }

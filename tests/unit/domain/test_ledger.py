@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from predue.domain.ledger import Contact, Ledger, Mark, Settled
 from predue.domain.policy import Cap
-from predue.domain.record import Attempt
+from predue.domain.record import Answer, Attempt
 from tests.unit.world import SLOT, key
 
 DAY = date(2026, 6, 12)
@@ -61,7 +61,7 @@ def test_a_cap_of_a_channel_counts_that_channel_alone() -> None:
 
 
 def test_a_refused_contact_does_not_count() -> None:
-    refused = ledger(contact()).refused("t-0", Attempt(SLOT, "email", "refused_channel:x"))
+    refused = ledger(contact()).refused("t-0", Attempt(SLOT, "email", Answer.read("refused_channel:x")))
     assert refused is not None
     assert refused.full_until(WEEKLY, SLOT, DAY) is None
     assert refused.full_until(DAILY, SLOT, DAY) is None
@@ -88,7 +88,7 @@ def test_a_window_is_full_exactly_while_it_holds_as_many_contacts_as_the_cap(
 
 
 def test_a_refusal_is_given_back_only_once() -> None:
-    attempt = Attempt(SLOT, "email", "refused_channel:x")
+    attempt = Attempt(SLOT, "email", Answer.read("refused_channel:x"))
     refused = ledger(contact()).refused("t-0", attempt)
     assert refused is not None
     assert refused.contacts[0].tries == (attempt,)
@@ -97,7 +97,7 @@ def test_a_refusal_is_given_back_only_once() -> None:
 
 
 def test_a_claim_that_is_given_up_keeps_its_slot_and_no_refusal_gives_it_back() -> None:
-    attempt = Attempt(SLOT, "email", "refused_channel:x")
+    attempt = Attempt(SLOT, "email", Answer.read("refused_channel:x"))
     given_up = ledger(contact()).given_up("t-0")
     assert given_up is not None
     assert given_up.contacts[0].counts
@@ -113,13 +113,13 @@ def test_a_claim_answers_its_keys_and_a_refusal_does_not() -> None:
     held = ledger(contact())
     assert held.answered(key(loan_id="L-0"))
     assert not held.answered(key("T-1", loan_id="L-0"))
-    refused = held.refused("t-0", Attempt(SLOT, "email", "x"))
+    refused = held.refused("t-0", Attempt(SLOT, "email", Answer.read("x")))
     assert refused is not None
     assert not refused.answered(key(loan_id="L-0"))
 
 
 def test_a_settled_stage_is_answered_and_ends_its_refusals() -> None:
-    refused = ledger(contact()).refused("t-0", Attempt(SLOT, "email", "x"))
+    refused = ledger(contact()).refused("t-0", Attempt(SLOT, "email", Answer.read("x")))
     assert refused is not None
     done = refused.with_settled([Settled(SLOT, (key(loan_id="L-0"),), "failed", "refused_channel")])
     assert done.answered(key(loan_id="L-0"))

@@ -113,7 +113,7 @@ def test_refusals_without_an_end_are_told_when_the_stage_expires() -> None:
     world.now = CLOSING
     world.close()
     assert world.outcomes() == {"L-1 T-3": ("expired", "no_run")}
-    assert [attempt.answer for attempt in world.record().attempts] == ["refused_busy:THROTTLED"]
+    assert [attempt.answer.text for attempt in world.record().attempts] == ["refused_busy:THROTTLED"]
 
 
 def test_a_run_that_dies_at_any_write_is_completed_by_the_next() -> None:

@@ -9,11 +9,11 @@ from predue.borrowers.ports import Accepted, NoAnswer, OutboundMessage, Refused
 from predue.domain.channel import Switches
 from predue.domain.ledger import Contact
 from predue.domain.policy import Policy
-from predue.domain.record import Attempt
+from predue.domain.record import Answer, Attempt
 from predue.errors import LedgerMoved, StillCalling, TextMissing, Unusable
 from predue.messages.render import RenderedMessage
 from predue.reminders import deliver as delivery
-from tests.fakes import Answer
+from tests.fakes import Answer as FakeAnswer
 from tests.unit.world import DUE_DATE, EMAIL, PHONE, SLOT, World, key, ready, utc
 
 LEASE = timedelta(seconds=120)
@@ -53,7 +53,7 @@ def test_a_reminder_is_claimed_called_once_and_recorded() -> None:
     assert outbound.reminder_id == record.reminder_id == contact.reminder_id
     assert (record.outcome, record.channel, record.keys) == ("sent", "sms", (key(),))
     assert record.provider_message_id == "message-1"
-    assert record.attempts == (Attempt(SLOT, "sms", "accepted"),)
+    assert record.attempts == (Attempt(SLOT, "sms", Answer.read("accepted")),)
 
 
 def test_a_reminder_costs_one_read_and_two_writes() -> None:
@@ -151,7 +151,7 @@ def test_the_record_of_an_interrupted_call_tells_address_and_text_too() -> None:
     record = world.record()
     assert record.inputs["address"] == world.profile().address_refs["sms"]
     assert record.text == world.provider.calls[0].message.text_version
-    assert [attempt.answer for attempt in record.attempts] == ["no_answer:interrupted"]
+    assert [attempt.answer.text for attempt in record.attempts] == ["no_answer:interrupted"]
 
 
 def test_no_answer_is_unknown_and_keeps_its_slot() -> None:
@@ -159,7 +159,7 @@ def test_no_answer_is_unknown_and_keeps_its_slot() -> None:
     world.provider.answers = [NoAnswer("timeout")]
     assert world.deliver() == "unknown"
     assert world.outcomes() == {"L-1 T-3": ("unknown", "no_answer")}
-    assert world.record().attempts[0].answer == "no_answer:timeout"
+    assert world.record().attempts[0].answer.text == "no_answer:timeout"
     assert world.deliver() == "nothing"
     assert len(world.provider.calls) == 1
 
@@ -225,7 +225,7 @@ def test_a_refused_address_moves_to_the_next_channel_and_is_used_no_more() -> No
     assert world.ledger().suppressed == {"sms": (ref,)}
     assert world.deliver(channel="email") == "sent"
     assert [outbound.to for outbound in world.provider.calls] == [PHONE, EMAIL]
-    assert [(one.channel, one.answer) for one in world.record().attempts] == [
+    assert [(one.channel, one.answer.text) for one in world.record().attempts] == [
         ("sms", "refused_address:INVALID"),
         ("email", "accepted"),
     ]
@@ -254,7 +254,9 @@ def test_a_refusal_gives_the_cap_slot_back_once() -> None:
 @pytest.mark.parametrize("kind", ["refused_address", "refused_channel"])
 def test_when_every_channel_refuses_the_reminder_has_failed_and_no_channel_is_asked_twice(kind: str) -> None:
     world = ready()
-    refused: Answer = Refused("refused_address", "A") if kind == "refused_address" else Refused("refused_channel", "C")
+    refused: FakeAnswer = (
+        Refused("refused_address", "A") if kind == "refused_address" else Refused("refused_channel", "C")
+    )
     world.provider.answers = [refused] * 9
     done = [world.deliver(channel=channel) for channel in ("sms", "email", "sms", "email")]
     assert done[:2] == ["forwarded", "settled"]

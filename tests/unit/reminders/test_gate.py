@@ -7,7 +7,7 @@ import pytest
 from predue.domain.channel import Switches
 from predue.domain.ledger import Contact
 from predue.domain.policy import Cap, Policy
-from predue.domain.record import Attempt
+from predue.domain.record import Answer, Attempt
 from predue.domain.stage import StageKey
 from predue.reminders.gate import Decision, Defer, Send, decide
 from tests.unit.world import SLOT, World, key, ready, utc
@@ -236,7 +236,7 @@ def test_a_cap_that_frees_before_the_hours_end_defers_until_then() -> None:
 def test_a_refused_contact_takes_no_cap_slot() -> None:
     world = ready()
     contact(world, timedelta(minutes=10))
-    refused = world.ledger().refused("t-0", Attempt(world.now, "email", "refused_channel:x"))
+    refused = world.ledger().refused("t-0", Attempt(world.now, "email", Answer.read("refused_channel:x")))
     assert refused
     world.store.write_ledger(refused)
     assert isinstance(decision(world).action, Send)
@@ -360,7 +360,7 @@ def test_a_claim_of_the_same_stage_is_named_and_nothing_more_is_decided() -> Non
 
 def test_after_the_last_refusal_the_stage_has_failed_with_what_the_provider_said() -> None:
     world = ready(channels="sms")
-    tried = Attempt(SLOT, "sms", "refused_channel:opted-out")
+    tried = Attempt(SLOT, "sms", Answer.read("refused_channel:opted-out"))
     refused = Contact(SLOT, date(2026, 6, 12), "sms", (key(),), "t", "r", state="refused", tries=(tried,))
     world.store.write_ledger(world.ledger().with_contact(refused))
     found = decision(world)
@@ -372,7 +372,7 @@ def test_after_the_last_refusal_the_stage_has_failed_with_what_the_provider_said
 
 def test_a_busy_refusal_may_be_tried_again_on_the_same_channel() -> None:
     world = ready(channels="sms")
-    tried = Attempt(SLOT, "sms", "refused_busy:throttled")
+    tried = Attempt(SLOT, "sms", Answer.read("refused_busy:throttled"))
     refused = Contact(SLOT, date(2026, 6, 12), "sms", (key(),), "t", "r", state="refused", tries=(tried,))
     world.store.write_ledger(world.ledger().with_contact(refused))
     assert isinstance(decision(world).action, Send)

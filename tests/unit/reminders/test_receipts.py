@@ -71,7 +71,7 @@ def test_an_unknown_outcome_is_settled_by_the_providers_event() -> None:
     record = world.record()
     assert (record.outcome, record.reason, record.receipt) == ("sent", "", "delivered")
     assert record.provider_message_id == "from-the-provider"
-    assert [attempt.answer for attempt in record.attempts] == ["accepted"]
+    assert [attempt.answer.text for attempt in record.attempts] == ["accepted"]
 
 
 def test_a_receipt_before_its_record_is_kept_for_later() -> None:
