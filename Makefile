@@ -18,7 +18,7 @@ MINISTACK := .venv-ministack/bin/ministack
 RUNTIME := .venv-runtime/.ready
 EXAMPLES ?= 3000
 
-.PHONY: help setup demo serve chaos test mutants machine engine bench lint runtime sam-local openapi lifecycles build clean
+.PHONY: help setup demo serve chaos test mutants guards machine engine bench lint runtime sam-local openapi lifecycles build clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -55,16 +55,24 @@ engine: $(VENV) $(MINISTACK) ## the tests over a second engine of the AWS APIs, 
 mutants: $(VENV) ## take each guard away in turn and show the test that notices; NAME=... for one
 	@.venv/bin/python -m tests.mutations.run $(NAME)
 
+guards: $(VENV) ## build/mutations.md, a page that lists the guards and who notices their loss
+	@.venv/bin/python -m tests.mutations.run --page
+
 machine: $(VENV) ## the state machine for longer, with other chances each time; EXAMPLES=3000
 	@echo "machine: $(EXAMPLES) examples"
 	MACHINE_EXAMPLES=$(EXAMPLES) .venv/bin/python -m pytest tests/flow/test_interleavings.py -n 0 -s
 
-lint: $(VENV) $(SAM) $(CHECKOV) ## ruff, mypy, cfn-lint, sam validate, checkov
+lint: $(VENV) $(SAM) $(CHECKOV) ## ruff, mypy, layers, dead code, cfn-lint, sam validate, checkov
 	@echo "lint: ruff"
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	echo "lint: mypy"
 	.venv/bin/mypy
+	echo "lint: layers"
+	.venv/bin/lint-imports --no-logo --no-cache
+	echo "lint: dead code"
+	.venv/bin/vulture
+	.venv/bin/vulture functions infrastructure tests
 	echo "lint: cfn-lint"
 	.venv/bin/cfn-lint template.yaml 'infrastructure/*.yaml'
 	echo "lint: sam validate"

@@ -15,10 +15,10 @@ from predue.domain import instant
 from predue.domain.due import Due
 from predue.domain.policy import ImportsSetting
 from predue.errors import Gone, ImportMoved, Replaced
-from predue.events.sources import Source
 from predue.imports import chunk_applying, file_reading
 from predue.imports.book_rows import BORROWER_COLUMNS, INSTALLMENT_COLUMNS
 from predue.imports.import_state import Import, ImportServices
+from predue.inbound.sources import Source
 from tests.fakes import DueKey, Step, Store
 from tests.unit.world import World
 

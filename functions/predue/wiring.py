@@ -25,10 +25,10 @@ if TYPE_CHECKING:
     from predue.borrowers.ports import Provider
     from predue.domain.case import Case
     from predue.events.event_services import EventServices
-    from predue.events.sources import Source
     from predue.imports.import_messages import ImportAdapters
     from predue.inbound.bus_messages import BusAdapters
     from predue.inbound.event_processor import ProcessorAdapters
+    from predue.inbound.sources import Source
     from predue.outbound.subscriber import Subscriber
     from predue.outbound.webhook_dispatcher import DispatchAdapters
     from predue.reminders.closing import ClosingServices
@@ -55,7 +55,7 @@ def _read_keys() -> Keys:
 
 
 def _read_sources() -> "Mapping[str, Source]":
-    from predue.events.sources import read_sources  # noqa: PLC0415 - see the module
+    from predue.inbound.sources import read_sources  # noqa: PLC0415 - see the module
 
     return read_sources(secret(env("SOURCES_SECRET"), "sources"))
 

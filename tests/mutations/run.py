@@ -73,7 +73,7 @@ def run(names: Sequence[str], jobs: int, *, verbose: bool) -> int:
     """Try the mutations of those names, all if there is none; 1 if one survives, 2 for a name that is none."""
     known = {one.name: one for one in mutations()}
     if unknown := sorted(set(names) - set(known)):
-        print(f"mutants: no mutation is named {', '.join(unknown)}; docs/mutations.md lists them")
+        print(f"mutants: no mutation is named {', '.join(unknown)}; make guards lists them")
         return 2
     chosen = [known[name] for name in names] or list(known.values())
     if not _pass_unmutated(chosen):
@@ -101,11 +101,13 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="mutants", description=__doc__)
     parser.add_argument("names", nargs="*", help="mutations to try; all, if none is named")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="how many at a time (default: the cores)")
-    parser.add_argument("--page", action="store_true", help="write docs/mutations.md and run nothing")
+    parser.add_argument("--page", action="store_true", help="write build/mutations.md and run nothing")
     parser.add_argument("--verbose", action="store_true", help="show what pytest said of each")
     given = parser.parse_args()
     if given.page:
+        PAGE.parent.mkdir(exist_ok=True)
         PAGE.write_text(page(), encoding="utf-8")
+        print(f"mutants: {PAGE.relative_to(ROOT)}")
         return 0
     return run(given.names, given.jobs, verbose=given.verbose)
 

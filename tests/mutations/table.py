@@ -5,15 +5,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGE = ROOT / "docs" / "mutations.md"
+PAGE = ROOT / "build" / "mutations.md"
 
 _HEAD = """# Mutations
 
 What holds the promises up, taken away piece by piece. Each row is one guard in the code, a change that breaks it, the
-promise of [architecture](architecture.md#promises) that leans on it, and a test that fails then. `make mutants` applies
+promise of docs/architecture.md that leans on it, and a test that fails then. `make mutants` applies
 each change to a copy of the project and shows that the test fails, by its own assertion; `make mutants NAME=<name>`
-does one. The table is `tests/mutations/table.toml`; this page is made from it by
-`.venv/bin/python -m tests.mutations.run --page`.
+does one. The table is `tests/mutations/table.toml`; `make guards` makes this page from it.
 """
 
 

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.mutations.table import PAGE, ROOT, Mutation, mutations, page
+from tests.mutations.table import ROOT, Mutation, mutations, page
 
 
 @pytest.mark.parametrize("mutation", mutations(), ids=lambda mutation: mutation.name)
@@ -33,5 +33,6 @@ def test_every_promise_has_a_guard_whose_loss_is_shown() -> None:
     assert {mutation.promise for mutation in mutations()} >= set(range(1, 11))
 
 
-def test_the_page_of_mutations_is_the_table() -> None:
-    assert PAGE.read_text(encoding="utf-8") == page()
+def test_the_page_of_mutations_has_a_row_for_each() -> None:
+    rows = [line for line in page().splitlines() if line.startswith("| `")]
+    assert [row.split("`")[1] for row in rows] == [mutation.name for mutation in mutations()]

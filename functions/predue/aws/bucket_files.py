@@ -1,6 +1,5 @@
 """The bucket in which files are put, and in which their imports keep what they work with."""
 
-import json
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -140,13 +139,3 @@ def _of_size(parts: Iterator[bytes]) -> Iterator[bytes]:
 def _chained(first: Iterable[bytes], rest: Iterator[bytes]) -> Iterator[bytes]:
     yield from first
     yield from rest
-
-
-def put_of(body: str) -> Iterator[dict[str, Any]]:
-    """The objects that a notification says were put; none for S3's own test of the queue.
-
-    Keys come encoded as in a form (S3 user guide, "Event message structure").
-    """
-    for record in json.loads(body).get("Records", ()):
-        if str(record.get("eventName", "")).startswith("ObjectCreated:"):
-            yield {"at": record["eventTime"], **record["s3"]["object"]}

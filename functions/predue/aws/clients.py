@@ -78,7 +78,7 @@ class translated:  # noqa: N801 - it reads as the function that it is to others
     def __enter__(self) -> None:
         """Nothing is needed."""
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _trace: object) -> None:
         """Raise our error in the place of the SDK's."""
         if isinstance(error, ClientError):
             code = code_of(error)

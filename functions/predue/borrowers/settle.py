@@ -4,7 +4,7 @@ recorded.
 A crash between the two is mended by whoever meets the settled stages again: a redelivery, or the closing run.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -13,8 +13,37 @@ from predue.borrowers.retrying import until_it_stands
 from predue.borrowers.view import MEMORY, View
 from predue.domain.ledger import Contact, Settled
 from predue.domain.policy import Rules
-from predue.domain.record import Answer, Attempt, Record, reminder_id
+from predue.domain.record import Answer, Attempt, Outcome, Record, reminder_id
 from predue.domain.stage import StageKey
+
+_CHANNEL_REASONS = frozenset(
+    (
+        "no_channel",
+        "no_consent",
+        "opted_out",
+        "channel_unavailable",
+        "no_address",
+        "address_suppressed",
+        "stage_channel",
+        "refused",
+    )
+)
+"""Reasons that say why a channel could not be used; after refusals by providers the last refusal says it better."""
+
+
+def settled_as(view: View, keys: Sequence[StageKey], now: datetime, outcome: Outcome, reason: str) -> Settled:
+    """The final outcome of some keys; after refusals by providers it is `failed` with what the last of them
+    answered.
+    """
+    tries = tuple(
+        attempt
+        for contact in view.ledger.contacts
+        if not contact.counts and set(contact.keys) & set(keys)
+        for attempt in contact.tries
+    )
+    if tries and outcome == "suppressed" and reason in _CHANNEL_REASONS:
+        return Settled(now, tuple(keys), "failed", tries[-1].answer.kind, tries)
+    return Settled(now, tuple(keys), outcome, reason, tries)
 
 
 def settle(

@@ -101,7 +101,7 @@ def asked_for_help(borrower_id: str, hold: Hold, ledger: "Ledger", at: datetime)
 
 
 def _begun(ledger: "Ledger", hold: Hold) -> bool:
-    """Whether a hold is in force that this very events began."""
+    """Whether a hold is in force that this very event began."""
     return ledger.hold(hold.reason) == hold.sequence
 
 

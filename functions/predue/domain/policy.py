@@ -198,11 +198,6 @@ class Rules:
         """The stages by name."""
         return {setting.name: setting.stage() for setting in self.policy.stages}
 
-    @cached_property
-    def longest_window(self) -> timedelta:
-        """The longest time that any cap looks back; at least a day."""
-        return max([cap.rolling for cap in self.caps if cap.rolling] + [timedelta(days=1)])
-
 
 def read_policy(text: str) -> Policy:
     """Read a policy from TOML (or JSON, if it opens with a brace); raises BadPolicy naming each wrong key."""

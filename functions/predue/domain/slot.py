@@ -67,13 +67,6 @@ def window(day: date, hours: Hours, zones: Sequence[ZoneInfo]) -> Window | None:
     return Window(start, end) if start < end else None
 
 
-def local_day(now: datetime, hours: Hours, zones: Sequence[ZoneInfo]) -> date | None:
-    """The local day whose allowed hours `now` lies in, the same in every zone; None outside the hours."""
-    days = {wall.date() for zone in zones if (wall := now.astimezone(zone)).time() in hours}
-    inside = sum(now.astimezone(zone).time() in hours for zone in zones)
-    return days.pop() if zones and inside == len(zones) and len(days) == 1 else None
-
-
 def _rounded_up(wall: time) -> time:
     """A wall time rounded up to a quarter hour; the last quarter of the day stays inside the day."""
     minutes = wall.hour * 60 + wall.minute + (wall.second > 0 or wall.microsecond > 0)

@@ -75,7 +75,7 @@ def _apply(event: Event, body: dict[str, Any], at: datetime, services: EventServ
             continue
         if kept and effect != "parked" and isinstance(event, InstallmentEvent):
             services.dues.drop_parked(_awaits(event), event.identity)
-        # What an earlier try has changed already is no events to this one.
+        # What an earlier try has changed already is nothing new to this one.
         return "applied" if kept and effect == "no_change" else effect
     raise LedgerMoved(f"a borrower's state moved under {_TRIES} tries to apply news")
 

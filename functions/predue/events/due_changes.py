@@ -31,7 +31,7 @@ def scheduled(event: ev.Scheduled) -> Due:
 
 
 def changed_by(due: Due, event: InstallmentEvent) -> Due:
-    """The due after an event; the same due if the event is no events to it."""
+    """The due after an event; the same due if the event says nothing new."""
     match event:
         case ev.Paid():
             return _with_payment(due, event, 1)

@@ -3,13 +3,13 @@
 from datetime import date, datetime, timedelta
 
 from predue.borrowers import settle
+from predue.borrowers.settle import settled_as
 from predue.borrowers.view import View
 from predue.domain.due import Due
 from predue.domain.profile import Profile
 from predue.domain.record import Outcome
 from predue.errors import InvalidEvent
 from predue.events.event_services import EventServices
-from predue.reminders.gate import settled_as
 
 _LOOK_BACK = timedelta(days=4)
 """How far back a due that closes looks for planned stages without an outcome: a day more, since days begin apart, than

@@ -1,4 +1,4 @@
-"""The rows of `borrowers.csv` and `installments.csv`, each read for itself; README.md tells their form."""
+"""The rows of `borrowers.csv` and `installments.csv`, each read for itself; docs/local.md tells their form."""
 
 import re
 from collections.abc import Callable, Mapping

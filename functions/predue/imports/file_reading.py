@@ -12,13 +12,13 @@ from typing import Any
 from predue.domain import instant
 from predue.errors import InvalidEvent
 from predue.events import strict_json
-from predue.events.sources import Source
 from predue.imports.book_rows import BORROWER_COLUMNS, INSTALLMENT_COLUMNS, borrower_row, installment_row
 from predue.imports.csv_rows import BadHeader, BadRow, Lines, header, records, whole
 from predue.imports.import_state import BOOKS, CHUNK_ROWS, Chunked, Import, ImportServices
 from predue.imports.name_index import NameIndex, name_of
 from predue.imports.unpacked import BadFile, plain, unpacked
 from predue.inbound.deliveries import prepared
+from predue.inbound.sources import Source
 
 _ENDINGS = (".csv", ".jsonl", ".csv.gz", ".jsonl.gz")
 _COMPLETE = ".complete"

@@ -9,7 +9,6 @@ from urllib.parse import unquote_plus
 from predue.domain import instant
 from predue.errors import ImportMoved
 from predue.events.event_services import EventServices
-from predue.events.sources import Source
 from predue.imports import chunk_applying, file_reading
 from predue.imports.import_report import report
 from predue.imports.import_state import (
@@ -24,6 +23,7 @@ from predue.imports.import_state import (
     OpenDues,
 )
 from predue.imports.unpacked import BadFile
+from predue.inbound.sources import Source
 from predue.runtime import clock
 from predue.runtime.settings import Controls
 from predue.runtime.telemetry import count, failures, logger

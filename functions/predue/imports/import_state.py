@@ -18,7 +18,7 @@ from predue.borrowers.ports import IndexEntry
 from predue.domain.due import Due
 from predue.domain.policy import ImportsSetting
 from predue.events.event_services import EventServices
-from predue.events.sources import Source
+from predue.inbound.sources import Source
 from predue.lifecycle import Lifecycle
 
 BOOKS, WORK, CONFIRMED = "books/", "work/", "confirmed/"
@@ -36,8 +36,6 @@ SIDE_BY_SIDE = 8
 CLOSES_NOTHING = "closes_nothing: rows were rejected"
 """Why a complete statement is done and has closed nothing: what stands in a rejected row would seem to be missing."""
 
-_GIVEN = ("key", "etag", "size", "put_at", "source", "complete", "started_at", "updated_at")
-"""What is known of an import before anything of its file was read."""
 Phase = Literal["reading", "checking", "held", "applying", "finishing", "done", "refused"]
 _NOT_USABLE = "the file cannot be used, or another stands in its place"
 IMPORT: Lifecycle[Phase] = Lifecycle(
@@ -144,10 +142,6 @@ class Import:
     def read(cls, text: str) -> "Import":
         """The import that a text holds."""
         raw = json.loads(text)
-        if "leaves" not in raw and raw["phase"] in ("reading", "checking"):
-            # An older version read it and kept no names. Without them a statement would close what it holds: so it is
-            # read anew, which writes the same.
-            raw = {name: raw[name] for name in _GIVEN} | {"phase": "reading", "reasons": (), "columns": ()}
         return cls(**raw | {name: tuple(raw[name]) for name in ("reasons", "columns")})
 
 

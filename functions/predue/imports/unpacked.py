@@ -9,7 +9,6 @@ MOST_BYTES = 4 * 1024**3
 MOST_RATIO = 200
 """Text of rows packs to a fifth or a twentieth; gzip itself reaches a thousandth, with one byte a million times."""
 _RATIO_FROM = 4 * 1024**2
-_MAGIC = b"\x1f\x8b"
 _GZIP = 16 + zlib.MAX_WBITS
 
 

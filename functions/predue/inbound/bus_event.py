@@ -9,8 +9,8 @@ from typing import Any
 
 from predue.errors import InvalidEvent
 from predue.events import strict_json
-from predue.events.sources import Source
 from predue.inbound.deliveries import Delivery
+from predue.inbound.sources import Source
 
 MESSAGE = "LoanSystemMessage"
 """The detail-type of a message in a form other than predue's own, which says itself what it is."""

@@ -9,9 +9,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from predue.errors import InvalidEvent, OutOfTime, Unreachable
-from predue.events.sources import Source
 from predue.inbound import bus_event, event_processor
 from predue.inbound.event_processor import ProcessorAdapters
+from predue.inbound.sources import Source
 from predue.runtime.telemetry import count, logger
 
 _LONGEST_REASON = 500

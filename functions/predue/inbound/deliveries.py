@@ -15,8 +15,8 @@ from predue import connectors
 from predue.domain.due import Due
 from predue.errors import InvalidEvent
 from predue.events.models import read_event
-from predue.events.sources import Source
 from predue.events.tenant import TENANT_MARK
+from predue.inbound.sources import Source
 
 MOST_EVENT_BYTES = 16 * 1024
 """An event that is parked is an item of the table, which holds 400 KB; none that means something comes near."""

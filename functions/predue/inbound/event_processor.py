@@ -13,11 +13,11 @@ from predue.domain.due import Due
 from predue.errors import EventConflict, InvalidEvent
 from predue.events import applying
 from predue.events.applying import EventServices
-from predue.events.sources import Source
 from predue.inbound import answers
 from predue.inbound.answers import EventOutcome
 from predue.inbound.deliveries import LOOKS_AT_LOANS, Delivery, EventBody, batches, events_of
 from predue.inbound.problem import TakenAs
+from predue.inbound.sources import Source
 from predue.runtime import clock
 from predue.runtime.telemetry import count, failures, logger
 from predue.runtime.workers import each_of

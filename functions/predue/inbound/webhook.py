@@ -14,10 +14,10 @@ from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
 from predue.events import strict_json
-from predue.events.sources import MOST_KEYS, Source
 from predue.inbound import problem
 from predue.inbound.deliveries import Delivery
 from predue.inbound.problem import RequestRejected
+from predue.inbound.sources import MOST_KEYS, Source
 
 MOST_BYTES = 1024 * 1024
 MOST_MESSAGES = 500

@@ -5,11 +5,11 @@ import binascii
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from predue.events.sources import Source
 from predue.inbound import answers, event_processor, problem
 from predue.inbound.answers import WebhookAnswer
 from predue.inbound.event_processor import ProcessorAdapters
 from predue.inbound.problem import RequestRejected
+from predue.inbound.sources import Source
 from predue.inbound.webhook import MOST_BYTES, WebhookRequest, authenticated, delivery, readable
 from predue.runtime import clock
 from predue.runtime.telemetry import count, failures, logger

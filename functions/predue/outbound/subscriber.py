@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from predue.errors import BadPolicy
-from predue.events.sources import MOST_KEYS, Key, Name, Tenant
+from predue.inbound.sources import MOST_KEYS, Key, Name, Tenant
 from predue.outbound.published import MODELS
 
 _LONGEST_URL = 2048

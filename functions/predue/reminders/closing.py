@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 from predue.borrowers import early_warning, settle
 from predue.borrowers.ports import Bus, IndexEntry, InUse, Plans
 from predue.borrowers.retrying import until_it_stands
+from predue.borrowers.settle import settled_as
 from predue.borrowers.view import View
 from predue.domain.case import at_risk
 from predue.domain.due import Due
@@ -22,7 +23,6 @@ from predue.domain.slot import Hours, day_over
 from predue.domain.stage import StageKey
 from predue.events.applying import EventServices, keyed, store_due
 from predue.events.event_services import open_case
-from predue.reminders.gate import settled_as
 from predue.reminders.slot_sweep import LOOK_BACK, Sweep, Task
 
 RUN = "close"

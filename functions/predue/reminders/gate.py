@@ -1,4 +1,4 @@
-"""The gate: decides for one job what to send, what to deferred, and what to settle without sending.
+"""The gate: decides for one job what to send, what to defer, and what to settle without sending.
 
 Pure: it takes the borrower's state, the job, the rules and `now`, and returns a value. A refusal is no exception.
 """
@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
+from predue.borrowers.settle import settled_as
 from predue.borrowers.view import OLDEST_STAGE, View
 from predue.domain.channel import DELIVERED, Switches
 from predue.domain.due import Due
@@ -128,21 +129,6 @@ def _barred(view: View, due: Due) -> tuple[Outcome, str] | None:
     return None
 
 
-def settled_as(view: View, keys: Sequence[StageKey], now: datetime, outcome: Outcome, reason: str) -> Settled:
-    """The final outcome of some keys; after refusals by providers it is `failed` with what the last of them
-    answered.
-    """
-    tries = tuple(
-        attempt
-        for contact in view.ledger.contacts
-        if not contact.counts and set(contact.keys) & set(keys)
-        for attempt in contact.tries
-    )
-    if tries and outcome == "suppressed" and reason in _CHANNEL_REASONS:
-        return Settled(now, tuple(keys), "failed", tries[-1].answer.kind, tries)
-    return Settled(now, tuple(keys), outcome, reason, tries)
-
-
 def _merged(settled: Sequence[Settled]) -> tuple[Settled, ...]:
     """Stages that share outcome, reason and tries share one record."""
     merged: dict[tuple[Outcome, str, tuple[Attempt, ...]], list[StageKey]] = {}
@@ -169,20 +155,6 @@ def unreachable_by(view: View, channel: str) -> str | None:
     if profile.address_refs.get(channel) in view.ledger.suppressed.get(channel, ()):
         return "address_suppressed"
     return None
-
-
-_CHANNEL_REASONS = frozenset(
-    (
-        "no_channel",
-        "no_consent",
-        "opted_out",
-        "channel_unavailable",
-        "no_address",
-        "address_suppressed",
-        "stage_channel",
-        "refused",
-    )
-)
 
 
 def _refused_before(view: View, keys: Sequence[StageKey]) -> set[str]:

@@ -3,6 +3,7 @@
 import argparse
 import sys
 from collections.abc import Sequence
+from importlib.metadata import version
 
 from infrastructure.local.aws.engine import EndpointFailed
 from infrastructure.local.cli import chaos_command, import_command, mapping_command, run_commands, serve_command
@@ -42,6 +43,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="predue", description="Reminds borrowers of loan installments before they fall overdue."
     )
+    parser.add_argument("--version", action="version", version=f"predue {version('predue')}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     through = "a portfolio through the real handlers over the stack on one machine, in virtual time"
     run_commands.add(commands.add_parser("run", help=through))

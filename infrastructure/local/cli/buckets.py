@@ -120,8 +120,7 @@ class ServedBucket(AbstractContextManager["ServedBucket"]):
     def put(self, key: str, file: Path) -> str:
         """See Bucket; the file is sent as it is read."""
         with file.open("rb") as body:
-            told = self._asked("PUT", key, body, {"content-length": str(file.stat().st_size)})
-        return str(json.loads(told.data)["etag"])
+            return _tag(self._asked("PUT", key, body, {"content-length": str(file.stat().st_size)}))
 
     def confirm(self, import_id: str) -> None:
         """See Bucket."""
@@ -134,7 +133,7 @@ class ServedBucket(AbstractContextManager["ServedBucket"]):
 
     def tag(self, key: str) -> str:
         """See Bucket."""
-        return self._asked("HEAD", key).headers.get("etag", "").strip('"')
+        return _tag(self._asked("HEAD", key))
 
     def wait(self) -> None:
         """See Bucket."""
@@ -172,6 +171,10 @@ class ServedBucket(AbstractContextManager["ServedBucket"]):
             ) from error
         self._met = True
         return got
+
+
+def _tag(got: BaseHTTPResponse) -> str:
+    return got.headers.get("etag", "").strip('"')
 
 
 def _said(got: BaseHTTPResponse) -> str:

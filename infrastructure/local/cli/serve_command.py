@@ -9,7 +9,7 @@ from infrastructure.local.serve.serve import ServeOptions, serve
 
 def add(one: argparse.ArgumentParser) -> None:
     """The command's options."""
-    one.add_argument("--port", type=int, choices=range(2**16), default=8000, metavar="N", help="default 8000; 0: any")
+    one.add_argument("--port", type=int, default=8000, metavar="N", help="default 8000; 0: any")
     one.add_argument("--borrowers", type=Path, help="borrowers.csv; without it, a bundled portfolio around today")
     one.add_argument("--installments", type=Path, help="installments.csv")
     one.add_argument("--events", type=Path, help="events.jsonl")
@@ -20,6 +20,8 @@ def add(one: argparse.ArgumentParser) -> None:
 
 
 def _serve(given: argparse.Namespace) -> int:
+    if given.port not in range(2**16):
+        raise UsageError(f"--port {given.port}: a port is a number from 0 to {2**16 - 1}")
     if bool(given.borrowers) != bool(given.installments) or (given.events and not given.borrowers):
         raise UsageError("--borrowers and --installments belong together, and --events to them")
     files = (given.borrowers, given.installments, given.events) if given.borrowers else None

@@ -32,7 +32,6 @@ _LONGEST_KEY = 1024
 """Bytes of UTF-8 (S3 user guide, "Naming Amazon S3 objects")."""
 _PARKED = (REJECTED, REPORT)
 _SHOWN = 6
-_JSON = (("content-type", "application/json"),)
 
 _T = TypeVar("_T")
 Ask = Callable[[Callable[[], _T]], _T]
@@ -108,14 +107,8 @@ class BookRoutes:
                 raise UploadRefused(
                     404, f"no source {source!r} here; say --source with one of: {', '.join(sorted(known))}"
                 )
-            etag = clients.client("s3").put_object(Bucket=self._bucket, Key=key, Body=file)["ETag"].strip('"')
-        told = {
-            "import": _named(key, etag).id,
-            "etag": etag,
-            "report": f"/{key}{REPORT}",
-            "rejected": f"/{key}{REJECTED}",
-        }
-        return HttpAnswer(202, _JSON, (json.dumps(told) + "\n").encode())
+            etag = clients.client("s3").put_object(Bucket=self._bucket, Key=key, Body=file)["ETag"]
+        return HttpAnswer(202, (("etag", etag),), b"")
 
     def confirm(self, key: str) -> HttpAnswer:
         """Put an operator's word that a held import may go on."""
@@ -169,8 +162,8 @@ def check_name(key: str) -> None:
         raise UploadRefused(422, "a file's name is printable, and of at most a thousand bytes with its source")
 
 
-def _named(key: str, etag: str = "") -> Import:
-    return Import(key, etag, 0, "", "")
+def _named(key: str) -> Import:
+    return Import(key, "", 0, "", "")
 
 
 def _shown(key: str, content: bytes) -> Shown:

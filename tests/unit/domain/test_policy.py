@@ -77,7 +77,6 @@ def test_hours_that_policy_and_pack_do_not_share_are_refused() -> None:
 def test_the_caps_of_policy_and_pack_both_hold() -> None:
     rules = Rules(Policy(), pack(caps=[{"count": 2, "per": "7 days"}, {"count": 1, "per": "day"}]))
     assert set(rules.caps) == {*Policy().caps, Cap(count=2, per="7 days")}
-    assert rules.longest_window == timedelta(days=30)
 
 
 def test_a_jurisdiction_has_its_own_pack_else_its_countrys_else_the_default() -> None:

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from predue.domain.slot import Hours, day_over, instant_of, local_day, reference_slot, slot_of, window
+from predue.domain.slot import Hours, day_over, instant_of, reference_slot, slot_of, window
 from predue.domain.zone import zones_of
 
 HOURS = Hours(time(9), time(20))
@@ -117,15 +117,6 @@ def test_no_zone_at_all_has_no_slot_and_is_looked_at_in_utc() -> None:
     assert slot_of(DAY, time(10), HOURS, []) is None
     assert reference_slot(DAY, time(10), HOURS, ()) == datetime(2026, 6, 15, 10, tzinfo=UTC)
     assert day_over(DAY, HOURS, []) == datetime(2026, 6, 15, 20, tzinfo=UTC)
-
-
-def test_the_local_day_is_known_only_inside_the_hours_of_every_zone() -> None:
-    at = datetime(2026, 6, 15, 17, tzinfo=UTC)
-    assert local_day(at, HOURS, [NEW_YORK]) == DAY
-    assert local_day(at, HOURS, [NEW_YORK, LOS_ANGELES]) == DAY
-    assert local_day(at - timedelta(hours=2), HOURS, [NEW_YORK, LOS_ANGELES]) is None
-    assert local_day(at, HOURS, [NEW_YORK, ZoneInfo("Asia/Tokyo")]) is None
-    assert local_day(at, HOURS, []) is None
 
 
 days = st.dates(date(2024, 1, 1), date(2030, 12, 31))

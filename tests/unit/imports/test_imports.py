@@ -2,7 +2,6 @@
 
 import hashlib
 import itertools
-import json
 from collections.abc import Callable
 from contextlib import suppress
 from copy import deepcopy
@@ -15,8 +14,8 @@ import pytest
 
 from predue.domain.policy import ImportsSetting
 from predue.errors import ImportMoved
-from predue.events.sources import Source
 from predue.imports import chunk_applying
+from predue.inbound.sources import Source
 from tests.depot import Depot, borrowers, events, installments
 from tests.fakes import Store
 
@@ -454,25 +453,6 @@ def test_calls_that_end_after_one_step_each_come_to_the_same(new: Callable[[], D
     )
     for name in STORY:
         assert parts.report(name) | {"updated_at": ""} == whole.report(name) | {"updated_at": ""}
-
-
-@pytest.mark.usefixtures("small_steps")
-@pytest.mark.parametrize("steps", range(12))
-def test_what_an_older_version_began_to_read_without_keeping_names_closes_nothing_that_it_holds(
-    steps: int, filled: Depot
-) -> None:
-    filled.world.now += timedelta(minutes=1)
-    name = filled.put("all.complete.csv", installments(*LOANS[1:]))
-    filled.world.now += timedelta(minutes=1)
-    filled.time_left = lambda: 0.0
-    for _ in range(steps):
-        filled.call(name)
-    known = json.loads(filled.files.get(f"work/{name}/state.json"))
-    kept = {key: value for key, value in known.items() if key not in ("leaves", "counted", "newly_due", "swept_to")}
-    filled.files.put(f"work/{name}/state.json", json.dumps(kept).encode())
-    state = filled.run(name)
-    assert (state.phase, state.rows, state.closable) == ("done", 19, 1)
-    assert open_loans(filled) == set(LOANS[1:])
 
 
 def test_of_two_calls_side_by_side_one_goes_on(depot: Depot) -> None:

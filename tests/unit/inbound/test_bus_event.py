@@ -4,9 +4,9 @@ from typing import Any
 import pytest
 
 from predue.errors import InvalidEvent
-from predue.events.sources import Source
 from predue.inbound import bus_event
 from predue.inbound.deliveries import Delivery
+from predue.inbound.sources import Source
 
 SOURCES = [
     Source("core", bus="com.lender.loans"),

@@ -4,8 +4,8 @@ import pytest
 
 from predue.connectors import Settings
 from predue.errors import InvalidEvent
-from predue.events.sources import Source
 from predue.inbound.deliveries import events_of
+from predue.inbound.sources import Source
 from tests.unit.connectors.messages import but, message
 
 LOANS: list[str] = []

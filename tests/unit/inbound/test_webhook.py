@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from standardwebhooks import Webhook
 
 from predue.errors import InvalidEvent
-from predue.events.sources import Source, read_sources
 from predue.inbound import problem
 from predue.inbound.deliveries import batches, events_of
 from predue.inbound.problem import Problem, RequestRejected
+from predue.inbound.sources import Source, read_sources
 from predue.inbound.webhook import MOST_BYTES, WebhookRequest, authenticated, delivery, readable
 from tests.signing import FOREIGN, OLD, OURS, SOURCES, key, signed, written
 

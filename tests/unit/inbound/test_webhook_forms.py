@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from predue.events.sources import Source, read_sources
 from predue.inbound import problem
 from predue.inbound.deliveries import Delivery
 from predue.inbound.problem import Problem, RequestRejected
+from predue.inbound.sources import Source, read_sources
 from predue.inbound.webhook import WebhookRequest, authenticated, delivery, readable
 from tests.signing import OURS, signed
 

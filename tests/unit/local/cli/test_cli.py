@@ -2,6 +2,7 @@ import csv
 import os
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -81,6 +82,21 @@ def test_wrong_usage_is_status_2(wrong: list[str]) -> None:
     with pytest.raises(SystemExit) as caught:
         main(wrong)
     assert caught.value.code == 2
+
+
+@pytest.mark.parametrize("port", ["99999", "65536", "-1"])
+def test_a_number_that_is_no_port_is_answered_in_a_line_with_status_2(
+    port: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["serve", "--port", port]) == 2
+    assert capsys.readouterr() == ("", f"predue: --port {port}: a port is a number from 0 to 65535\n")
+
+
+def test_the_version_is_that_of_the_project(capsys: pytest.CaptureFixture[str]) -> None:
+    project = tomllib.loads((Path(__file__).parents[3] / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    with pytest.raises(SystemExit) as caught:
+        main(["--version"])
+    assert (caught.value.code, capsys.readouterr().out) == (0, f"predue {project['version']}\n")
 
 
 def test_the_command_works_from_a_shell_that_knows_nothing_of_the_functions(tmp_path: Path) -> None:

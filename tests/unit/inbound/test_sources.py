@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from predue.errors import BadPolicy
-from predue.events.sources import read_sources
+from predue.inbound.sources import read_sources
 from tests.signing import OURS, SOURCES, key
 
 FORMS = ("predue", "other")

@@ -1,4 +1,4 @@
-"""The README's examples of the webhook and of a book, taken out of its text and run against a served stack."""
+"""The examples of docs/local.md, of the webhook and of a book, taken out of its text and run against a served stack."""
 
 import os
 import re
@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from infrastructure.local.runs.demo_now import write_current
+from infrastructure.local.runs.portfolio import read_portfolio
 from infrastructure.local.serve.serve import _name_source
 from predue import wiring
 from tests.flow.live import Served, served
@@ -17,10 +19,12 @@ from tests.flow.small import Book, told
 from tests.functions.recorded import ROOT
 from tests.signing import OURS
 
+PAGE = (ROOT / "docs" / "local.md").read_text(encoding="utf-8")
+
 
 def example(language: str) -> str:
     """The one example in this language of the chapter about serving."""
-    chapter = (ROOT / "README.md").read_text(encoding="utf-8").partition("\n## Serve it")[2].partition("\n## ")[0]
+    chapter = PAGE.partition("\n## Serve")[2].partition("\n## ")[0]
     (found,) = re.findall(rf"^```{language}\n(.*?)^```$", chapter, re.DOTALL | re.MULTILINE)
     return str(found)
 
@@ -60,7 +64,7 @@ def started(stand: Served, *command: str) -> tuple[int, str, str]:
         "PORT": str(stand.server.port),
     }
     future = stand.client(
-        lambda: subprocess.run(command, cwd=stand.out, env=environment, capture_output=True, text=True, check=False)  # noqa: S603 - the README's own
+        lambda: subprocess.run(command, cwd=stand.out, env=environment, capture_output=True, text=True, check=False)  # noqa: S603 - the page's own
     )
     stand.until(future)
     done = future.result()
@@ -98,3 +102,26 @@ def test_the_example_of_a_book_puts_it_into_the_served_stack_with_its_bad_rows_t
     ]
     with stand.stack.feeding():
         assert len(wiring.table().all_dues("b-3")) == 2
+
+
+@pytest.mark.parametrize("now", ["2026-12-03T15:00+00:00", "2027-02-28T23:50+00:00", "2028-07-01T06:00+00:00"])
+def test_what_the_page_says_of_the_bundled_book_is_so_whenever_the_stack_is_started(tmp_path: Path, now: str) -> None:
+    said = re.search(r"^new-loans\.csv: done; (.*)$", PAGE, re.MULTILINE)
+    assert said
+    figures = {word: int(figure) for figure, word in re.findall(r"(\d+) ([a-z ]+)", said[1])}
+    write_current(tmp_path, now=datetime.fromisoformat(now))
+    files = [tmp_path / name for name in ("borrowers.csv", "installments.csv", "events.jsonl")]
+    rows = files[1].read_text(encoding="utf-8").splitlines()[1:]
+    bad = [one for one in read_portfolio(*files).rejected if one.file == "installments.csv"]
+    renamed = sum(row.startswith("L-NOW") for row in rows)
+    nobodys = figures["parked"]
+    assert figures == {
+        "rows": len(rows),
+        "applied": renamed,
+        "known already": 0,
+        "no_change": len(rows) - renamed - len(bad),
+        "parked": nobodys,
+        "rejected": len(bad) - nobodys,
+        "closed": 0,
+    }
+    assert sum("borrower" in one.reason for one in bad) == nobodys
