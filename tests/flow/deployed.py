@@ -75,7 +75,7 @@ def imported(stand: Deployed, folder: Path, *words: str) -> tuple[int, str]:
         "AWS_SECRET_ACCESS_KEY": "operator",
         "AWS_DEFAULT_REGION": "us-east-1",
     }
-    command = [sys.executable, "-m", "infrastructure.local.cli.__main__", "import", *there, *files]
+    command = [sys.executable, "-m", "infrastructure.local.cli", "import", *there, *files]
     process = subprocess.Popen(  # noqa: S603 - our own command
         command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )

@@ -55,7 +55,7 @@ def in_another_process(case: ChaosCase, out: Path, hash_seed: str) -> dict[str, 
     """A run's faults, outcomes and provider calls, from an interpreter of its own that orders sets in its own way."""
     files = [f"--{name}={case.folder / name}.{end}" for name, end in (("borrowers", "csv"), ("installments", "csv"))]
     options = [f"--from={case.first_day}", f"--to={case.last_day}", f"--out={out}", f"--seed={case.seed}", "--chaos"]
-    command = [sys.executable, "-m", "infrastructure.local.cli.__main__", "run", *files, *options]
+    command = [sys.executable, "-m", "infrastructure.local.cli", "run", *files, *options]
     command.append(f"--events={case.folder / 'events.jsonl'}")
     path = f"{ROOT / 'functions'}{os.pathsep}{ROOT}"
     environment = {"PATH": os.environ["PATH"], "PYTHONPATH": path, "PYTHONHASHSEED": hash_seed}

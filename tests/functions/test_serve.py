@@ -50,7 +50,7 @@ class Process:
 def command(folder: Path, *more: str) -> list[str]:
     borrowers, installments, _ = map(str, Book().borrower(channels="email").installment().write(folder))
     files = ["--borrowers", borrowers, "--installments", installments, "--out", str(folder / "out")]
-    return [sys.executable, "-m", "infrastructure.local.cli.__main__", "serve", *files, *more]
+    return [sys.executable, "-m", "infrastructure.local.cli", "serve", *files, *more]
 
 
 def environment(**more: str) -> dict[str, str]:

@@ -3,7 +3,7 @@
 from datetime import date, timedelta
 from typing import Any
 
-from predue.aws import items
+from predue.aws import items, table_keys
 from predue.aws.clients import client, translated
 from predue.domain import instant
 from predue.domain.case import SIGNALS, About, Case, Hold
@@ -42,8 +42,7 @@ def case_item(case: Case) -> items.Item:
     One about a due goes with the due; one about a hold stays, since nobody knows how long a hold lasts.
     """
     fields: items.Item = {
-        "pk": items.borrower_pk(case.borrower_id),
-        "sk": f"K#{case.case_id}",
+        **items.key_item(table_keys.case(case.borrower_id, case.case_id)),
         "opened_at": instant.to_ms(case.opened_at),
         **{name: instant.to_ms(at) for name, at in case.signals.items()},
     }
@@ -60,8 +59,8 @@ def case_item(case: Case) -> items.Item:
 def read_case(item: items.Item) -> Case:
     """The case that an item holds."""
     return Case(
-        borrower_id=item["pk"][2:],
-        case_id=item["sk"][2:],
+        borrower_id=table_keys.name_in(item["pk"]),
+        case_id=table_keys.name_in(item["sk"]),
         opened_at=instant.from_ms(int(item["opened_at"])),
         about=_about(item),
         signals={name: instant.from_ms(int(item[name])) for name in SIGNALS if name in item},

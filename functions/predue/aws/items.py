@@ -7,6 +7,7 @@ from typing import Any
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 from pydantic_core import from_json, to_json
 
+from predue.aws import table_keys
 from predue.domain import instant
 from predue.domain.due import Change, Due
 from predue.domain.ledger import CONTACT, Contact, ContactState, Ledger, Mark, Settled
@@ -49,14 +50,9 @@ def plain(item: dict[str, Any]) -> Item:
     }
 
 
-def borrower_pk(borrower_id: str) -> str:
-    """The partition of a borrower."""
-    return f"B#{borrower_id}"
-
-
-def due_sk(due_date: date, loan_id: str, installment_no: int) -> str:
-    """The sort key of a due."""
-    return f"D#{due_date.isoformat()}#{loan_id}#{installment_no}"
+def key_item(key: table_keys.Key) -> Item:
+    """A key as the attributes of an item."""
+    return dict(zip(("pk", "sk"), key, strict=True))
 
 
 def _ms(moment: datetime | None) -> int | None:
@@ -102,8 +98,7 @@ def _read_keys(raw: list[str]) -> tuple[StageKey, ...]:
 def profile_item(profile: Profile) -> Item:
     """The item of a profile."""
     return {
-        "pk": borrower_pk(profile.borrower_id),
-        "sk": "A#profile",
+        **key_item(table_keys.profile(profile.borrower_id)),
         "ref": profile.ref,
         "name": profile.name,
         "locale": profile.locale,
@@ -124,7 +119,7 @@ def read_profile(item: Item) -> Profile:
     """The profile that an item holds."""
     send_time = item.get("preferred_time")
     return Profile(
-        borrower_id=item["pk"][2:],
+        borrower_id=table_keys.name_in(item["pk"]),
         ref=item["ref"],
         name=item.get("name", ""),
         locale=item.get("locale", ""),
@@ -161,8 +156,7 @@ def ledger_item(ledger: Ledger) -> Item:
     ref = ref_of(ledger.contacts[0].reminder_id) if ledger.contacts else ""
     points = sorted({contact.address for contact in ledger.contacts if contact.address})
     return {
-        "pk": borrower_pk(ledger.borrower_id),
-        "sk": "A#ledger",
+        **key_item(table_keys.ledger(ledger.borrower_id)),
         "version": ledger.version,
         "whose": ref,
         "points": _string(points),
@@ -226,7 +220,7 @@ def read_ledger(item: Item) -> Ledger:
     """The ledger that an item holds."""
     ref, points = item.get("whose", ""), _read_text(item, "points", [])
     return Ledger(
-        borrower_id=item["pk"][2:],
+        borrower_id=table_keys.name_in(item["pk"]),
         version=int(item["version"]),
         contacts=tuple(_read_contact(short, ref, points) for short in _read_text(item, "contacts", ())),
         settled=tuple(
@@ -252,8 +246,7 @@ def read_ledger(item: Item) -> Ledger:
 def due_item(due: Due) -> Item:
     """The item of a due, without its index keys."""
     return {
-        "pk": borrower_pk(due.borrower_id),
-        "sk": due_sk(due.due_date, due.loan_id, due.installment_no),
+        **key_item(table_keys.due(due.borrower_id, due.due_date, due.loan_id, due.installment_no)),
         "loan_id": due.loan_id,
         "installment_no": due.installment_no,
         "due_date": due.due_date.isoformat(),
@@ -276,7 +269,7 @@ def due_item(due: Due) -> Item:
 def read_due(item: Item) -> Due:
     """The due that an item holds."""
     return Due(
-        borrower_id=item["pk"][2:],
+        borrower_id=table_keys.name_in(item["pk"]),
         loan_id=item["loan_id"],
         installment_no=int(item["installment_no"]),
         due_date=date.fromisoformat(item["due_date"]),
@@ -299,18 +292,11 @@ def read_due(item: Item) -> Due:
 # Record
 
 
-def record_key(reminder: str) -> tuple[str, str]:
-    """Partition and sort key of a record. They follow from the reminder id alone, which is all that a provider's event
-    brings, and put the records of a borrower together.
-    """
-    return f"R#{ref_of(reminder)}", f"R#{reminder}"
-
-
 def record_item(record: Record) -> Item:
     """The item of a record; one whose outcome is unknown carries the keys of the sparse index for such."""
     unknown = record.outcome == "unknown"
     return {
-        **dict(zip(("pk", "sk"), record_key(record.reminder_id), strict=True)),
+        **key_item(table_keys.record(record.reminder_id)),
         "borrower_id": record.borrower_id,
         "at": _ms(record.at),
         "local_time": record.local_time,
@@ -333,7 +319,7 @@ def record_item(record: Record) -> Item:
 def read_record(item: Item) -> Record:
     """The record that an item holds."""
     return Record(
-        reminder_id=item["sk"][2:],
+        reminder_id=table_keys.name_in(item["sk"]),
         borrower_id=item["borrower_id"],
         at=instant.from_ms(int(item["at"])),
         local_time=item["local_time"],

@@ -4,7 +4,7 @@ import json
 from collections.abc import Sequence
 from datetime import date
 
-from predue.aws import items
+from predue.aws import items, table_keys
 from predue.aws.clients import client, translated
 from predue.aws.plans import TablePlans, entry_of
 from predue.borrowers.ports import IndexEntry
@@ -27,16 +27,13 @@ class TableOpenDues(TablePlans):
 
     def dues_of(self, entries: Sequence[IndexEntry]) -> list[Due]:
         """See OpenDues."""
-        keys = [
-            (items.borrower_pk(one.borrower_id), items.due_sk(one.due_date, one.loan_id, one.installment_no))
-            for one in entries
-        ]
+        keys = [table_keys.due(one.borrower_id, one.due_date, one.loan_id, one.installment_no) for one in entries]
         return [items.read_due(item) for item in self._batch(keys, consistent=True)]
 
     def due_dates_of(self, installments: Sequence[tuple[str, int]]) -> dict[tuple[str, int], date]:
         """See OpenDues."""
-        keys = [(f"L#{loan_id}", f"I#{number}") for loan_id, number in installments]
+        keys = [table_keys.pointer(loan_id, number) for loan_id, number in installments]
         return {
-            (item["pk"][2:], int(item["sk"][2:])): date.fromisoformat(item["due_date"])
+            (table_keys.name_in(item["pk"]), int(table_keys.name_in(item["sk"]))): date.fromisoformat(item["due_date"])
             for item in self._batch(keys, consistent=True)
         }

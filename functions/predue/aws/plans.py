@@ -4,9 +4,9 @@ from collections.abc import Iterator, Sequence
 from datetime import date, datetime
 from typing import Any
 
-from predue.aws import items
+from predue.aws import items, table_keys
 from predue.aws.clients import client, translated
-from predue.aws.table import IN_USE, PARKED
+from predue.aws.table import PARKED
 from predue.borrowers.ports import Checkpoint, IndexEntry, InUse
 from predue.domain import instant
 from predue.domain.ledger import Ledger
@@ -42,9 +42,12 @@ class TablePlans:
 
     def start(self, run: str, shard: int) -> tuple[InUse, Checkpoint | None]:
         """See Plans."""
-        found = {item["pk"]: item for item in self._batch([IN_USE, (f"P#{run}", f"P#{shard}")], consistent=True)}
-        checkpoint = found.get(f"P#{run}")
-        return _in_use(found.get(IN_USE[0], {})), _checkpoint(checkpoint) if checkpoint else None
+        found = {
+            item["pk"]: item
+            for item in self._batch([table_keys.IN_USE, table_keys.checkpoint(run, shard)], consistent=True)
+        }
+        checkpoint = found.get(table_keys.checkpoint(run, shard)[0])
+        return _in_use(found.get(table_keys.IN_USE[0], {})), _checkpoint(checkpoint) if checkpoint else None
 
     def entries(
         self, due_date: date, shard: int, zone_key: str, send_time: str, after: str = ""
@@ -54,11 +57,11 @@ class TablePlans:
         # time.
         prefix = f"{zone_key}#{send_time}" if send_time else zone_key
         first = f"{zone_key}#{after}$" if after else f"{prefix}#"
-        return self._walk(f"{due_date.isoformat()}#{shard}", first, f"{prefix}$")
+        return self._walk(table_keys.due_key(due_date.isoformat(), shard), first, f"{prefix}$")
 
     def overdue(self, shard: int) -> Iterator[IndexEntry]:
         """See Plans."""
-        return self._walk(f"late#{shard}", " ", "~")
+        return self._walk(table_keys.due_key(table_keys.LATE, shard), " ", "~")
 
     def _walk(self, due_key: str, first: str, last: str) -> Iterator[IndexEntry]:
         request: dict[str, Any] = {
@@ -109,18 +112,18 @@ class TablePlans:
 
     def profiles_of(self, borrower_ids: Sequence[str]) -> dict[str, Profile]:
         """See Plans."""
-        keys = [(items.borrower_pk(borrower_id), "A#profile") for borrower_id in borrower_ids]
-        return {item["pk"][2:]: items.read_profile(item) for item in self._batch(keys, items.ROUTE)}
+        keys = [table_keys.profile(borrower_id) for borrower_id in borrower_ids]
+        return {table_keys.name_in(item["pk"]): items.read_profile(item) for item in self._batch(keys, items.ROUTE)}
 
     def ledgers_of(self, borrower_ids: Sequence[str]) -> dict[str, Ledger]:
         """See Plans."""
-        keys = [(items.borrower_pk(borrower_id), "A#ledger") for borrower_id in borrower_ids]
-        return {item["pk"][2:]: items.read_ledger(item) for item in self._batch(keys)}
+        keys = [table_keys.ledger(borrower_id) for borrower_id in borrower_ids]
+        return {table_keys.name_in(item["pk"]): items.read_ledger(item) for item in self._batch(keys)}
 
     def recorded(self, reminder_ids: Sequence[str]) -> set[str]:
         """See Plans."""
-        keys = [items.record_key(reminder_id) for reminder_id in sorted(set(reminder_ids))]
-        return {item["sk"][2:] for item in self._batch(keys, ("pk", "sk"))}
+        keys = [table_keys.record(reminder_id) for reminder_id in sorted(set(reminder_ids))]
+        return {table_keys.name_in(item["sk"]) for item in self._batch(keys, ("pk", "sk"))}
 
     def oldest_parked(self) -> datetime | None:
         """Since when the oldest awaited event is parked, eventually consistent; None if none is."""
@@ -137,8 +140,7 @@ class TablePlans:
     def save_checkpoint(self, run: str, shard: int, checkpoint: Checkpoint) -> None:
         """See Plans."""
         item = {
-            "pk": f"P#{run}",
-            "sk": f"P#{shard}",
+            **items.key_item(table_keys.checkpoint(run, shard)),
             "covered": instant.to_ms(checkpoint.covered),
             "target": checkpoint.target and instant.to_ms(checkpoint.target),
             "position": checkpoint.position,

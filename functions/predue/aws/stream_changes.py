@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from predue.aws import items
+from predue.aws import items, table_keys
 from predue.aws.case_items import read_case
 from predue.domain import instant
 from predue.errors import Unusable
@@ -18,12 +18,12 @@ def events_of(change: Mapping[str, Any]) -> list[Published]:
         return []
     try:
         new, old = (items.plain(images.get(name, {})) for name in ("NewImage", "OldImage"))
-        match new["sk"][:2]:
-            case "R#":
+        match table_keys.kind_in(new["sk"]):
+            case table_keys.RECORD:
                 return [outcome_of(items.read_record(new))] if old.get("outcome") != new["outcome"] else []
-            case "S#" if change["eventName"] == "INSERT":
+            case table_keys.CONSENT if change["eventName"] == "INSERT":
                 return _stop_of(new)
-            case "K#":
+            case table_keys.CASE:
                 return _case_of(new, old)
     except (LookupError, ValueError, TypeError, AttributeError) as error:
         raise Unusable(f"an item of the stream cannot be read: {type(error).__name__}") from error
@@ -42,4 +42,4 @@ def _stop_of(item: items.Item) -> list[Published]:
     if consent["type"] != "borrower.opted_out":
         return []
     at, sequence = instant.from_ms(int(item["at"])), int(consent.get("sequence", 0))
-    return [opted_out(item["pk"][2:], item["sk"], consent["channel"], item["source"], sequence, at)]
+    return [opted_out(table_keys.name_in(item["pk"]), item["sk"], consent["channel"], item["source"], sequence, at)]

@@ -9,11 +9,10 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from predue.aws import items
+from predue.aws import items, table_keys
 from predue.aws.case_items import Cases
 from predue.aws.clients import client, code_of, translated
-from predue.aws.event_ids import EventIds
-from predue.aws.loan_locks import TableLoanLocks
+from predue.aws.locks import EventIds, TableLoanLocks
 from predue.borrowers.ports import State
 from predue.domain import instant
 from predue.domain.due import KEEP, Due
@@ -27,7 +26,6 @@ _PARK = timedelta(days=180)
 
 (_OPEN_OUTCOME,) = RECORD.into("sent")
 """The outcome that another may replace."""
-IN_USE = ("U#in_use", "U")
 """The key of the item that holds the places, send times and graces in use."""
 PARKED = "aside"
 """The partition of the index of unresolved items that lists what is parked."""
@@ -74,17 +72,21 @@ class Table(Cases, EventIds, TableLoanLocks):
                 return found
             request["ExclusiveStartKey"] = page["LastEvaluatedKey"]
 
+    def _all(self, pk: str, prefix: str) -> list[items.Item]:
+        """The items of a partition whose sort keys begin with a prefix, as `_range` reads them."""
+        return self._range(pk, prefix, table_keys.end_of(prefix))
+
     def load(self, borrower_id: str, until: date) -> State:
         """See Borrowers."""
         # "$" sorts right after "#", so the range ends with the last due of its last date.
-        return self._state(borrower_id, f"D#{until.isoformat()}$")
+        return self._state(borrower_id, table_keys.dues_until(until))
 
     def _state(self, borrower_id: str, last: str) -> State:
         profile, ledger, dues = None, Ledger(borrower_id), []
-        for item in self._range(items.borrower_pk(borrower_id), "A#", last):
-            if item["sk"] == "A#ledger":
+        for item in self._range(table_keys.borrower(borrower_id), table_keys.STATE, last):
+            if item["sk"] == table_keys.LEDGER:
                 ledger = items.read_ledger(item)
-            elif item["sk"] == "A#profile":
+            elif item["sk"] == table_keys.PROFILE:
                 profile = items.read_profile(item)
             else:
                 dues.append(items.read_due(item))
@@ -92,26 +94,26 @@ class Table(Cases, EventIds, TableLoanLocks):
 
     def all_dues(self, borrower_id: str) -> tuple[Due, ...]:
         """See Dues."""
-        return tuple(map(items.read_due, self._range(items.borrower_pk(borrower_id), "D#", "D$")))
+        return tuple(map(items.read_due, self._all(table_keys.borrower(borrower_id), table_keys.DUES)))
 
     def profile(self, borrower_id: str) -> Profile | None:
         """See Dues."""
-        item = self._get(items.borrower_pk(borrower_id), "A#profile")
+        item = self._get(*table_keys.profile(borrower_id))
         return None if item is None else items.read_profile(item)
 
     def ledger(self, borrower_id: str) -> Ledger:
         """See Dues."""
-        item = self._get(items.borrower_pk(borrower_id), "A#ledger")
+        item = self._get(*table_keys.ledger(borrower_id))
         return Ledger(borrower_id) if item is None else items.read_ledger(item)
 
     def due(self, borrower_id: str, due_date: date, loan_id: str, installment_no: int) -> Due | None:
         """See Dues."""
-        item = self._get(items.borrower_pk(borrower_id), items.due_sk(due_date, loan_id, installment_no))
+        item = self._get(*table_keys.due(borrower_id, due_date, loan_id, installment_no))
         return None if item is None else items.read_due(item)
 
     def record(self, reminder_id: str) -> Record | None:
         """See Borrowers."""
-        item = self._get(*items.record_key(reminder_id))
+        item = self._get(*table_keys.record(reminder_id))
         return None if item is None else items.read_record(item)
 
     # Writing
@@ -160,7 +162,7 @@ class Table(Cases, EventIds, TableLoanLocks):
         with translated("ledger"):
             client("dynamodb").update_item(
                 TableName=self._name,
-                Key=items.wire({"pk": items.borrower_pk(borrower_id), "sk": "A#ledger"}),
+                Key=items.wire(items.key_item(table_keys.ledger(borrower_id))),
                 UpdateExpression="ADD version :one",
                 ExpressionAttributeValues=items.wire({":one": 1}),
             )
@@ -192,7 +194,7 @@ class Table(Cases, EventIds, TableLoanLocks):
             with translated("receipt"):
                 client("dynamodb").update_item(
                     TableName=self._name,
-                    Key=items.wire(dict(zip(("pk", "sk"), items.record_key(reminder_id), strict=True))),
+                    Key=items.wire(items.key_item(table_keys.record(reminder_id))),
                     UpdateExpression="SET receipt = :status, "
                     "provider_message_id = if_not_exists(provider_message_id, :id)",
                     ConditionExpression=f"{known} AND ({below})",
@@ -216,9 +218,9 @@ class Table(Cases, EventIds, TableLoanLocks):
         item["expires_at"] = instant.to_epoch(instant.from_text(f"{due.last_day.isoformat()}T00:00:00Z") + KEEP)
         if indexed:
             shard = shard_of(due.borrower_id, self._shards())
-            item["due_key"] = f"{'late' if overdue else due.due_date.isoformat()}#{shard}"
-            item["slot_key"] = (
-                f"{zone_key}#{send_time}#{due.borrower_id}#{due.loan_id}#{due.installment_no}#{due.due_date.isoformat()}"
+            item["due_key"] = table_keys.due_key(table_keys.LATE if overdue else due.due_date.isoformat(), shard)
+            item["slot_key"] = table_keys.slot_key(
+                zone_key, send_time, due.borrower_id, due.loan_id, due.installment_no, due.due_date
             )
             item["written_at"] = instant.to_ms(at)
         self._put_versioned(item)
@@ -227,14 +229,13 @@ class Table(Cases, EventIds, TableLoanLocks):
 
     def pointer(self, loan_id: str, installment_no: int) -> tuple[str, date] | None:
         """See Dues."""
-        item = self._get(f"L#{loan_id}", f"I#{installment_no}")
+        item = self._get(*table_keys.pointer(loan_id, installment_no))
         return None if item is None else (item["borrower_id"], date.fromisoformat(item["due_date"]))
 
     def point(self, loan_id: str, installment_no: int, borrower_id: str, due_date: date, before: date | None) -> None:
         """See Dues."""
         item = {
-            "pk": f"L#{loan_id}",
-            "sk": f"I#{installment_no}",
+            **items.key_item(table_keys.pointer(loan_id, installment_no)),
             "borrower_id": borrower_id,
             "due_date": due_date.isoformat(),
         }
@@ -250,8 +251,8 @@ class Table(Cases, EventIds, TableLoanLocks):
     def installments(self, loan_id: str) -> dict[int, tuple[date, Due | None]]:
         """See Dues."""
         found = {}
-        for item in self._range(f"L#{loan_id}", "I#", "I$"):
-            number, due_date = int(item["sk"][2:]), date.fromisoformat(item["due_date"])
+        for item in self._all(table_keys.loan(loan_id), table_keys.INSTALLMENTS):
+            number, due_date = int(table_keys.name_in(item["sk"])), date.fromisoformat(item["due_date"])
             found[number] = (due_date, self.due(item["borrower_id"], due_date, loan_id, number))
         return found
 
@@ -260,7 +261,7 @@ class Table(Cases, EventIds, TableLoanLocks):
         with translated("places in use"):
             client("dynamodb").update_item(
                 TableName=self._name,
-                Key=items.wire(dict(zip(("pk", "sk"), IN_USE, strict=True))),
+                Key=items.wire(items.key_item(table_keys.IN_USE)),
                 UpdateExpression="ADD pairs :pair, graces :grace",
                 ExpressionAttributeValues={
                     ":pair": {"SS": [f"{zone_key}#{send_time}"]},
@@ -277,18 +278,20 @@ class Table(Cases, EventIds, TableLoanLocks):
         }
         if awaited:
             kept |= {"unresolved": PARKED, "unresolved_at": instant.to_text(at)}
-        self._put({"pk": f"W#{about}", "sk": f"W#{event}", **kept})
+        self._put(items.key_item(table_keys.parked(about, event)) | kept)
 
     def parked(self, about: str) -> list[dict[str, Any]]:
         """See Dues."""
-        bodies: list[dict[str, Any]] = [json.loads(item["body"]) for item in self._range(f"W#{about}", "W#", "W$")]
+        bodies: list[dict[str, Any]] = [
+            json.loads(item["body"]) for item in self._all(table_keys.parked(about)[0], table_keys.EVENTS)
+        ]
         return sorted(bodies, key=lambda body: int(body["sequence"]))
 
     def drop_parked(self, about: str, event: str) -> None:
         """See Dues."""
         with translated("parked"):
             client("dynamodb").delete_item(
-                TableName=self._name, Key=items.wire({"pk": f"W#{about}", "sk": f"W#{event}"})
+                TableName=self._name, Key=items.wire(items.key_item(table_keys.parked(about, event)))
             )
 
     def write_consent(self, borrower_id: str, at: datetime, event: str, body: dict[str, Any]) -> None:
@@ -299,8 +302,7 @@ class Table(Cases, EventIds, TableLoanLocks):
         }
         sequence = int(body.get("sequence", 0))
         item = {
-            "pk": items.borrower_pk(borrower_id),
-            "sk": f"S#{sequence:016d}#{event}",
+            **items.key_item(table_keys.consent(borrower_id, sequence, event)),
             "at": instant.to_ms(at),
             "source": source,
         }
@@ -313,25 +315,28 @@ class Table(Cases, EventIds, TableLoanLocks):
 
     def name_borrower(self, ref: str, borrower_id: str) -> None:
         """Note to whom a borrower's opaque name belongs."""
-        self._put({"pk": f"O#{ref}", "sk": "O", "borrower_id": borrower_id})
+        self._put(items.key_item(table_keys.borrower_ref(ref)) | {"borrower_id": borrower_id})
 
     def borrower_of(self, ref: str) -> str | None:
         """The borrower behind an opaque name."""
-        item = self._get(f"O#{ref}", "O")
+        item = self._get(*table_keys.borrower_ref(ref))
         return None if item is None else str(item["borrower_id"])
 
     def suppress(self, address_ref: str, reason: str, at: datetime) -> None:
         """See Addresses."""
-        self._put({"pk": f"C#{address_ref}", "sk": "A#address", "reason": reason, "at": instant.to_ms(at)})
+        self._put(items.key_item(table_keys.contact_point(address_ref)) | {"reason": reason, "at": instant.to_ms(at)})
 
     def suppressed(self, address_ref: str) -> bool:
         """See Addresses."""
-        return self._get(f"C#{address_ref}", "A#address") is not None
+        return self._get(*table_keys.contact_point(address_ref)) is not None
 
     def link(self, address_ref: str, borrower_id: str) -> None:
         """See Addresses."""
-        self._put({"pk": f"C#{address_ref}", "sk": items.borrower_pk(borrower_id)})
+        self._put(items.key_item(table_keys.contact_point_of(address_ref, borrower_id)))
 
     def linked(self, address_ref: str) -> list[str]:
         """See Addresses."""
-        return [item["sk"][2:] for item in self._range(f"C#{address_ref}", "B#", "B$")]
+        return [
+            table_keys.name_in(item["sk"])
+            for item in self._all(table_keys.contact_point(address_ref)[0], table_keys.BORROWERS)
+        ]

@@ -7,7 +7,7 @@ from typing import Any
 from infrastructure.local.report import words
 from infrastructure.local.runs import outputs
 from predue import wiring
-from predue.aws import items
+from predue.aws import items, table_keys
 from predue.aws.case_items import read_case
 from predue.domain import instant
 from predue.domain.case import About, Case
@@ -24,14 +24,16 @@ def read(table_name: str) -> list[Line]:
     table = wiring.table()
     lines = []
     for one in found:
-        due = dues.get((items.borrower_pk(one.borrower_id), _due_sk(one)))
+        due = dues.get(_due_key(one))
         is_open = one.state(items.read_due(due) if due else None, table.ledger(one.borrower_id)) == "open"
         lines.append(line(one, is_open=is_open))
     return lines
 
 
-def _due_sk(case: Case) -> str:
-    return items.due_sk(case.about.due_date, *case.about[:2]) if isinstance(case.about, About) else ""
+def _due_key(case: Case) -> table_keys.Key:
+    if not isinstance(case.about, About):
+        return "", ""
+    return table_keys.due(case.borrower_id, case.about.due_date, case.about.loan_id, case.about.installment_no)
 
 
 def line(case: Case, *, is_open: bool) -> Line:

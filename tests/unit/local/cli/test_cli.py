@@ -104,7 +104,7 @@ def test_the_command_works_from_a_shell_that_knows_nothing_of_the_functions(tmp_
     command = [
         sys.executable,
         "-m",
-        "infrastructure.local.cli.__main__",
+        "infrastructure.local.cli",
         *arguments(tmp_path, Book().borrower().installment()),
     ]
     environment = {"PATH": os.environ["PATH"], "PYTHONPATH": f"{root / 'functions'}{os.pathsep}{root}"}

@@ -1,17 +1,21 @@
-"""The ids of events that were seen: each belongs to one body for good, unless that body was rejected (ports.EVENT)."""
+"""Who holds what: an event's id belongs to one body for good, unless that was rejected; a loan is one message's for a
+while.
+"""
 
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any
 
 from botocore.exceptions import ClientError
 
-from predue.aws import items
+from predue.aws import items, table_keys
 from predue.aws.clients import client, code_of, translated
 from predue.borrowers.ports import EventState
 from predue.domain import instant
-from predue.errors import EventConflict
+from predue.errors import EventConflict, LedgerMoved, LoanBusy
 
 _KEEP_EVENTS = timedelta(days=90)
+_KEEP_LOCKS = timedelta(days=1)
 
 
 class EventIds:
@@ -32,7 +36,9 @@ class EventIds:
         try:
             answer = client("dynamodb").put_item(
                 TableName=self._name,
-                Item=items.wire({"pk": f"E#{event}", "sk": "E", "hash": body_hash, "progress": progress} | stamp),
+                Item=items.wire(
+                    items.key_item(table_keys.event_id(event)) | {"hash": body_hash, "progress": progress} | stamp
+                ),
                 ConditionExpression=condition,
                 ExpressionAttributeNames={name: name[1:] for name in ("#hash", "#progress") if name in condition},
                 ExpressionAttributeValues=items.wire({name: one for name, one in values.items() if name in condition}),
@@ -68,3 +74,39 @@ class EventIds:
         """See Dues."""
         with translated("event"):
             self._put_event(event, body_hash, at, "released", "#progress = :begun AND #hash = :hash")
+
+
+class TableLoanLocks:
+    """The part of the table that lets one message at a time be allotted on a loan."""
+
+    _name: str
+
+    def lock_loan(self, loan_id: str, token: str, now: datetime, until: datetime) -> None:
+        """Be the only one who allots payments on a loan, until an instant at the latest; raises LoanBusy while
+        somebody else is.
+        """
+        item = items.key_item(table_keys.loan_lock(loan_id)) | {"token": token, "busy_until": instant.to_ms(until)}
+        free = "attribute_not_exists(pk) OR busy_until <= :now OR #token = :token"
+        try:
+            with translated("loan lock"):
+                client("dynamodb").put_item(
+                    TableName=self._name,
+                    Item=items.wire(item | {"expires_at": instant.to_epoch(until + _KEEP_LOCKS)}),
+                    ConditionExpression=free,
+                    ExpressionAttributeNames={"#token": "token"},
+                    ExpressionAttributeValues=items.wire({":now": instant.to_ms(now), ":token": token}),
+                )
+        except LedgerMoved:
+            raise LoanBusy("another message about this loan is being applied") from None
+
+    def release_loan(self, loan_id: str, token: str) -> None:
+        """Let the next one allot payments on a loan; whoever lost the lock meanwhile changes nothing."""
+        with suppress(LedgerMoved), translated("loan lock"):
+            client("dynamodb").update_item(
+                TableName=self._name,
+                Key=items.wire(items.key_item(table_keys.loan_lock(loan_id))),
+                UpdateExpression="SET busy_until = :free",
+                ConditionExpression="#token = :token",
+                ExpressionAttributeNames={"#token": "token"},
+                ExpressionAttributeValues=items.wire({":free": 0, ":token": token}),
+            )
