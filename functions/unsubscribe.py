@@ -7,7 +7,7 @@ from typing import Any
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 
 from predue import wiring
-from predue.events import applying
+from predue.borrowers import own_stop
 from predue.runtime import clock
 from predue.runtime.telemetry import count, failures, logger, metrics
 
@@ -60,7 +60,7 @@ def act(token: str) -> Response[str]:
     borrower_id = meant and store.borrower_of(meant[0])
     if not meant or not borrower_id:
         return _unknown()
-    applying.stop(borrower_id, meant[1], f"one-click-{meant[0]}", "one-click", clock.now(), store)
+    own_stop.stop(borrower_id, meant[1], f"one-click-{meant[0]}", "one-click", clock.now(), store)
     count("OneClickStop")
     return _page(HTTPStatus.OK, "Done", "<p>You will get no more payment reminders by email.</p>")
 

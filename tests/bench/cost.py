@@ -16,13 +16,12 @@ from typing import Any
 from infrastructure.cost.bill import bill, prices
 from infrastructure.cost.meter import Meter
 from infrastructure.local.aws.stack import Stack
-from infrastructure.local.runs.run import _moto
+from infrastructure.local.runs.portfolio import tell_rows
+from infrastructure.local.runs.run import moto
 from predue import wiring
 from predue.borrowers.ports import Checkpoint
 from predue.domain.ledger import Ledger
 from predue.domain.record import reminder_id
-from predue.imports import book
-from predue.imports.book import InstallmentRow
 from tests.bench import designs, setting
 
 SHARES = {"email": 0.71, "sms": 0.29}
@@ -52,14 +51,19 @@ def _feed(borrowers: int, due_date: date, channel: str) -> None:
         wiring.plans().save_checkpoint(run, 0, Checkpoint(_START, rules=rules))
     for number in range(borrowers):
         name, loan = f"b-{number:08d}", f"loan-{number:08d}"
-        order = (channel, "email" if channel == "sms" else "sms")
+        order = f"{channel}|{'email' if channel == 'sms' else 'sms'}"
         phone = f"+1{202 + number // 10000:03d}555{number % 10000:04d}"
-        fields: dict[str, Any] = {"name": "Ana López", "phone": phone, "email": f"ana{number}@example.com"}
+        fields = {"borrower_id": name, "name": "Ana López", "phone": phone, "email": f"ana{number}@example.com"}
         fields |= {"locale": "en-US", "time_zone": setting.PLACE, "jurisdiction": "US-NY"}
-        profile = book.put_borrower(name, fields | {"channels": order, "consent": order}, services)
-        for installment, day, status in ((1, date(2026, 11, 20), "paid"), (2, due_date, "open")):
-            row = InstallmentRow(loan, installment, name, day, 12_000, "USD", 5, status)
-            book.put_installment(row, profile, _START - timedelta(days=60), services)
+        fields |= {"channels": order, "consent": order}
+        due = {"loan_id": loan, "borrower_id": name, "amount": "120.00", "currency": "USD", "grace_days": "5"}
+        rows = [
+            due | {"installment_no": "1", "due_date": "2026-11-20", "status": "paid"},
+            due | {"installment_no": "2", "due_date": due_date.isoformat(), "status": "open"},
+        ]
+        tell_rows(fields, rows, _START - timedelta(days=60), services)
+        profile = services.dues.profile(name)
+        assert profile is not None
         _remember(name, loan, profile.ref, wiring.table())
 
 
@@ -80,7 +84,7 @@ def _dense(later: Later) -> Later:
 def _day(borrowers: int, due_date: date, channel: str = "email") -> tuple[Meter, int, int]:
     """What one day and the receipts after it count, the bytes logged, and the reminders accepted."""
     log, wire = io.StringIO(), io.StringIO()
-    with _moto():
+    with moto():
         stack = Stack(_START, log=log, wire=wire)
         stack.carrier.later = _dense(stack.carrier.later)
         with stack.feeding():

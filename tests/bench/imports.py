@@ -25,7 +25,7 @@ from predue.domain import instant
 from predue.domain.due import Change, Due
 from predue.domain.policy import ImportsSetting
 from predue.domain.profile import Profile
-from predue.events.applying import EventServices
+from predue.events.event_services import EventServices
 from predue.imports import file_reading
 from predue.imports.import_state import Import
 from tests.depot import Depot, StoreOpenDues

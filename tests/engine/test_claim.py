@@ -16,13 +16,12 @@ import pytest
 from infrastructure.local.aws import engine
 from infrastructure.local.aws.stack import Stack
 from infrastructure.local.runs import outputs
+from infrastructure.local.runs.portfolio import tell_rows
 from predue import wiring
 from predue.domain.ledger import Ledger
 from predue.domain.policy import Policy
 from predue.domain.record import Record
 from predue.domain.stage import StageKey
-from predue.imports import book
-from predue.imports.book import InstallmentRow
 from tests.engine import claiming
 
 pytestmark = pytest.mark.engine
@@ -49,27 +48,28 @@ class Storm:
         return [call for call in self.calls if not call["refused"]]
 
 
-def dues() -> list[InstallmentRow]:
-    """Installments of one borrower's loans, three for each due date, so that the stages of many meet on each day."""
-    return [
-        InstallmentRow(f"loan-{number}", 1, claiming.WHO, FIRST + timedelta(days=number // 3), 12_000, "USD", 3, "open")
-        for number in range(LOANS)
-    ]
+def dues() -> list[tuple[str, date]]:
+    """The loans of one borrower, each with one installment: three for each due date, so that the stages of many meet on
+    each day.
+    """
+    return [(f"loan-{number}", FIRST + timedelta(days=number // 3)) for number in range(LOANS)]
 
 
 def keys_of(day: date) -> tuple[StageKey, ...]:
-    keys = (StageKey(row.loan_id, row.installment_no, row.due_date, stage) for row in dues() for stage in STAGES)
+    keys = (StageKey(loan, 1, due_date, stage) for loan, due_date in dues() for stage in STAGES)
     return tuple(sorted(key for key in keys if key.day() == day))
 
 
 def know_the_borrower() -> None:
-    services = wiring.event_services()
-    fields = {"name": "Ana López", "phone": "+12125550100", "email": "ana@example.com", "locale": "en-US",
-              "time_zone": "America/New_York", "jurisdiction": "US-NY", "channels": ("sms", "email"),
-              "consent": ("sms", "email")}  # fmt: skip
-    profile = book.put_borrower(claiming.WHO, fields, services)
-    for row in dues():
-        book.put_installment(row, profile, STATED, services)
+    fields = {"borrower_id": claiming.WHO, "name": "Ana López", "phone": "+12125550100", "email": "ana@example.com",
+              "locale": "en-US", "time_zone": "America/New_York", "jurisdiction": "US-NY", "channels": "sms|email",
+              "consent": "sms|email"}  # fmt: skip
+    rows = [
+        {"loan_id": loan, "installment_no": "1", "borrower_id": claiming.WHO, "due_date": due_date.isoformat(),
+         "amount": "120.00", "currency": "USD", "grace_days": "3", "status": "open"}
+        for loan, due_date in dues()
+    ]  # fmt: skip
+    tell_rows(fields, rows, STATED, wiring.event_services())
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,7 @@ import importlib
 import io
 import json
 from collections.abc import Iterator, Mapping
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.request import urlopen
 
@@ -14,12 +14,11 @@ from botocore.exceptions import ClientError
 from infrastructure.local.aws import engine
 from infrastructure.local.aws.lambdas import Function, call, environment
 from infrastructure.local.runs import outputs
+from infrastructure.local.runs.portfolio import tell_rows
 from infrastructure.local.virtual.pollers import QueueMessage, sqs_record
 from infrastructure.local.virtual.virtual_clock import VirtualClock
 from predue import wiring
 from predue.aws import clients
-from predue.imports import book
-from predue.imports.book import InstallmentRow
 from predue.runtime import clock
 from tests.engine import deployment
 from tests.engine.deployment import Made
@@ -99,10 +98,12 @@ def test_a_reminder_goes_from_the_planner_over_the_deployed_queue_to_the_engines
 
 def know_a_borrower() -> None:
     services = wiring.event_services()
-    fields = {"name": "Ana López", "email": MAILBOX, "locale": "en-US", "time_zone": "America/New_York",
-              "jurisdiction": "US-NY", "channels": ("email",), "consent": ("email",)}  # fmt: skip
-    row = InstallmentRow("loan-1", 1, WHO, date(2026, 12, 10), 12_000, "USD", 3, "open")
-    book.put_installment(row, book.put_borrower(WHO, fields, services), SLOT - timedelta(hours=1), services)
+    fields = {"borrower_id": WHO, "name": "Ana López", "email": MAILBOX, "locale": "en-US",
+              "time_zone": "America/New_York", "jurisdiction": "US-NY", "channels": "email",
+              "consent": "email"}  # fmt: skip
+    due = {"loan_id": "loan-1", "installment_no": "1", "borrower_id": WHO, "due_date": "2026-12-10",
+           "amount": "120.00", "currency": "USD", "grace_days": "3", "status": "open"}  # fmt: skip
+    tell_rows(fields, [due], SLOT - timedelta(hours=1), services)
 
 
 def taken(url: str) -> list[dict[str, Any]]:

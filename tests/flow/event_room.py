@@ -4,6 +4,8 @@ from typing import Any
 
 from predue.domain.case import Hold
 from predue.events import applying
+from predue.events.event_services import EventServices
+from predue.events.models import read_event
 from tests.flow.chances import WHO
 from tests.flow.scene import KEYS, Scene
 from tests.flow.steps import Task
@@ -14,8 +16,8 @@ class EventRoom(Scene):
 
     publishing: Task | None
 
-    def event_services(self) -> applying.EventServices:
-        return applying.EventServices(self.store, self.store, self.store, self.controls.rulebook, lambda: KEYS)
+    def event_services(self) -> EventServices:
+        return EventServices(self.store, self.store, self.store, self.controls.rulebook, lambda: KEYS)
 
     def tell(self, kind: str, **fields: Any) -> None:
         """Tell one event from beginning to end."""
@@ -33,7 +35,7 @@ class EventRoom(Scene):
     def repeat_publishing(self) -> None:
         body, at, services = self.unpublished, self.now, self.event_services()
         assert body is not None
-        self.publishing = Task(lambda: applying.apply(body, at, services))
+        self.publishing = Task(lambda: applying.apply(read_event(body), at, services))
 
     def step_publishing(self) -> None:
         assert self.publishing is not None

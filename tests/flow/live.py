@@ -88,7 +88,7 @@ def served(out: Path, book: Book, start: datetime) -> Iterator[Served]:
     portfolio = book.read(out)
     assert portfolio.rejected == []
     log, work = io.StringIO(), Work()
-    with run._moto(), Server(0) as server:
+    with run.moto(), Server(0) as server:
         stack = Stack(
             start,
             log=log,
@@ -98,7 +98,7 @@ def served(out: Path, book: Book, start: datetime) -> Iterator[Served]:
             public_url=server.address,
         )
         with stack.feeding():
-            run._load(portfolio, start, lambda _share, _what: None)
+            run.load(portfolio, start, lambda _share, _what: None)
         books = BookRoutes(stack)
         live = Live(stack, work, out, log, Console(stack, server.address, books, bundled=False), [])
         stand = Served(live, stack, server, out, log, start)

@@ -19,6 +19,7 @@ from predue import wiring
 from predue.aws import clients
 from predue.domain.policy import Policy
 from predue.events import applying
+from predue.events.models import read_event
 
 DUE = date(2026, 12, 10)
 Line = dict[str, Any]
@@ -149,7 +150,7 @@ class Standing:
 
     def _apply(self, body: Line, later: timedelta = timedelta(0)) -> None:
         with self.stack.feeding():
-            applying.apply(body, self.stack.clock() + later, wiring.event_services())
+            applying.apply(read_event(body), self.stack.clock() + later, wiring.event_services())
 
     def while_queued(self, at: datetime, kind: str, **fields: Any) -> None:
         """Events that come when the planner has queued its jobs, before a function takes one up."""
@@ -205,10 +206,10 @@ def standing(
     assert portfolio.rejected == []
     log, wire = io.StringIO(), io.StringIO()
     given = {"InitialPolicy": (policy or Policy()).model_dump_json()} | parameters
-    with run._moto():
+    with run.moto():
         stack = Stack(start, log=log, wire=wire, parameters=given, chaos=chaos)
         with stack.feeding():
-            run._load(portfolio, known or start, lambda _share, _what: None)
+            run.load(portfolio, known or start, lambda _share, _what: None)
         stand = Standing(stack, log, wire)
         for row in portfolio.events:
             stand.news(row.at, row.body)

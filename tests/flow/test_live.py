@@ -10,6 +10,7 @@ from infrastructure.local.serve.serve import _name_source
 from predue import wiring
 from predue.aws import clients
 from predue.events import applying
+from predue.events.models import read_event
 from tests.flow.live import Served, served
 from tests.flow.small import Book, read_lines, told, utc
 
@@ -65,9 +66,8 @@ def test_the_console_shows_whom_a_person_should_look_at_while_there_is_something
         assert "Whom a person should look at" not in stand.ask("GET", "/").body
         for kind, shown in (("borrower.hold_started", True), ("borrower.hold_ended", False)):
             with stand.stack.feeding():
-                applying.apply(
-                    asked | {"type": kind, "event_id": kind, "sequence": 2 - shown}, START, wiring.event_services()
-                )
+                told = asked | {"type": kind, "event_id": kind, "sequence": 2 - shown}
+                applying.apply(read_event(told), START, wiring.event_services())
             stand.pass_to(stand.now + timedelta(minutes=20))
             assert ("the borrower asked for help" in stand.ask("GET", "/").body) is shown
             assert [one["open"] for one in read_lines(stand.out / "cases.jsonl")] == [shown]

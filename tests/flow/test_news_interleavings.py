@@ -10,7 +10,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from predue.errors import EventConflict, LedgerMoved
-from predue.events import applying
 from tests.fakes import Store, state_of
 from tests.flow.steps import BEGIN, Task, pause
 from tests.unit.events.test_applying_order import _FIRST, _NEWS
@@ -36,7 +35,7 @@ class SideBySide:
 
     def task(self, body: Body) -> Task:
         def work() -> str:
-            return applying.apply(body, self.world.now, self.world.event_services())
+            return self.world.apply(body)
 
         return Task(work)
 
@@ -87,7 +86,7 @@ def play(bodies: Sequence[Body], pick: Callable[[int], int], crashes: int, at_a_
 def in_true_order(bodies: Sequence[Body]) -> World:
     world = World(now=utc("05-01 00:00"))
     for body in bodies:
-        applying.apply(body, world.now, world.event_services())
+        world.apply(body)
     return world
 
 

@@ -12,7 +12,7 @@ from jsonschema.validators import validator_for
 from infrastructure.local.chaos.faults import Chaos, Rates, no_waiting
 from infrastructure.openapi.event_schemas import FOLDER
 from predue import wiring
-from predue.events import applying
+from predue.borrowers import own_stop
 from tests.flow.small import Book, Standing, standing, utc
 
 LATER = utc(13)
@@ -69,7 +69,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Any:
         stand.switch(utc(10, 15, 5), "all")
         stand.until(LATER)
         with stand.stack.feeding():
-            applying.stop("sent-1", "email", "one-click-x", "one-click", stand.stack.clock(), wiring.table())
+            own_stop.stop("sent-1", "email", "one-click-x", "one-click", stand.stack.clock(), wiring.table())
         stand.settle()
         return emitted(stand), stand.contacts, told(stand), outcomes(stand)
 
@@ -139,7 +139,8 @@ def test_a_receipt_starts_no_publishing_and_tells_nothing(tmp_path: Path) -> Non
         before = stand.stack.meter.invocations["predue-publish-events"]
         stand.until(utc(10, 23))
         assert [line["receipt"] for line in stand.contacts] == ["delivered"]
-        assert (before, stand.stack.meter.invocations["predue-publish-events"]) == (1, 1)
+        # The consent in the borrower's row was one change, the outcome the other.
+        assert (before, stand.stack.meter.invocations["predue-publish-events"]) == (2, 2)
 
 
 def test_where_nothing_is_published_the_same_calls_are_made_as_if_it_did_not_exist(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ PLACES = {
     "misspelled": ("America/Newyork", "US-NY"),
     "nowhere": ("", ""),
 }
-PREFIXES = ("b", "b 1", "b!1", 'b"1', "b$1", "b-1", "b~", "bé")
+PREFIXES = ("b", "b 1", "b!1", 'b"1', "b$1", "b-1", "b}", "bé")
 NEXT = date(2026, 12, 11)
 
 

@@ -123,6 +123,10 @@ NEEDED: dict[str, set[str]] = {
 }
 
 
+READERS = {"ingest", "ingest_events", "import_book"}
+"""The handlers that read events."""
+
+
 def test_every_handler_says_what_heavy_modules_it_needs() -> None:
     assert set(NEEDED) == {path.stem for path in HANDLERS}
 
@@ -139,6 +143,20 @@ def test_a_handler_loads_no_provider_resolver_or_events_that_it_does_not_use(pat
     delivers = path.stem.startswith("deliver_")
     assert ("predue.aws.providers" in loaded) is delivers
     assert ("aws_lambda_powertools.event_handler" in loaded) is (path.stem == "unsubscribe")
-    publishes = path.stem in ("publish_events", "call_webhooks")
-    assert ("predue.events.applying" in loaded) is not (delivers or publishes)
+    assert ("predue.events.applying" in loaded) is (path.stem in READERS)
+    # What reads the subscribers knows a source's keys, and with them the forms of sources.
+    assert ("predue.events.models" in loaded) is (path.stem in READERS | {"call_webhooks"})
     assert "aws_lambda_powertools.utilities.batch" not in loaded
+
+
+def test_planner_and_closing_run_load_no_models_of_events() -> None:
+    loaded = set(after_import("predue.reminders.planner", "predue.reminders.closing")["modules"])
+    assert {"predue.reminders.planner", "predue.reminders.closing"} <= loaded
+    assert not {"predue.events.models", "predue.events.event_fields", "predue.connectors"} & loaded
+
+
+def test_no_name_that_is_a_modules_own_is_imported_by_another() -> None:
+    ours = [*FUNCTIONS.rglob("*.py"), *(FUNCTIONS.parent / "infrastructure").rglob("*.py")]
+    names = {name for path in ours for name in imported(path) if name.startswith(("predue.", "infrastructure."))}
+    assert len(names) > 100
+    assert not {name for name in names if name.rpartition(".")[2].startswith("_")}

@@ -37,7 +37,7 @@ def book() -> Book:
     made.borrower("b-stop", **person).installment("b-stop", loan_id="l-stop")
     made.borrower("b-bad", **person | {"phone": f"{PHONE}x", "email": f"{LOCAL}@@{DOMAIN}"})
     made.installment("b-bad", loan_id="l-bad")
-    made.borrower("b-locale", **person, time_zone=NAME, locale=f"{LOCAL}@{DOMAIN}", jurisdiction=PHONE)
+    made.borrower("b-locale", **person, time_zone=NAME, locale=f"{LOCAL}@{DOMAIN}", jurisdiction=PHONE[2:])
     made.installment("b-locale", loan_id="l-locale")
     made.event(utc(10, 12), "borrower.opted_out", borrower_id="b-stop", channel="all", note=NAME)
     made.event(utc(10, 13), "borrower.updated", borrower_id="b-sms", name=NAME, phone=PHONE, text=NAME)

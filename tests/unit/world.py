@@ -15,6 +15,8 @@ from predue.domain.profile import Profile
 from predue.domain.record import Record
 from predue.domain.stage import StageKey
 from predue.events import applying
+from predue.events.event_services import Effect, EventServices
+from predue.events.models import read_event
 from predue.reminders import closing, deliver, planner
 from tests.fakes import FakeBus, FakeLater, FakeProvider, FakeQueues, Step, Store
 
@@ -69,8 +71,8 @@ class World:
             unsubscribe_url=lambda ref: f"https://example.com/unsubscribe/{ref}" if channel == "email" else "",
         )
 
-    def event_services(self) -> applying.EventServices:
-        return applying.EventServices(self.store, self.store, self.store, self.rulebook, lambda: KEYS)
+    def event_services(self) -> EventServices:
+        return EventServices(self.store, self.store, self.store, self.rulebook, lambda: KEYS)
 
     def planner_services(self) -> planner.PlannerServices:
         return planner.PlannerServices(
@@ -93,7 +95,11 @@ class World:
 
     def tell(self, kind: str, sequence: int | None = None, **fields: Any) -> str:
         """Apply one more event, now."""
-        return applying.apply(self.body(kind, sequence, **fields), self.now, self.event_services())
+        return self.apply(self.body(kind, sequence, **fields))
+
+    def apply(self, body: object) -> Effect:
+        """Apply an event by its body, now."""
+        return applying.apply(read_event(body), self.now, self.event_services())
 
     def borrower(self, borrower_id: str = "b-1", **fields: Any) -> None:
         """Tell of a borrower whom both text messages and email reach, unless `fields` says otherwise."""

@@ -47,7 +47,7 @@ def _event(event: Fields, source: MessageSource) -> Reading:
     }
     if event.has("sequence"):
         stated["sequence"] = event.whole("sequence")
-    return Reading((stated,))
+    return Reading((ev.read_event(stated),))
 
 
 def _event_id(event: Fields) -> str:

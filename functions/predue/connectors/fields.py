@@ -102,8 +102,3 @@ class Fields:
         if len(value) > _MOST_PARTS:
             raise InvalidEvent(f"{self.name(key)}: has more than {_MOST_PARTS} entries")
         return [Fields.of(one, f"{self.name(key)}[{index}]") for index, one in enumerate(value)]
-
-
-def written(amount: Decimal) -> str:
-    """An amount as events write it, the same whatever form it came in: `100`, `12.5`."""
-    return f"{amount.normalize():f}"

@@ -144,8 +144,7 @@ def _due(item: _Item, due: Fields, source: MessageSource) -> Reading:
     number, owed = installment.whole("installmentNumber"), installment.amount("totalAmountDue")
     if owed == 0:
         return Reading((loan_events.event("installment.cancelled", number, item.key),))
-    moved = loan_events.moved(number, installment.day("installmentDueDate"), owed)
-    return Reading(({**moved, "event_id": item.key},))
+    return Reading((loan_events.moved(number, installment.day("installmentDueDate"), owed, item.key),))
 
 
 def _transaction(item: _Item, transaction: Fields, source: MessageSource) -> Reading:

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 from pydantic import BaseModel, ConfigDict, Field
 
 from predue.domain.due import Due
+from predue.events.models import Event
 
 MOST_EVENTS = 2000
 """More than any loan has installments: a message that becomes more is a mistake or an attack."""
@@ -57,7 +58,7 @@ class MessageSource:
 class Reading(NamedTuple):
     """The events that a message becomes, in their order, and what of it was ignored."""
 
-    events: tuple[dict[str, Any], ...] = ()
+    events: tuple[Event, ...] = ()
     ignored: tuple[Ignored, ...] = ()
 
     def __add__(self, other: object) -> "Reading":

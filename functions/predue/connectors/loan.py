@@ -14,21 +14,20 @@ from decimal import Decimal
 from functools import cached_property
 from typing import Any, NamedTuple
 
-from predue.connectors.fields import written
 from predue.connectors.form import MessageSource, Reading
 from predue.domain.due import Due
-from predue.domain.money import Money, minor_units
+from predue.domain.money import Money, minor_units, written
 from predue.errors import InvalidEvent
 from predue.events.due_changes import changed_by, scheduled
-from predue.events.models import InstallmentEvent, Scheduled, read_event
+from predue.events.models import Event, InstallmentEvent, Scheduled, read_event
 
 LOOK_BACK = timedelta(days=60)
 """Older installments that are not known are not told any more: a due goes 60 days after its window."""
 
 
-def after(source: MessageSource, events: Iterable[dict[str, Any]]) -> MessageSource:
+def after(source: MessageSource, events: Iterable[Event]) -> MessageSource:
     """The source as it will be once these events are applied, for what follows them in the same message."""
-    stated = [event for event in map(read_event, events) if isinstance(event, InstallmentEvent)]
+    stated = [event for event in events if isinstance(event, InstallmentEvent)]
 
     def installments(loan_id: str) -> Mapping[int, tuple[date, Due | None]]:
         known = dict(source.installments(loan_id))
@@ -68,17 +67,19 @@ class LoanEvents:
         """The loan's installments as predue knows them."""
         return self.source.installments(self.loan_id)
 
-    def event(self, kind: str, installment_no: int, event_id: str = "", **fields: Any) -> dict[str, Any]:
+    def event(self, kind: str, installment_no: int, event_id: str = "", **fields: Any) -> Event:
         """One event; those of one message are told apart by the installment."""
-        return {
-            "type": kind,
-            "event_id": event_id or f"{self.key}/{installment_no}",
-            "source": self.source.name,
-            "sequence": self.sequence,
-            "loan_id": self.loan_id,
-            "installment_no": installment_no,
-            **fields,
-        }
+        return read_event(
+            {
+                "type": kind,
+                "event_id": event_id or f"{self.key}/{installment_no}",
+                "source": self.source.name,
+                "sequence": self.sequence,
+                "loan_id": self.loan_id,
+                "installment_no": installment_no,
+                **fields,
+            }
+        )
 
     def _lives(self, installment_no: int, due_date: date) -> bool:
         """Whether an installment may still matter: its due is there, or its date is not long past."""
@@ -103,7 +104,7 @@ class LoanEvents:
         """One installment; nothing is said of the others."""
         return Reading((self._row(row, borrower_id, currency),))
 
-    def _row(self, row: Row, borrower_id: str, currency: str) -> dict[str, Any]:
+    def _row(self, row: Row, borrower_id: str, currency: str) -> Event:
         if row.owed == 0:
             return self.event("installment.cancelled", row.installment_no)
         if self.source.settings.payments == "allotted" and row.installment_no in self.known:
@@ -118,7 +119,7 @@ class LoanEvents:
             **self._grace(),
         )
 
-    def moved(self, installment_no: int, due_date: date, owed: Decimal | None = None) -> dict[str, Any]:
+    def moved(self, installment_no: int, due_date: date, owed: Decimal | None = None, event_id: str = "") -> Event:
         """An installment's date, and what is owed of it where payments are not counted on their own.
 
         Under an id of its own: an installment that a message first creates is known when the message comes again.
@@ -127,7 +128,7 @@ class LoanEvents:
         return self.event(
             "installment.rescheduled",
             installment_no,
-            f"{self.key}/{installment_no}/moved",
+            event_id or f"{self.key}/{installment_no}/moved",
             due_date=due_date.isoformat(),
             **fields,
             **self._grace(),
@@ -192,7 +193,7 @@ class LoanEvents:
         """
         return f"transaction-{transaction}/{due.installment_no}/{share}"
 
-    def _share(self, kind: str, transaction: str, due: Due, minor: int) -> dict[str, Any]:
+    def _share(self, kind: str, transaction: str, due: Due, minor: int) -> Event:
         """A part of a payment; its sequence is fixed, since payments are not ordered and may be told of twice."""
         suffix = "" if kind == "installment.paid" else "/reversed"
         return self.event(
@@ -201,4 +202,5 @@ class LoanEvents:
             self._payment_id(transaction, due, minor) + suffix,
             amount=written(Money(minor, due.currency).major()),
             currency=due.currency,
-        ) | {"sequence": 0}
+            sequence=0,
+        )

@@ -15,10 +15,10 @@ from jmespath import compile as compile_path
 from jmespath.exceptions import JMESPathError
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
-from predue.connectors.fields import Fields, written
+from predue.connectors.fields import Fields
 from predue.connectors.form import MOST_EVENTS, MessageSource, Reading
 from predue.domain import instant
-from predue.domain.money import exponent
+from predue.domain.money import exponent, written
 from predue.errors import BadPolicy, InvalidEvent
 from predue.events import models as ev
 
@@ -166,14 +166,14 @@ def _found(path: Any, value: Any, name: str) -> Any:
         raise InvalidEvent(f"{name}: the path does not fit what stands there") from None
 
 
-def _event(rule: MappingRule, message: Mapping[str, Any], element: Any, source: MessageSource) -> dict[str, Any]:
+def _event(rule: MappingRule, message: Mapping[str, Any], element: Any, source: MessageSource) -> ev.Event:
     stated: dict[str, Any] = {"type": rule.type, "source": source.name}
     # The currency comes first: amounts in minor units need it.
     for name in sorted(rule.fields, key=lambda name: name != "currency"):
         value = _value(rule.fields[name], name, message, element, stated)
         if value is not None:
             stated[name] = str(value) if name in _IDS and _is_whole(value) else value
-    return stated
+    return ev.read_event(stated)
 
 
 def _is_whole(value: object) -> bool:

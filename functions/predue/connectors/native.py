@@ -5,9 +5,10 @@ from typing import Any
 
 from predue.connectors.fields import Fields
 from predue.connectors.form import MessageSource, Reading
+from predue.events.models import read_event
 
 
 def read(body: Any, source: MessageSource, _headers: Mapping[str, str]) -> Reading:
-    """The bodies as they stand; one that names no source gets that of the sender."""
+    """The events as they stand; one that names no source gets that of the sender."""
     stated = body if isinstance(body, list) else [body]
-    return Reading(tuple({"source": source.name, **Fields.of(one).raw} for one in stated))
+    return Reading(tuple(read_event({"source": source.name, **Fields.of(one).raw}) for one in stated))

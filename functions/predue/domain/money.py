@@ -67,3 +67,8 @@ def minor_units(amount: str | Decimal, currency: str) -> int:
     if scaled != scaled.to_integral_value():
         raise ValueError(f"an amount has no more than the {exponent(currency)} decimal digits of {currency}")
     return int(scaled)
+
+
+def written(amount: Decimal) -> str:
+    """An amount as events write it, the same whatever form it came in: `100`, `12.5`."""
+    return f"{amount.normalize():f}"

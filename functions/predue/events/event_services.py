@@ -5,6 +5,7 @@ find.
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Literal
 
 from predue.borrowers import settle
 from predue.borrowers.ports import Addresses, Borrowers, Dues
@@ -18,6 +19,10 @@ from predue.domain.slot import day_over
 from predue.errors import InvalidEvent
 
 NO_PREFERENCE = "--:--"
+Effect = Literal["applied", "no_change", "duplicate", "parked"]
+"""`no events` was taken, and says nothing that is not known, or known better, already."""
+Waiting = Callable[[str], None]
+"""Applies what waited for something (`borrower#<id>`, `installment#<loan>#<number>`), now that it is known."""
 
 
 def _ignore(_error: InvalidEvent) -> None:

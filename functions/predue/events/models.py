@@ -1,147 +1,44 @@
-"""The bodies of events: what a loan system may tell, as typed models; unknown extra fields are ignored."""
+"""What a loan system may tell, as typed models: the one way in for a webhook, the bus, files and runs.
+
+A body is read once, by `read_event`, and stays typed; what is stored of an event is its `body`, which reads as the same
+event. Unknown extra fields change nothing, and are kept.
+"""
 
 import hashlib
 import json
-import re
-from datetime import date, time
-from decimal import Decimal
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    TypeAdapter,
-    ValidationError,
-    model_validator,
-)
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
-from predue.domain.channel import CHANNELS, Channel
+from predue.domain.channel import Channel
 from predue.domain.money import minor_units
 from predue.errors import InvalidEvent
+from predue.events.event_fields import (
+    LONGEST_ID,
+    Amount,
+    Channels,
+    Currency,
+    Day,
+    GraceDays,
+    Id,
+    InstallmentNo,
+    PreferredTime,
+    Sequence,
+)
 
-_HH_MM = re.compile(r"(?:[01]\d|2[0-3]):[0-5]\d", re.ASCII)
-_ISO_DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
-
-
-_WHOLE = re.compile(r"\d{1,18}", re.ASCII)
-_PLAIN = re.compile(r"\d{1,15}(?:\.\d{1,9})?", re.ASCII)
-_LONGEST_ID = 128
-"""In bytes: several ids stand in one key, and DynamoDB takes sort keys of 1,024."""
-
-
-def _id(value: str) -> str:
-    """Ids go into keys: no `#`, which parts them, no control characters, no white space at the ends."""
-    if len(value.encode()) > _LONGEST_ID:
-        raise ValueError(f"an id has at most {_LONGEST_ID} bytes")
-    if "#" in value or value != value.strip() or any(ord(char) < 32 or ord(char) == 127 for char in value):  # noqa: PLR2004 - ASCII controls
-        raise ValueError("an id holds no '#', no control character and no white space at its ends")
-    return value
-
-
-def _decimal(value: object) -> object:
-    """A JSON number through its shortest text, so that 0.1 stays 0.1; a text holds digits and a point, since of `1_000`
-    or `1e3` nobody can say that it was meant.
-    """
-    if isinstance(value, str) and not _PLAIN.fullmatch(value):
-        raise ValueError("an amount is a number with a decimal point")
-    return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
+MOST_BYTES = 16 * 1024
+"""Of an event: one that is parked is an item of the table, which holds 400 KB; none that means something comes
+near."""
+DEEPEST = 64
 
 
-def _whole_number(value: object) -> object:
-    """A whole number, also one written as a text or, as JSON lets one, as `7.0`; `true` is none."""
-    if isinstance(value, str) and _WHOLE.fullmatch(value):
-        return int(value)
-    if isinstance(value, float) and value.is_integer():
-        return int(value)
-    if not isinstance(value, int) or isinstance(value, bool):
-        raise ValueError("it is a whole number")  # noqa: TRY004 - pydantic reports ValueError only
-    return value
-
-
-def _list(value: object) -> object:
-    """`a|b` as well as a list, because the CSV form writes it so."""
-    return [part for part in value.split("|") if part] if isinstance(value, str) else value
-
-
-def _wall(value: object) -> object:
-    """`HH:MM`, or empty for no wish."""
-    if value is None or value == "":
-        return None
-    if not isinstance(value, str) or not _HH_MM.fullmatch(value):
-        raise ValueError("a time is written HH:MM")
-    return time.fromisoformat(value)
-
-
-def _day(value: object) -> object:
-    """An ISO date, and no instant; within the years in which no sum of stages and graces leaves the calendar."""
-    if not isinstance(value, str) or not _ISO_DATE.fullmatch(value):
-        raise ValueError("a date is written YYYY-MM-DD")
-    if not "1970" <= value[:4] <= "2999":
-        raise ValueError("a date lies between 1970 and 2999")
-    return value
-
-
-def _currency(value: str) -> str:
-    """An ISO 4217 code."""
-    # Babel takes 47 ms to import, which functions that read no money need not pay.
-    from babel.numbers import list_currencies  # noqa: PLC0415
-
-    if value not in list_currencies():
-        raise ValueError("a currency is an ISO 4217 code")
-    return value
-
-
-# A `json_schema` says of a field, for the API's document (infrastructure/openapi), how it may be written.
-
-
-def _plain_text(pattern: str, **more: str) -> Any:
-    return Annotated[str, Field(json_schema_extra={"pattern": pattern, **more})]
-
-
-_ANY_CHANNEL = "|".join(CHANNELS)
-_ID_PATTERN = r"^(?!\s)[^#\u0000-\u001f\u007f]+(?<!\s)$"
-_SEQUENCE, _NUMBER, _GRACE = Field(ge=0, lt=2**53), Field(ge=1, lt=10**9), Field(ge=0, le=365)
-_AMOUNT = Field(gt=0, le=10**15)
-_AMOUNT_TEXT = _plain_text(r"^(?=.*[1-9])[0-9]{1,15}(\.[0-9]{1,9})?$")
-_DAY_TEXT = _plain_text(r"^(19[7-9]|2[0-9]{2})[0-9]-[0-9]{2}-[0-9]{2}$", format="date")
-_CHANNELS_TEXT = _plain_text(rf"^({_ANY_CHANNEL})?(\|({_ANY_CHANNEL})?)*$")
-_WALL_TEXT = _plain_text("^(([01][0-9]|2[0-3]):[0-5][0-9])?$")
-_SEQUENCE_TEXT = _plain_text("^[0-9]{1,15}$")
-_NUMBER_TEXT = _plain_text("^0{0,9}[1-9][0-9]{0,8}$")
-_GRACE_TEXT = _plain_text("^0{0,9}([0-9]{1,2}|[12][0-9]{2}|3[0-5][0-9]|36[0-5])$")
-
-Id = Annotated[
-    str,
-    Field(min_length=1, max_length=_LONGEST_ID, json_schema_extra={"pattern": _ID_PATTERN}),
-    AfterValidator(_id),
-]
-Amount = Annotated[
-    Decimal,
-    _AMOUNT,
-    BeforeValidator(_decimal, json_schema_input_type=_AMOUNT_TEXT | Annotated[float, _AMOUNT]),
-]
-Currency = Annotated[str, Field(pattern=r"^[A-Z]{3}$"), AfterValidator(_currency)]
-Day = Annotated[date, BeforeValidator(_day, json_schema_input_type=_DAY_TEXT)]
-Channels = Annotated[
-    tuple[Channel, ...], BeforeValidator(_list, json_schema_input_type=tuple[Channel, ...] | _CHANNELS_TEXT)
-]
-PreferredTime = Annotated[time | None, BeforeValidator(_wall, json_schema_input_type=_WALL_TEXT | None)]
-Sequence = Annotated[
-    int, _SEQUENCE, BeforeValidator(_whole_number, json_schema_input_type=Annotated[int, _SEQUENCE] | _SEQUENCE_TEXT)
-]
-InstallmentNo = Annotated[
-    int, _NUMBER, BeforeValidator(_whole_number, json_schema_input_type=Annotated[int, _NUMBER] | _NUMBER_TEXT)
-]
-GraceDays = Annotated[
-    int, _GRACE, BeforeValidator(_whole_number, json_schema_input_type=Annotated[int, _GRACE] | _GRACE_TEXT)
-]
+def _open_to_more(schema: dict[str, Any]) -> None:
+    """Say nothing of further fields: that they are welcome is what a schema means that is silent of them."""
+    schema.pop("additionalProperties", None)
 
 
 class _EventBody(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="allow", json_schema_extra=_open_to_more)
 
     event_id: Id
     source: Id
@@ -151,6 +48,24 @@ class _EventBody(BaseModel):
     def identity(self) -> str:
         """What makes it one and the same event."""
         return f"{self.source}#{self.event_id}"
+
+    def body(self) -> dict[str, Any]:
+        """All that was said, as JSON that `read_event` reads as this very event; one notation for each value."""
+        return self.model_dump(mode="json", exclude_unset=True)
+
+    def named(self, **ids: str) -> Self:
+        """The same under ids that are longer; raises InvalidEvent for one that has become too long."""
+        if long := [name for name, value in ids.items() if len(value.encode()) > LONGEST_ID]:
+            raise InvalidEvent(
+                *(f"{name}: an id has at most {LONGEST_ID} bytes with its tenant's name" for name in long)
+            )
+        return self.model_copy(update=ids)
+
+    @property
+    def digest(self) -> str:
+        """What tells it from another event under its id: all of it but `at`, which says only when it arrived."""
+        rest = {name: value for name, value in self.body().items() if name != "at"}
+        return hashlib.sha256(json.dumps(rest, sort_keys=True).encode()).hexdigest()[:32]
 
 
 class InstallmentEvent(_EventBody):
@@ -299,10 +214,29 @@ def read_event(body: object) -> Event:
     """Read an event's body; raises InvalidEvent that names each wrong field and repeats no value, since values may be
     personal.
     """
+    if not isinstance(body, dict):
+        raise InvalidEvent("event: an event is an object")
+    _bounded(body)
     try:
         return _ADAPTER.validate_python(body)
     except ValidationError as error:
         raise InvalidEvent(*map(_reason_of, error.errors(include_input=False)[:5])) from None
+
+
+def _bounded(body: dict[str, Any]) -> None:
+    """Refuse what later steps could not store, or, being recursive, not even handle."""
+    level: list[Any] = [body]
+    for _ in range(DEEPEST):
+        inner = [one.values() if isinstance(one, dict) else one for one in level if isinstance(one, dict | list)]
+        level = [value for values in inner for value in values]
+    if level:
+        raise InvalidEvent("event: is nested too deeply")
+    try:
+        size = len(json.dumps(body, ensure_ascii=False, default=str).encode())
+    except UnicodeEncodeError:
+        raise InvalidEvent("event: a text holds half of a surrogate pair") from None
+    if size > MOST_BYTES:
+        raise InvalidEvent(f"event: an event has at most {MOST_BYTES} bytes")
 
 
 def _reason_of(error: Any) -> str:
@@ -312,9 +246,3 @@ def _reason_of(error: Any) -> str:
     # A location begins with the type and goes on with the field; what concerns a whole event is its amount's digits.
     field = "event" if not error["loc"] else "amount" if len(error["loc"]) == 1 else str(error["loc"][1])
     return f"{field}: {error['msg'].removeprefix('Value error, ')}"
-
-
-def body_hash(body: dict[str, Any]) -> str:
-    """The identity of a body: all of it but `at`, which tells only when it arrived."""
-    rest = {key: value for key, value in body.items() if key != "at"}
-    return hashlib.sha256(json.dumps(rest, sort_keys=True, default=str).encode()).hexdigest()[:32]

@@ -1,18 +1,14 @@
 """Going on with an import from part to part, and applying its file chunk by chunk."""
 
-import hashlib
-import json
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime
-from typing import Any
 
 from predue.domain import instant
-from predue.domain.money import Money
 from predue.errors import Gone, InvalidEvent, LedgerMoved, Replaced
-from predue.events import applying
-from predue.events.applying import EventServices
+from predue.events.event_services import EventServices
+from predue.imports import book_events
 from predue.imports.file_check import checking
 from predue.imports.file_reading import Rejected, reading, rejected_lines
 from predue.imports.import_report import finishing, report
@@ -96,7 +92,7 @@ def _applied(state: Import, services: ImportServices) -> Import:
     def one_after_the_other(group: list[int]) -> list[tuple[str, Rejected | None]]:
         return [_outcome(rows[index], at, event_services) for index in group]
 
-    apart = batches({index: [row.body] for index, row in enumerate(rows)})
+    apart = batches({index: [row.event] for index, row in enumerate(rows)})
     outcomes = [outcome for groups in apart for came in services.each(one_after_the_other, groups) for outcome in came]
     refused = sorted(fault for _, fault in outcomes if fault is not None)
     if refused:
@@ -109,37 +105,10 @@ def _outcome(row: Chunked, at: datetime, services: EventServices) -> tuple[str, 
     """What became of one row, and why if it was refused; what may pass by itself is tried again, then raised."""
     for left in reversed(range(_TRIES)):
         try:
-            return _apply_row(row, at, services).replace(" ", "_"), None
+            return book_events.tell(row.event, row.status, at, services).replace(" ", "_"), None
         except InvalidEvent as fault:
             return "rejected", (row.line, str(fault))
         except LedgerMoved:
             if not left:
                 raise
     raise AssertionError("the last try returns or raises")
-
-
-def _apply_row(row: Chunked, at: datetime, services: EventServices) -> str:
-    """Apply a row; of an installment that is paid or cancelled that first, so that it is never open between."""
-    if row.status == "open":
-        return applying.apply(row.body, at, services)
-    where = services.dues.pointer(row.body["loan_id"], row.body["installment_no"])
-    if where is None:
-        applying.apply(_ending(row, str(row.body["amount"])), at, services)
-        return applying.apply(row.body, at, services)
-    stated = applying.apply(row.body, at, services)
-    due = services.dues.due(*where, row.body["loan_id"], row.body["installment_no"])
-    if due is None or due.closed_by is not None:
-        return stated
-    # What the due has counted is part of the id: once it is opened again, the same row says something new.
-    counted = sorted(due.payments)
-    return applying.apply(_ending(row, str(Money(due.missing, due.currency).major()), counted), at, services)
-
-
-def _ending(row: Chunked, owed: str, counted: Sequence[str] = ()) -> dict[str, Any]:
-    """The event that a row's status stands for: a payment of what is owed, or a cancellation as old as the book."""
-    about = {name: row.body[name] for name in ("source", "loan_id", "installment_no")}
-    said = {"type": "installment.cancelled"} if row.status == "cancelled" else {"type": "installment.paid"}
-    said |= {"amount": owed} if row.status == "paid" else {}
-    stated = about | said | {"counted": list(counted)}
-    digest = hashlib.sha256(json.dumps(stated, sort_keys=True).encode()).hexdigest()[:32]
-    return {**said, **about, "event_id": f"book-{digest}", "sequence": 0}

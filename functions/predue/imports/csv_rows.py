@@ -6,7 +6,9 @@ Nothing here holds more than a block and a few lines, whatever the input is: a l
 import csv
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+from predue.events import strict_json
 
 LONGEST_LINE = 64 * 1024
 """In bytes; the rest of a longer line is ignored unread, and the row is rejected."""
@@ -122,11 +124,16 @@ def records(lines: Lines, width: int) -> Iterator[tuple[int, list[str] | str]]:
             yield line.number, fields
 
 
-def whole(line: CsvLine) -> bytes:
-    """The bytes of a line; raises BadRow for one that is too long."""
+def json_of(line: CsvLine) -> Any:
+    """The JSON of a line, read as a webhook's is; raises BadRow."""
     if line.too_long:
         raise BadRow(_TOO_LONG)
-    return line.text
+    try:
+        return strict_json.read(line.text.decode())
+    except UnicodeDecodeError:
+        raise BadRow("the line is not UTF-8; write JSON in UTF-8") from None
+    except ValueError:
+        raise BadRow("the line is no JSON as a webhook takes it; write one whole object a line") from None
 
 
 def _joined(lines: Lines, text: str, width: int) -> list[str] | None:

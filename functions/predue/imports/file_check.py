@@ -62,7 +62,7 @@ def _newly_due(state: Import, services: ImportServices, number: int) -> int:
 
 
 def _already(due_date: date | None, state: Import, services: ImportServices) -> bool:
-    return due_date is not None and falls_due_soon({"due_date": due_date.isoformat()}, state, services)
+    return due_date is not None and falls_due_soon(due_date, state, services)
 
 
 def _too_small(state: Import, services: ImportServices) -> str:

@@ -1,23 +1,21 @@
 """Reading a file: its rows become chunks of checked events, and what cannot be used is set aside with the reason."""
 
 import csv
-import hashlib
 import io
-import json
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Any
 
 from predue.domain import instant
 from predue.errors import InvalidEvent
-from predue.events import strict_json
+from predue.events.models import InstallmentEvent, Rescheduled, Scheduled
 from predue.imports.book_rows import BORROWER_COLUMNS, INSTALLMENT_COLUMNS, borrower_row, installment_row
-from predue.imports.csv_rows import BadHeader, BadRow, Lines, header, records, whole
+from predue.imports.csv_rows import BadHeader, BadRow, Lines, header, json_of, records
 from predue.imports.import_state import BOOKS, CHUNK_ROWS, Chunked, Import, ImportServices
 from predue.imports.name_index import NameIndex, name_of
 from predue.imports.unpacked import BadFile, plain, unpacked
-from predue.inbound.deliveries import prepared
+from predue.inbound.deliveries import event_of
 from predue.inbound.sources import Source
 
 _ENDINGS = (".csv", ".jsonl", ".csv.gz", ".jsonl.gz")
@@ -126,58 +124,22 @@ def _sorted_out(rows: list[Row], state: Import, source: Source) -> tuple[list[Ch
     rejected: list[Rejected] = []
     for line, row in rows:
         try:
-            good.append(_event(line, row, state, source))
-        except InvalidEvent as fault:
-            rejected.append((line, str(fault)))
-        except BadRow as fault:
+            good.append(_read(line, row, state, source))
+        except (InvalidEvent, BadRow) as fault:
             rejected.append((line, str(fault)))
     return good, rejected
 
 
-def _event(line: int, row: Any, state: Import, source: Source) -> Chunked:
-    """The event of one row; raises BadRow or InvalidEvent."""
+def _read(line: int, row: Any, state: Import, source: Source) -> Chunked:
+    """What one row says; raises BadRow or InvalidEvent."""
     if state.events:
-        return Chunked(line, prepared(_json(row), source))
+        return Chunked(line, event_of(json_of(row), source))
     if isinstance(row, str):
         raise BadRow(row)
     values = dict(zip(state.columns, row, strict=True))
-    body, status = _borrower(values) if "consent" in state.columns else _installment(values)
-    return Chunked(line, prepared(_named(body), source), status)
-
-
-def _json(line: Any) -> Any:
-    try:
-        return strict_json.read(whole(line).decode())
-    except UnicodeDecodeError:
-        raise BadRow("the line is not UTF-8; write JSON in UTF-8") from None
-    except ValueError:
-        raise BadRow("the line is no JSON as a webhook takes it; write one whole object a line") from None
-
-
-def _borrower(values: dict[str, str]) -> tuple[dict[str, Any], str]:
-    borrower_row(values)
-    return {"type": "borrower.updated"} | {name: values[name] for name in BORROWER_COLUMNS}, "open"
-
-
-def _installment(values: dict[str, str]) -> tuple[dict[str, Any], str]:
-    row = installment_row(values)
-    body = {
-        "type": "installment.scheduled",
-        "loan_id": row.loan_id,
-        "installment_no": row.installment_no,
-        "borrower_id": row.borrower_id,
-        "due_date": values["due_date"],
-        "amount": values["amount"],
-        "currency": row.currency,
-        "grace_days": row.grace_days,
-    }
-    return body, row.status
-
-
-def _named(body: dict[str, Any]) -> dict[str, Any]:
-    """A row's event under an id that follows from all that it says: the same row in another file is the same event."""
-    said = json.dumps(body, sort_keys=True).encode()
-    return body | {"event_id": f"row-{hashlib.sha256(said).hexdigest()[:32]}", "sequence": 0}
+    if "consent" in values:
+        return Chunked(line, borrower_row(values, source))
+    return Chunked(line, *installment_row(values, source))
 
 
 def _noted(state: Import, good: list[Chunked], rejected: list[Rejected], services: ImportServices) -> Import:
@@ -196,26 +158,23 @@ def _noted(state: Import, good: list[Chunked], rejected: list[Rejected], service
 
 def _named_in(names_index: NameIndex, good: list[Chunked], state: Import, services: ImportServices) -> Import:
     """Put the names of the installments that rows are about into a leaf, and count them."""
-    about = [row.body for row in good if row.body["type"].startswith("installment.")]
-    soon = [falls_due_soon(body, state, services) for body in about]
-    for body, is_soon in zip(about, soon, strict=True):
-        # An event may say 1.0 or "01", where the index says 1.
-        (names_index.soon if is_soon else names_index.later).append(
-            name_of(body["loan_id"], int(body["installment_no"]))
-        )
+    about = [row.event for row in good if isinstance(row.event, InstallmentEvent)]
+    soon = [
+        isinstance(event, Scheduled | Rescheduled) and falls_due_soon(event.due_date, state, services)
+        for event in about
+    ]
+    for event, is_soon in zip(about, soon, strict=True):
+        (names_index.soon if is_soon else names_index.later).append(name_of(event.loan_id, event.installment_no))
     return replace(state, installments=state.installments + len(about), due_soon=state.due_soon + sum(soon))
 
 
-def falls_due_soon(row: dict[str, Any], state: Import, services: ImportServices) -> bool:
-    """Whether an event makes an installment due in the days for which the limit counts.
+def falls_due_soon(due_date: date, state: Import, services: ImportServices) -> bool:
+    """Whether a date lies in the days for which the limit counts.
 
     Days count from when the file was put, so that a repeat on another day counts the same.
     """
-    if "due_date" not in row:
-        return False
     today = instant.from_text(state.put_at).date()
-    first, last = today - timedelta(days=1), today + timedelta(days=services.limits.due_soon_days)
-    return first.isoformat() <= str(row["due_date"]) <= last.isoformat()
+    return today - timedelta(days=1) <= due_date <= today + timedelta(days=services.limits.due_soon_days)
 
 
 # The report of rows that were set aside

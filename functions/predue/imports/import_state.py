@@ -18,6 +18,7 @@ from predue.borrowers.ports import IndexEntry
 from predue.domain.due import Due
 from predue.domain.policy import ImportsSetting
 from predue.events.event_services import EventServices
+from predue.events.models import Event, read_event
 from predue.inbound.sources import Source
 from predue.lifecycle import Lifecycle
 
@@ -149,18 +150,19 @@ class Chunked(NamedTuple):
     """One row as a chunk keeps it: its line in the file, its event, and what its book says it is beside that."""
 
     line: int
-    body: dict[str, Any]
+    event: Event
     status: str = "open"
 
     @staticmethod
     def text(rows: Iterable["Chunked"]) -> bytes:
         """Rows as the object of a chunk."""
-        return "".join(json.dumps(row) + "\n" for row in rows).encode()
+        return "".join(json.dumps([row.line, row.event.body(), row.status]) + "\n" for row in rows).encode()
 
     @staticmethod
     def read(content: bytes) -> list["Chunked"]:
         """The rows of a chunk's object."""
-        return [Chunked(*json.loads(line)) for line in content.splitlines()]
+        stored = map(json.loads, content.splitlines())
+        return [Chunked(line, read_event(body), status) for line, body, status in stored]
 
 
 class Files(Protocol):

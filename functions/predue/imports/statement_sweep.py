@@ -11,6 +11,7 @@ from dataclasses import replace
 from predue.borrowers.ports import IndexEntry
 from predue.domain import instant
 from predue.domain.due import Due
+from predue.events.models import Event, read_event
 from predue.events.tenant import split_tenant
 from predue.imports.import_state import CHUNK_ROWS, SIDE_BY_SIDE, Chunked, Import, ImportServices, chunks_of
 from predue.imports.name_index import NameIndex, name_of
@@ -95,14 +96,16 @@ def _ends(due: Due, state: Import) -> bool:
     return due.source == state.source and due.closed_by is None and known
 
 
-def _cancelled(due: Due, state: Import) -> dict[str, object]:
+def _cancelled(due: Due, state: Import) -> Event:
     """The event that closes a due, as old as the schedule that it ends: any newer one opens it again."""
     name = f"{due.loan_id}#{due.installment_no}"
-    return {
-        "type": "installment.cancelled",
-        "event_id": f"unheld-{hashlib.sha256(f'{state.id}{name}'.encode()).hexdigest()[:32]}",
-        "source": state.source,
-        "sequence": due.sequences.get("scheduled", 0),
-        "loan_id": due.loan_id,
-        "installment_no": due.installment_no,
-    }
+    return read_event(
+        {
+            "type": "installment.cancelled",
+            "event_id": f"unheld-{hashlib.sha256(f'{state.id}{name}'.encode()).hexdigest()[:32]}",
+            "source": state.source,
+            "sequence": due.sequences.get("scheduled", 0),
+            "loan_id": due.loan_id,
+            "installment_no": due.installment_no,
+        }
+    )

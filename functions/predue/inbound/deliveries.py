@@ -4,7 +4,6 @@ A message is what a source sends as one piece: in predue's own form an event, in
 into events. Each is read for itself, so that a bad one loses none of those beside it.
 """
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
@@ -14,20 +13,16 @@ from typing import Any
 from predue import connectors
 from predue.domain.due import Due
 from predue.errors import InvalidEvent
-from predue.events.models import read_event
+from predue.events.models import BorrowerEvent, Event, InstallmentEvent, read_event
 from predue.events.tenant import TENANT_MARK
 from predue.inbound.sources import Source
 
-MOST_EVENT_BYTES = 16 * 1024
-"""An event that is parked is an item of the table, which holds 400 KB; none that means something comes near."""
 LOOKS_AT_LOANS = frozenset({"fineract", "mambu"})
 """The forms whose messages are understood by what is known of their loan: each is read once those before it are
 applied."""
 _OWN = "predue"
 _NAMED_BY = {_OWN: "event_id", "cloudevents": "id", "fineract": "idempotencyKey", "mambu": "event_id"}
 """The field by which a form's message is told apart from others, as its sender knows it."""
-
-EventBody = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,14 +48,14 @@ def _usable(given: object) -> str | None:
 
 def events_of(
     message: Any, source: Source, headers: Mapping[str, str], installments: connectors.Installments
-) -> list[EventBody]:
+) -> list[Event]:
     """The events that a message becomes, each as it is to be applied; raises InvalidEvent, and then none of them
     counts.
 
     `installments` tells what is known of a loan by its stored id.
     """
     if source.form == _OWN:
-        return [prepared(message, source)]
+        return [event_of(message, source)]
 
     def known(loan_id: str) -> Mapping[int, tuple[date, Due | None]]:
         if TENANT_MARK in loan_id:
@@ -70,7 +65,7 @@ def events_of(
     if not isinstance(message, dict | bytes):
         raise InvalidEvent("message: a message is an object")
     given = connectors.MessageSource(source.name, known, source.settings)
-    return [prepared(event, source) for event in connectors.read(source.form, message, given, headers).events]
+    return [of_tenant(event, source) for event in connectors.read(source.form, message, given, headers).events]
 
 
 def _stored(one: str, source: Source) -> str:
@@ -80,29 +75,23 @@ def _stored(one: str, source: Source) -> str:
     return f"{source.tenant}{TENANT_MARK}{one}" if source.tenant else one
 
 
-def prepared(body: Any, source: Source) -> EventBody:
-    """An event as it is applied: of this source, and with the ids of this source's tenant; raises InvalidEvent."""
-    if not isinstance(body, dict):
-        raise InvalidEvent("event: an event is an object")
-    try:
-        size = len(json.dumps(body, ensure_ascii=False).encode())
-    except UnicodeEncodeError:
-        raise InvalidEvent("event: a text holds half of a surrogate pair") from None
-    if size > MOST_EVENT_BYTES:
-        raise InvalidEvent(f"event: an event has at most {MOST_EVENT_BYTES} bytes")
-    filled: EventBody = {"source": source.name, **body}
-    if filled["source"] != source.name:
+def event_of(body: Any, source: Source) -> Event:
+    """The event of a body in predue's own form, as it is to be applied; raises InvalidEvent."""
+    return of_tenant(read_event({"source": source.name, **body} if isinstance(body, dict) else body), source)
+
+
+def of_tenant(event: Event, source: Source) -> Event:
+    """An event of this source, with the ids of this source's tenant; raises InvalidEvent."""
+    if event.source != source.name:
         raise InvalidEvent("source: not the source that this address and its keys are for")
-    split_tenant = [name for name in ("borrower_id", "loan_id") if TENANT_MARK in str(body.get(name, ""))]
-    if split_tenant:
+    named = ("borrower_id", "loan_id") if isinstance(event, InstallmentEvent) else ("borrower_id",)
+    ids = {name: value for name in named if (value := getattr(event, name)) is not None}
+    if split_tenant := [name for name, value in ids.items() if TENANT_MARK in value]:
         raise InvalidEvent(*(f"{name}: an id holds no '{TENANT_MARK}'" for name in split_tenant))
-    read_event(filled)
-    return filled | {
-        name: _stored(body[name], source) for name in ("borrower_id", "loan_id") if body.get(name) is not None
-    }
+    return event.named(**{name: _stored(value, source) for name, value in ids.items()}) if source.tenant else event
 
 
-def batches(messages: Mapping[int, Sequence[EventBody]]) -> list[list[list[int]]]:
+def batches(messages: Mapping[int, Sequence[Event]]) -> list[list[list[int]]]:
     """The order in which messages are applied: round after round, in each the groups side by side, in a group one
     message after the other.
 
@@ -119,16 +108,11 @@ def batches(messages: Mapping[int, Sequence[EventBody]]) -> list[list[list[int]]
     return found
 
 
-def _related(messages: Mapping[int, Sequence[EventBody]]) -> list[list[int]]:
+def _related(messages: Mapping[int, Sequence[Event]]) -> list[list[int]]:
     """The messages that touch a common borrower or loan, each group in its order."""
     home: dict[tuple[str, str], list[int]] = {}
     for index, events in messages.items():
-        about = [
-            (name, str(body[name]))
-            for body in events
-            for name in ("borrower_id", "loan_id")
-            if body.get(name) is not None
-        ]
+        about = [one for event in events for one in _about(event)]
         joined = sorted({id(home[one]): home[one] for one in about if one in home}.values(), key=len, reverse=True)
         group = joined[0] if joined else []
         for other in islice(joined, 1, None):
@@ -139,17 +123,24 @@ def _related(messages: Mapping[int, Sequence[EventBody]]) -> list[list[int]]:
     return [sorted(group) for group in {id(group): group for group in home.values()}.values()]
 
 
-def _runs_of_work(related: Sequence[int], messages: Mapping[int, Sequence[EventBody]]) -> Iterator[list[list[int]]]:
+def _about(event: Event) -> Iterator[tuple[str, str]]:
+    if isinstance(event, InstallmentEvent):
+        yield "loan_id", event.loan_id
+    if event.borrower_id is not None:
+        yield "borrower_id", event.borrower_id
+
+
+def _runs_of_work(related: Sequence[int], messages: Mapping[int, Sequence[Event]]) -> Iterator[list[list[int]]]:
     """Related messages, parted where events of a single installment and other events meet."""
     for single, run in groupby(related, key=lambda index: _installment(messages[index]) is not None):
-        parts: dict[tuple[str, str] | None, list[int]] = {}
+        parts: dict[tuple[str, int] | None, list[int]] = {}
         for index in run:
             parts.setdefault(_installment(messages[index]) if single else None, []).append(index)
         yield list(parts.values())
 
 
-def _installment(events: Sequence[EventBody]) -> tuple[str, str] | None:
+def _installment(events: Sequence[Event]) -> tuple[str, int] | None:
     """The one installment that all these are events of, or None."""
-    about = {(str(body.get("loan_id")), str(body.get("installment_no"))) for body in events}
-    alike = len(about) == 1 and all(str(body["type"]).startswith("installment.") for body in events)
+    about = {(event.loan_id, event.installment_no) for event in events if isinstance(event, InstallmentEvent)}
+    alike = len(about) == 1 and not any(isinstance(event, BorrowerEvent) for event in events)
     return about.pop() if alike else None

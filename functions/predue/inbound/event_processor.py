@@ -12,10 +12,11 @@ from predue.connectors import Installments
 from predue.domain.due import Due
 from predue.errors import EventConflict, InvalidEvent
 from predue.events import applying
-from predue.events.applying import EventServices
+from predue.events.event_services import Effect, EventServices
+from predue.events.models import Event
 from predue.inbound import answers
 from predue.inbound.answers import EventOutcome
-from predue.inbound.deliveries import LOOKS_AT_LOANS, Delivery, EventBody, batches, events_of
+from predue.inbound.deliveries import LOOKS_AT_LOANS, Delivery, batches, events_of
 from predue.inbound.problem import TakenAs
 from predue.inbound.sources import Source
 from predue.runtime import clock
@@ -26,7 +27,7 @@ ENOUGH_MS = 5_000
 """What one event may need: some twenty calls, and one of them tried again."""
 _LOCK_TIME = timedelta(seconds=60)
 """Longer than any function lives that takes messages: whoever holds a turn beyond it is dead."""
-_TAKEN: Mapping[applying.Effect, TakenAs] = {
+_TAKEN: Mapping[Effect, TakenAs] = {
     "applied": "applied",
     "no_change": "applied",
     "duplicate": "duplicate",
@@ -85,32 +86,30 @@ def _nothing_known(_loan_id: str) -> dict[int, tuple[date, Due | None]]:
 
 def _events_of_message(
     message: Any, source: Source, headers: Mapping[str, str], installments: Installments
-) -> list[EventBody] | InvalidEvent:
+) -> list[Event] | InvalidEvent:
     try:
         return events_of(message, source, headers, installments)
     except InvalidEvent as fault:
         return fault
 
 
-def _outcome_of_all(
-    events: Sequence[EventBody], services: EventServices, time_left_ms: Callable[[], int]
-) -> EventOutcome:
+def _outcome_of_all(events: Sequence[Event], services: EventServices, time_left_ms: Callable[[], int]) -> EventOutcome:
     """What became of a message, by what became of its events."""
-    return answers.whole([_tried(body, services) if time_left_ms() >= ENOUGH_MS else None for body in events])
+    return answers.whole([_tried(event, services) if time_left_ms() >= ENOUGH_MS else None for event in events])
 
 
-def _tried(body: EventBody, services: EventServices) -> EventOutcome:
+def _tried(event: Event, services: EventServices) -> EventOutcome:
     try:
-        return _applied(body, services)
+        return _applied(event, services)
     except Exception:  # noqa: BLE001 - logged already; one event must not lose the others of its request
         return None
 
 
-def _applied(body: EventBody, services: EventServices) -> EventOutcome:
+def _applied(event: Event, services: EventServices) -> EventOutcome:
     """Apply one event; a refusal is a value, anything else that goes wrong may pass by itself or be mended here."""
     with failures("news failed"):
         try:
-            return _TAKEN[applying.apply(body, clock.now(), services)]
+            return _TAKEN[applying.apply(event, clock.now(), services)]
         except InvalidEvent as fault:
             return fault
 

@@ -21,8 +21,7 @@ from predue.domain.ledger import Ledger
 from predue.domain.record import reminder_id
 from predue.domain.slot import Hours, day_over
 from predue.domain.stage import StageKey
-from predue.events.applying import EventServices, keyed, store_due
-from predue.events.event_services import open_case
+from predue.events.event_services import EventServices, keyed, open_case, store_due
 from predue.reminders.slot_sweep import LOOK_BACK, Sweep, Task
 
 RUN = "close"

@@ -20,7 +20,7 @@ from predue.domain.record import most_urgent
 from predue.domain.slot import reference_slot
 from predue.domain.stage import StageKey
 from predue.errors import LedgerMoved
-from predue.events.applying import keyed
+from predue.events.event_services import keyed
 from predue.reminders.gate import decide, unreachable_by
 from predue.reminders.slot_sweep import Sweep, Task
 from predue.reminders.volume import Volume

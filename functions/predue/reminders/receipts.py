@@ -7,12 +7,11 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from predue.borrowers import settle
+from predue.borrowers import own_stop, settle
 from predue.borrowers.ports import Addresses, Borrowers, Dues
 from predue.borrowers.retrying import until_it_stands
 from predue.domain.record import RECORD, Answer, Record
 from predue.errors import NotRecordedYet, Unusable
-from predue.events import applying
 
 _RANK = {
     status: rank
@@ -143,4 +142,4 @@ def _suppress(receipt: Receipt, record: Record, now: datetime, borrowers: Borrow
 def _stop(receipt: Receipt, record: Record, now: datetime, dues: Dues) -> None:
     """A complaint is a stop."""
     if receipt.status == "complained":
-        applying.stop(record.borrower_id, record.channel, f"complaint-{receipt.reminder_id}", "provider", now, dues)
+        own_stop.stop(record.borrower_id, record.channel, f"complaint-{receipt.reminder_id}", "provider", now, dues)

@@ -19,7 +19,7 @@ from predue.borrowers.ports import Checkpoint, IndexEntry, InUse, Plans
 from predue.domain import instant, zone
 from predue.domain.policy import Rulebook
 from predue.domain.slot import QUARTER, Hours
-from predue.events.applying import NO_PREFERENCE
+from predue.events.event_services import NO_PREFERENCE
 from predue.reminders.volume import Volume
 
 LOOK_BACK = timedelta(days=3)

@@ -11,7 +11,7 @@ from infrastructure.local.audit.history import History
 from infrastructure.local.audit.outcomes import OutcomeLine, ProviderCall, read_call, read_line
 from infrastructure.local.audit.planned import planned_stages
 from infrastructure.local.audit.replay import Person
-from infrastructure.local.runs.portfolio import Portfolio
+from infrastructure.local.audit.rows import Portfolio
 from predue.domain.stage import StageKey
 
 # The longest a provider call may follow its claim: a function runs 15 minutes at most. Events in between came too late.

@@ -21,7 +21,7 @@ from infrastructure.local.audit.replay import (
     whole,
     word,
 )
-from infrastructure.local.runs.portfolio import BorrowerRow, EventRow, InstallmentRow, Portfolio
+from infrastructure.local.audit.rows import BorrowerRow, EventRow, InstallmentRow, Portfolio
 
 
 class History:

@@ -22,7 +22,7 @@ from infrastructure.local.audit.evidence import (
     stage_text,
 )
 from infrastructure.local.audit.outcomes import OUTCOMES, OutcomeLine, ProviderCall
-from infrastructure.local.runs.portfolio import Portfolio
+from infrastructure.local.audit.rows import Portfolio
 from predue.domain.instant import to_text
 from predue.domain.stage import StageKey
 

@@ -10,7 +10,7 @@ from datetime import UTC, date, datetime
 from typing import Any, Generic, TypeVar
 
 from infrastructure.local.audit.days import Whereabouts
-from infrastructure.local.runs.portfolio import (
+from infrastructure.local.audit.rows import (
     LONGEST_GRACE,
     id_fault,
     known_currencies,

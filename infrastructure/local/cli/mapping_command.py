@@ -30,7 +30,7 @@ def _mapping(given: argparse.Namespace) -> int:
     except InvalidEvent as error:
         raise UsageError(f"{given.message}: {error}") from error
     for event in reading.events:
-        print(json.dumps(event))
+        print(json.dumps(event.body()))
     for reason in reading.ignored:
         print(f"passed over: {reason}", file=sys.stderr)
     return DONE

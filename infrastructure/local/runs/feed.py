@@ -18,6 +18,7 @@ from infrastructure.local.virtual.agenda import LOAN_EVENTS
 from predue import wiring
 from predue.errors import InvalidEvent, Retryable
 from predue.events import applying
+from predue.events.models import InstallmentEvent
 
 _EARLIEST = timedelta(days=2)
 """How much earlier than its file says events may come: more would leave a run without events in the end."""
@@ -77,7 +78,7 @@ class Feed:
             tries += 1
             try:
                 with self._stack.feeding(), chaos.around(RunningFunction(news=True)) if chaos else nullcontext():
-                    applying.apply(row.body, self._stack.clock(), wiring.event_services())
+                    applying.apply(row.event, self._stack.clock(), wiring.event_services())
             except InvalidEvent as error:
                 return error
             except Killed:
@@ -123,4 +124,5 @@ class Feed:
 
 def _concerns(row: EventRow, about: frozenset[str]) -> bool:
     """Whether events are about one of the borrowers or loans; all is, where none are named."""
-    return not about or not about.isdisjoint((str(row.body.get("borrower_id")), str(row.body.get("loan_id"))))
+    told = {row.event.borrower_id} | ({row.event.loan_id} if isinstance(row.event, InstallmentEvent) else set())
+    return not about or not about.isdisjoint(told)

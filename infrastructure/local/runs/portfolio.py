@@ -1,54 +1,58 @@
 """The input files: borrowers and installments as CSV, events as JSON lines; a bad row stops nothing."""
 
 import csv
-import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from infrastructure.local.runs.row_files import PortfolioError, Rejected, lines_of, opened, table
 from predue.domain.instant import from_text
-from predue.imports.book import InstallmentRow
+from predue.errors import InvalidEvent
+from predue.events import applying
+from predue.events.event_services import EventServices
+from predue.events.models import Event, Updated
+from predue.imports import book_events
 from predue.imports.book_rows import (
     BORROWER_COLUMNS,
     INSTALLMENT_COLUMNS,
-    LONGEST_GRACE,
-    BorrowerRow,
+    InstallmentRow,
     borrower_row,
-    id_fault,
     installment_row,
-    known_currencies,
-    read_channels,
-    read_date,
-    read_time,
 )
-from predue.imports.csv_rows import BadRow, whole
+from predue.imports.csv_rows import BadRow, json_of
+from predue.inbound.deliveries import event_of
+from predue.inbound.sources import Source
 
 __all__ = [
-    "BORROWER_COLUMNS", "INSTALLMENT_COLUMNS", "LONGEST_GRACE", "BorrowerRow", "EventRow", "InstallmentRow",
-    "Portfolio", "PortfolioError", "Rejected", "id_fault", "known_currencies", "read_channels", "read_date",
-    "read_portfolio", "read_time", "write_rejected",
+    "BORROWER_COLUMNS", "INSTALLMENT_COLUMNS", "EventRow", "InstallmentRow", "Portfolio", "PortfolioError", "Rejected",
+    "read_portfolio", "tell_rows", "write_rejected",
 ]  # fmt: skip
 
-EVENT_FIELDS = ("type", "event_id", "source", "sequence")
+SOURCE = Source("core")
+"""Whose the two tables are, and an event that names no source."""
 
 
 @dataclass(frozen=True, slots=True)
 class EventRow:
-    """One happening: its physical line, when it arrives (UTC), and the whole JSON object, checked no deeper."""
+    """One happening: its physical line, when it arrives (UTC), and what it says."""
 
     line: int
     at: datetime
-    body: dict[str, Any]
+    event: Event
+
+    @property
+    def body(self) -> dict[str, Any]:
+        """What it says as JSON, `at` among it."""
+        return self.event.body()
 
 
 @dataclass(frozen=True, slots=True)
 class Portfolio:
     """All that could be read, events in the order in which they arrive, and the rows that could not be used."""
 
-    borrowers: list[BorrowerRow]
+    borrowers: list[Updated]
     installments: list[InstallmentRow]
     events: list[EventRow]
     rejected: list[Rejected]
@@ -57,14 +61,24 @@ class Portfolio:
 def read_portfolio(borrowers: Path, installments: Path, events: Path | None) -> Portfolio:
     """Read the files; raises PortfolioError when one cannot be opened or lacks columns."""
     rejected: list[Rejected] = []
-    people: dict[str, BorrowerRow] = {}
+    people: dict[str, Updated] = {}
     for person in table(borrowers, BORROWER_COLUMNS, lambda row: _borrower(row, people), rejected):
         people[person.borrower_id] = person
     owed: dict[tuple[str, int], InstallmentRow] = {}
     for due in table(installments, INSTALLMENT_COLUMNS, lambda row: _installment(row, people, owed), rejected):
-        owed[due.loan_id, due.installment_no] = due
+        owed[due.event.loan_id, due.event.installment_no] = due
     news = [] if events is None else sorted(_events(events, rejected), key=lambda event: event.at)
     return Portfolio(list(people.values()), list(owed.values()), news, rejected)
+
+
+def tell_rows(
+    borrower: Mapping[str, str], installments: Iterable[Mapping[str, str]], at: datetime, services: EventServices
+) -> None:
+    """Tell the rows of one borrower, as files with these cells do; a column that is left out is an empty cell."""
+    applying.apply(borrower_row(dict.fromkeys(BORROWER_COLUMNS, "") | dict(borrower), SOURCE), at, services)
+    for row in installments:
+        due = installment_row(dict.fromkeys(INSTALLMENT_COLUMNS, "") | dict(row), SOURCE)
+        book_events.tell(*due, at, services)
 
 
 def write_rejected(path: Path, rows: Iterable[Rejected]) -> None:
@@ -75,26 +89,24 @@ def write_rejected(path: Path, rows: Iterable[Rejected]) -> None:
         writer.writerows((row.file, row.line, row.reason) for row in rows)
 
 
-def _borrower(row: Mapping[str, str], known: Mapping[str, BorrowerRow]) -> BorrowerRow:
-    """Read a borrower's row; raises BadRow."""
-    person = borrower_row(row)
+def _borrower(row: Mapping[str, str], known: Mapping[str, Updated]) -> Updated:
+    """Read a borrower's row; raises BadRow or InvalidEvent."""
+    person = borrower_row(row, SOURCE)
     if person.borrower_id in known:
         raise BadRow("borrower_id stands in an earlier row already; keep one row a borrower")
     return person
 
 
 def _installment(
-    row: Mapping[str, str], people: Mapping[str, BorrowerRow], known: Mapping[tuple[str, int], InstallmentRow]
+    row: Mapping[str, str], people: Mapping[str, Updated], known: Mapping[tuple[str, int], InstallmentRow]
 ) -> InstallmentRow:
-    """Read an installment's row; raises BadRow."""
-    due = installment_row(row)
-    if (due.loan_id, due.installment_no) in known:
+    """Read an installment's row; raises BadRow or InvalidEvent."""
+    due = installment_row(row, SOURCE)
+    if (due.event.loan_id, due.event.installment_no) in known:
         raise BadRow("loan_id and installment_no stand in an earlier row already; keep one row an installment")
-    owner = people.get(due.borrower_id)
-    if owner is None:
+    if due.event.borrower_id not in people:
         raise BadRow("borrower_id is not in the borrowers file, or its row was rejected; mend that row first")
-    # The very same text, so that a large file holds each id once.
-    return replace(due, borrower_id=owner.borrower_id)
+    return due
 
 
 def _events(path: Path, rejected: list[Rejected]) -> Iterator[EventRow]:
@@ -104,30 +116,16 @@ def _events(path: Path, rejected: list[Rejected]) -> Iterator[EventRow]:
             if not line.text.strip():
                 continue
             try:
-                yield _event(line.number, whole(line))
-            except BadRow as fault:
+                yield _event(line.number, json_of(line))
+            except (InvalidEvent, BadRow) as fault:
                 rejected.append(Rejected(path.name, line.number, str(fault)))
 
 
-def _event(number: int, line: bytes) -> EventRow:
-    """Read one line; raises BadRow when it lacks the frame that every event has."""
+def _event(number: int, body: Any) -> EventRow:
+    """Read one line; raises InvalidEvent or BadRow."""
+    named = isinstance(body, dict) and body.get("source")
+    event = event_of(body, Source(named) if isinstance(named, str) else SOURCE)
     try:
-        body = json.loads(line, parse_constant=_no_constant)
-    except UnicodeDecodeError:
-        raise BadRow("the line is not UTF-8; write JSON in UTF-8") from None
-    except (ValueError, RecursionError):
-        raise BadRow("the line is no JSON; write one whole object a line") from None
-    if not isinstance(body, dict):
-        raise BadRow("the line is no JSON object; write one whole object a line")
-    missing = [name for name in EVENT_FIELDS if body.get(name) in (None, "")]
-    if missing:
-        raise BadRow(f"the event lacks {', '.join(missing)}; every event carries {', '.join(EVENT_FIELDS)} and at")
-    try:
-        return EventRow(number, from_text(body["at"]), body)
+        return EventRow(number, from_text(body["at"]), event)
     except (KeyError, TypeError, ValueError, OverflowError):
         raise BadRow("at is missing or no instant; write it in UTC, such as 2026-12-01T09:00:00Z") from None
-
-
-def _no_constant(_: str) -> NoReturn:
-    """Refuse NaN and Infinity, which Python reads and JSON does not know."""
-    raise ValueError("no JSON")

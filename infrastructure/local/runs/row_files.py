@@ -6,6 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import BinaryIO, TypeVar
 
+from predue.errors import InvalidEvent
 from predue.imports.csv_rows import BadHeader, BadRow, Lines, header, records
 
 _BLOCK = 64 * 1024
@@ -40,7 +41,7 @@ def table(
                 if isinstance(fields, str):
                     raise BadRow(fields)  # noqa: TRY301 - all ways to be rejected meet here
                 yield make(dict(zip(names, fields, strict=True)))
-            except BadRow as fault:
+            except (InvalidEvent, BadRow) as fault:
                 rejected.append(Rejected(path.name, line, str(fault)))
 
 

@@ -4,7 +4,7 @@ import json
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from datetime import time as wall
 from pathlib import Path
@@ -15,6 +15,7 @@ from moto import mock_aws
 
 from infrastructure.cost.bill import bill, per_million
 from infrastructure.local.audit.promises import Audit, Run, Terms, audit
+from infrastructure.local.audit.rows import seen
 from infrastructure.local.aws import engine
 from infrastructure.local.aws.fast_moto import fast_queries
 from infrastructure.local.aws.kept_answers import kept_answers
@@ -24,12 +25,14 @@ from infrastructure.local.report.report import write_report
 from infrastructure.local.report.summary import contacts_in, summarise
 from infrastructure.local.runs import case_lines, outputs
 from infrastructure.local.runs.feed import Feed
-from infrastructure.local.runs.portfolio import BorrowerRow, Portfolio, write_rejected
+from infrastructure.local.runs.portfolio import Portfolio, write_rejected
 from predue import wiring
 from predue.domain import zone
 from predue.domain.policy import LOCAL_DAY, Policy, Rulebook
 from predue.domain.slot import instant_of
-from predue.imports import book
+from predue.events import applying
+from predue.events.models import Updated
+from predue.imports import book_events
 
 Progress = Callable[[float, str], None]
 _LONGEST_SETTLING = timedelta(days=4)
@@ -64,7 +67,7 @@ def run(portfolio: Portfolio, options: RunOptions, progress: Progress = lambda _
     start, end = _span(portfolio.borrowers, policy, options)
     rejected = list(portfolio.rejected)
     with (
-        engine.serving(options.endpoint) if options.endpoint else _moto(),
+        engine.serving(options.endpoint) if options.endpoint else moto(),
         _folder(options.out),
         (options.out / "wire.jsonl").open("w", encoding="utf-8") as wire,
         (options.out / "logs.jsonl").open("w", encoding="utf-8") as log,
@@ -79,7 +82,7 @@ def run(portfolio: Portfolio, options: RunOptions, progress: Progress = lambda _
         stack = Stack(start, log=log, wire=wire, seed=options.seed, parameters=parameters, chaos=chaos, **application)
         try:
             with stack.feeding():
-                _load(portfolio, start, progress)
+                load(portfolio, start, progress)
             feed = Feed(portfolio.events, end, stack, rejected)
             _play(stack, start, end, progress)
             found = outputs.records(stack.functions_environment()["TABLE_NAME"])
@@ -101,7 +104,7 @@ def run(portfolio: Portfolio, options: RunOptions, progress: Progress = lambda _
     if options.publish:
         outputs.write_lines(options.out / "published.jsonl", stack.bus.emitted)
     verdict = audit(
-        replace(portfolio, events=feed.told()),
+        seen(portfolio, feed.told()),
         Run(options.first_day, options.last_day, start),
         contacts,
         _lines(options.out / "wire.jsonl"),
@@ -137,21 +140,21 @@ def _bounded(options: RunOptions) -> Policy:
     return policy.model_copy(update={"first_day": first, "last_day": last})
 
 
-def _span(borrowers: list[BorrowerRow], policy: Policy, options: RunOptions) -> tuple[datetime, datetime]:
+def _span(borrowers: list[Updated], policy: Policy, options: RunOptions) -> tuple[datetime, datetime]:
     """From the first local midnight of the first day, wherever a borrower may be, to the last one after the last
     day.
     """
     rulebook = Rulebook(policy)
     zones = {ZoneInfo("UTC")}
     for row in borrowers:
-        pack = rulebook.rules(row.jurisdiction, options.first_day).pack
-        zones.update(zone.zones_of(zone.label(row.time_zone, row.jurisdiction), pack.zones))
+        pack = rulebook.rules(row.jurisdiction or "", options.first_day).pack
+        zones.update(zone.zones_of(zone.label(row.time_zone or "", row.jurisdiction or ""), pack.zones))
     start = min(instant_of(options.first_day, wall(), one) for one in zones)
     return start, max(instant_of(options.last_day + timedelta(days=1), wall(), one) for one in zones)
 
 
 @contextmanager
-def _moto() -> Iterator[None]:
+def moto() -> Iterator[None]:
     """Moto in this process."""
     with engine.local_credentials(), mock_aws(), fast_queries(), kept_answers():
         yield
@@ -164,16 +167,14 @@ def _folder(path: Path) -> Iterator[None]:
     yield
 
 
-def _load(portfolio: Portfolio, start: datetime, progress: Progress) -> None:
+def load(portfolio: Portfolio, start: datetime, progress: Progress) -> None:
     """The files' rows, known from the first instant on."""
     services = wiring.event_services()
-    profiles = {}
-    for number, row in enumerate(portfolio.borrowers):
-        fields = {name: getattr(row, name) for name in row.__slots__ if name != "borrower_id"}
-        profiles[row.borrower_id] = book.put_borrower(row.borrower_id, fields, services)
+    for number, event in enumerate(portfolio.borrowers):
+        applying.apply(event, start, services)
         progress(number / len(portfolio.borrowers) * 0.05, "borrowers")
     for number, due in enumerate(portfolio.installments):
-        book.put_installment(due, profiles[due.borrower_id], start, services)
+        book_events.tell(*due, start, services)
         progress(0.05 + number / len(portfolio.installments) * 0.05, "installments")
 
 

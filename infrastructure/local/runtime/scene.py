@@ -22,6 +22,7 @@ from standardwebhooks import Webhook
 from infrastructure.local.aws.aws_server import AwsServer
 from infrastructure.local.aws.lambdas import environment
 from infrastructure.local.aws.stack import PARAMETERS
+from infrastructure.local.runs.portfolio import INSTALLMENT_COLUMNS, tell_rows
 from infrastructure.local.runtime.emulator import ROOT, Deployed
 from infrastructure.local.sam.resources import Resources
 from infrastructure.local.sam.template import REGION, Resource, TemplateFile
@@ -30,9 +31,6 @@ from predue.aws import clients
 from predue.domain import instant
 from predue.domain.record import Record, ref_of
 from predue.domain.stage import StageKey
-from predue.imports import book
-from predue.imports.book import InstallmentRow
-from predue.imports.book_rows import INSTALLMENT_COLUMNS
 from predue.runtime import settings
 
 EVENTS = ROOT / "tests/events"
@@ -205,31 +203,35 @@ def _feed(made: Scene) -> None:
         start=1,
     ):
         fields = {
+            "borrower_id": borrower,
             "name": "Ana López",
             "phone": f"+1212555010{number}",
             "email": f"person{number}@example.com",
             "locale": "en-US",
             "time_zone": made.zone,
             "jurisdiction": "US-NY",
-            "channels": (channel,),
-            "consent": (channel,),
-            "preferred_time": _SLOT,
+            "channels": channel,
+            "consent": channel,
+            "preferred_time": f"{_SLOT:%H:%M}",
         }
-        profile = book.put_borrower(borrower, fields, services)
-        row = InstallmentRow(f"loan-{number}", 1, borrower, day, 12_000, "USD", 0, "open")
-        book.put_installment(row, profile, known, services)
+        due = dict(zip(INSTALLMENT_COLUMNS, _due(number, borrower, day).split(","), strict=True))
+        tell_rows(fields, [due], known, services)
     for reminder, channel in zip(RECEIPTS, ("sms", "email"), strict=True):
         key = StageKey(f"loan-{ref_of(reminder)}-{channel}", 1, made.day, "T0")
         sent = Record(reminder, SMS, made.slot, made.slot.isoformat(), (key,), "sent", "", channel, receipt="accepted")
         wiring.table().write_record(sent)
 
 
+def _due(number: int, borrower: str, day: date) -> str:
+    """A row of an installment."""
+    return f"loan-{number},1,{borrower},{day.isoformat()},120.00,USD,0,open"
+
+
 def _put_file(made: Scene) -> str:
     """Put the file that the recorded event tells of; returns its entity tag."""
-    row = f"loan-9,1,{SMS},{made.day.isoformat()},75.00,USD,0,open"
     bucket = settings.env("BOOKS_BUCKET")
     put = clients.client("s3").put_object(
-        Bucket=bucket, Key=FILE, Body=f"{','.join(INSTALLMENT_COLUMNS)}\n{row}\n".encode()
+        Bucket=bucket, Key=FILE, Body=f"{','.join(INSTALLMENT_COLUMNS)}\n{_due(9, SMS, made.day)}\n".encode()
     )
     return str(put["ETag"]).strip('"')
 

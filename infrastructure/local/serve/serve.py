@@ -27,7 +27,7 @@ from infrastructure.local.runs import outputs
 from infrastructure.local.runs.demo_now import HISTORY, write_current
 from infrastructure.local.runs.feed import Feed
 from infrastructure.local.runs.portfolio import Portfolio, Rejected, read_portfolio, write_rejected
-from infrastructure.local.runs.run import Progress, _load, _moto
+from infrastructure.local.runs.run import Progress, load, moto
 from infrastructure.local.serve.book_routes import BookRoutes
 from infrastructure.local.serve.console import Console, Seen
 from infrastructure.local.serve.server import App, CannotServe, Server, Work
@@ -96,7 +96,7 @@ def _serve(options: ServeOptions, server: Server, work: Work, secret: tuple[str,
     with (
         (options.out / "wire.jsonl").open("w", encoding="utf-8", buffering=1) as wire,
         (options.out / "logs.jsonl").open("w", encoding="utf-8", buffering=1) as log,
-        _moto(),
+        moto(),
     ):
         with bar() as progress:
             stack, rejected = _stack(options, server.address, (log, wire), _unless_stopped(progress, work))
@@ -144,7 +144,7 @@ def _stack(
         public_url=address,
     )
     with stack.feeding():
-        _load(portfolio, start, lambda share, what: progress(share * 2, what))
+        load(portfolio, start, lambda share, what: progress(share * 2, what))
     rejected = list(portfolio.rejected)
     # What happened before the start comes at once, in its order.
     Feed(portfolio.events, datetime.max.replace(tzinfo=UTC), stack, rejected)

@@ -10,6 +10,7 @@ from typing import Any
 from predue.connectors import MessageSource, Reading, Settings, read
 from predue.domain.due import Due
 from predue.events import applying
+from predue.events.models import Event, InstallmentEvent
 from tests.unit.world import World
 
 _EVENTS = Path(__file__).parents[2] / "events"
@@ -66,6 +67,11 @@ class Lender:
         }
 
 
-def kinds(events: Iterable[Mapping[str, Any]]) -> list[tuple[str, int]]:
+def bodies(reading: Reading) -> list[dict[str, Any]]:
+    """What its events say, as JSON."""
+    return [event.body() for event in reading.events]
+
+
+def kinds(events: Iterable[Event]) -> list[tuple[str, int]]:
     """Type and installment of each event."""
-    return [(event["type"], event["installment_no"]) for event in events]
+    return [(event.type, event.installment_no) for event in events if isinstance(event, InstallmentEvent)]

@@ -7,7 +7,7 @@ import pytest
 from predue.connectors import Reading, read
 from predue.connectors.mapping import read_mapping
 from predue.errors import BadPolicy, InvalidEvent
-from tests.unit.connectors.messages import Lender, but, source
+from tests.unit.connectors.messages import Lender, bodies, but, source
 
 DOCS = Path(__file__).parents[3] / "docs"
 EXAMPLE = (DOCS / "mapping.example.toml").read_text(encoding="utf-8")
@@ -48,7 +48,7 @@ STATED = {"id": "e", "loan": "L-1", "no": 1, "sum": 12.5}
 
 
 def test_the_example_makes_an_event_of_each_installment() -> None:
-    first, second = mapped(OPENED).events
+    first, second = bodies(mapped(OPENED))
     assert first == {
         "type": "installment.scheduled",
         "source": "core",
@@ -104,7 +104,7 @@ def test_an_empty_list_becomes_no_event() -> None:
 )
 def test_a_value_comes_by_path_constant_or_transform(field: str, told: Any, value: str) -> None:
     (event,) = mapped({**STATED, "x": told}, rule(f"borrower_id = {field}")).events
-    assert event["borrower_id"] == value
+    assert event.borrower_id == value
 
 
 @pytest.mark.parametrize(
@@ -114,7 +114,7 @@ def test_minor_units_are_those_of_the_events_currency(minor: int, currency: str,
     text = rule('currency = "currency"').replace(
         'amount = "sum"', 'amount = { path = "sum", transform = "minor_units" }'
     )
-    assert mapped({**STATED, "sum": minor, "currency": currency}, text).events[0]["amount"] == major
+    assert bodies(mapped({**STATED, "sum": minor, "currency": currency}, text))[0]["amount"] == major
 
 
 @pytest.mark.parametrize(

@@ -82,7 +82,7 @@ def maps_or_refuses(form: str, told: Any, payments: str = "stated") -> None:
     except InvalidEvent:
         return
     for event in reading.events:
-        read_event(event)
+        assert read_event(event.body()) == event
 
 
 @given(spoilt(), st.sampled_from(["stated", "allotted"]))
@@ -146,8 +146,8 @@ def test_an_event_is_read_before_any_is_given_so_that_a_message_counts_whole_or_
 
 
 def test_the_own_form_takes_the_sources_name_where_a_body_gives_none() -> None:
-    assert read("predue", PAID, source("bank")).events[0]["source"] == "bank"
-    assert read("predue", but(PAID, source="core"), source("bank")).events[0]["source"] == "core"
+    assert read("predue", PAID, source("bank")).events[0].source == "bank"
+    assert read("predue", but(PAID, source="core"), source("bank")).events[0].source == "core"
 
 
 def test_the_same_event_twice_in_a_message_is_one_and_another_under_its_id_is_refused() -> None:

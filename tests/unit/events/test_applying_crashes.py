@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 from predue.errors import LedgerMoved
-from predue.events import applying
 from tests.fakes import WRITES, state_of
 from tests.unit.world import SLOT, World, ready, utc
 
@@ -68,14 +67,14 @@ def publish_all(crash: int | None, *, until: int, order: list[int] | None = None
         if crash is not None and index == until:
             world.hook(crash_ahead_of(crash))
             try:
-                applying.apply(bodies[index], world.now, world.event_services())
+                world.apply(bodies[index])
             except Crash:
                 world.hook(lambda _call: None)
                 world.now += timedelta(seconds=30)
-                applying.apply(bodies[index], world.now, world.event_services())
+                world.apply(bodies[index])
             world.hook(lambda _call: None)
         else:
-            applying.apply(bodies[index], world.now, world.event_services())
+            world.apply(bodies[index])
     return world
 
 
@@ -101,10 +100,10 @@ def test_a_crash_while_an_installment_closes_leaves_no_planned_stage_without_an_
     paid = world.body("installment.paid", amount="100.00")
     world.hook(crash_ahead_of(crash))
     try:
-        applying.apply(paid, world.now, world.event_services())
+        world.apply(paid)
     except Crash:
         world.hook(lambda _call: None)
-        applying.apply(paid, world.now, world.event_services())
+        world.apply(paid)
     assert world.outcomes() == {"L-1 T-7": ("expired", "no_run"), "L-1 T-3": ("suppressed", "paid")}
 
 
@@ -118,9 +117,9 @@ def test_nobody_is_called_about_money_whose_events_was_parked_and_whose_installm
     world.now -= timedelta(days=10)
     world.hook(lambda call: (_ for _ in ()).throw(Crash()) if call == "parked" else None)
     with pytest.raises(Crash):
-        applying.apply(scheduled, world.now, world.event_services())
+        world.apply(scheduled)
     world.hook(lambda _call: None)
-    applying.apply(scheduled, world.now, world.event_services())
+    world.apply(scheduled)
     world.now += timedelta(days=10)
     world.deliver()
     assert world.provider.calls == []
@@ -136,7 +135,7 @@ def test_a_due_that_came_through_a_crash_is_never_open_without_the_payment_that_
         )
         world.hook(crash_ahead_of(crash))
         with suppress(Crash):
-            applying.apply(scheduled, world.now, world.event_services())
+            world.apply(scheduled)
         world.hook(lambda _call: None)
         world.now = SLOT
         world.deliver()  # and nobody has repeated the schedule yet

@@ -6,7 +6,6 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from predue.events import applying
 from tests.fakes import state_of
 from tests.unit.world import World, utc
 
@@ -76,7 +75,7 @@ _FIRST = (
 def _told(bodies: Sequence[dict[str, Any]]) -> World:
     world = World(now=utc("05-01 00:00"))
     for body in bodies:
-        applying.apply(body, world.now, world.event_services())
+        world.apply(body)
     return world
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from predue.domain.case import About, Case, Hold
 from predue.events import applying
+from predue.events.models import read_event
 from tests.unit.domain.test_case import LAST_CLOSING, Crash, cases, dies_at, waits
 from tests.unit.world import World, utc
 
@@ -138,9 +139,9 @@ def test_events_that_dies_around_its_case_opens_it_once_when_it_is_repeated(
     body = world.body(kind, **fields)
     world.hook(dies_at(call))
     with pytest.raises(Crash):
-        applying.apply(body, world.now, world.event_services())
+        world.apply(body)
     world.hook(lambda _call: None)
-    applying.apply(body, world.now, world.event_services())
+    world.apply(body)
     assert len(world.store.open_cases()) == 1
 
 
@@ -148,5 +149,5 @@ def test_whoever_counts_hears_of_a_case_once() -> None:
     world, opened = waits(), list[Case]()
     services = replace(world.event_services(), opened=opened.append)
     for amount in ("1.00", "2.00"):
-        applying.apply(world.body("installment.payment_reversed", amount=amount), world.now, services)
+        applying.apply(read_event(world.body("installment.payment_reversed", amount=amount)), world.now, services)
     assert opened == list(world.store.cases.values())

@@ -18,7 +18,7 @@ from predue.errors import ImportMoved, InvalidEvent
 from predue.imports import chunk_applying
 from predue.imports.import_state import Import
 from predue.imports.name_index import NameIndex, name_of, named
-from predue.inbound.deliveries import prepared
+from predue.inbound.deliveries import event_of
 from tests.depot import SOURCE, Depot, installments
 
 TIMEOUT = 120
@@ -180,7 +180,7 @@ def test_whatever_id_an_event_may_have_its_name_comes_back(rows: list[tuple[str,
 
 def _is_taken(loan_id: str) -> bool:
     try:
-        prepared(
+        event_of(
             {"type": "installment.cancelled", "event_id": "e", "sequence": 0, "loan_id": loan_id}
             | {"installment_no": 1},
             SOURCE,

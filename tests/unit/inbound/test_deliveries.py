@@ -4,6 +4,7 @@ import pytest
 
 from predue.connectors import Settings
 from predue.errors import InvalidEvent
+from predue.events.models import Event
 from predue.inbound.deliveries import events_of
 from predue.inbound.sources import Source
 from tests.unit.connectors.messages import but, message
@@ -16,21 +17,21 @@ def known(loan_id: str) -> dict[int, Any]:
     return {}
 
 
-def read(form: str, told: Any, tenant: str = "", **settings: Any) -> list[dict[str, Any]]:
+def read(form: str, told: Any, tenant: str = "", **settings: Any) -> list[Event]:
     LOANS.clear()
     return events_of(told, Source("core", form=form, tenant=tenant, settings=Settings(**settings)), {}, known)
 
 
 def test_a_message_of_another_system_becomes_events_of_its_source() -> None:
     events = read("fineract", message("fineract/loan_disbursal"))
-    assert {event["source"] for event in events} == {"core"}
-    assert [event["installment_no"] for event in events] == [1, 2, 3]
+    assert {event.source for event in events} == {"core"}
+    assert [event.body()["installment_no"] for event in events] == [1, 2, 3]
     assert LOANS == ["77"]
 
 
 def test_a_tenants_source_looks_at_and_tells_of_its_tenants_loans_only() -> None:
     events = read("fineract", message("fineract/loan_disbursal"), "acme")
-    assert {(event["loan_id"], event["borrower_id"]) for event in events} == {("acme~77", "acme~4711")}
+    assert {(event.body()["loan_id"], event.borrower_id) for event in events} == {("acme~77", "acme~4711")}
     assert LOANS == ["acme~77"]
 
 

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from standardwebhooks import Webhook
 
 from predue.errors import InvalidEvent
+from predue.events.models import Event, Paid, read_event
 from predue.inbound import problem
 from predue.inbound.deliveries import batches, events_of
 from predue.inbound.problem import Problem, RequestRejected
@@ -224,8 +225,8 @@ def test_any_text_is_read_or_refused(text: str) -> None:
 # Events
 
 
-def read(text: str, source: Source = CORE) -> list[dict[str, Any] | InvalidEvent]:
-    found: list[dict[str, Any] | InvalidEvent] = []
+def read(text: str, source: Source = CORE) -> list[Event | InvalidEvent]:
+    found: list[Event | InvalidEvent] = []
     for message in delivery(text, source, {}).messages:
         try:
             found += events_of(message, source, {}, lambda _loan_id: {})
@@ -234,7 +235,7 @@ def read(text: str, source: Source = CORE) -> list[dict[str, Any] | InvalidEvent
     return found
 
 
-def only(body: object, source: Source = CORE) -> dict[str, Any] | InvalidEvent:
+def only(body: object, source: Source = CORE) -> Event | InvalidEvent:
     (event,) = read(json.dumps(body), source)
     return event
 
@@ -246,7 +247,7 @@ def wrong(body: object, source: Source = CORE) -> list[str]:
 
 
 def test_an_event_without_a_source_is_that_of_the_address() -> None:
-    assert only({name: value for name, value in PAID.items() if name != "source"}) == only(PAID) == PAID
+    assert only({name: value for name, value in PAID.items() if name != "source"}) == only(PAID) == read_event(PAID)
 
 
 @pytest.mark.parametrize(
@@ -292,20 +293,25 @@ def test_an_event_id_that_is_none_is_not_repeated(event_id: object) -> None:
 def test_ids_of_a_tenants_source_are_that_tenants_own() -> None:
     body = PAID | {"source": "acme", "borrower_id": "b-1"}
     event = only(body, ACME)
-    assert isinstance(event, dict)
-    assert (event["loan_id"], event["borrower_id"]) == ("acme~L-1", "acme~b-1")
-    assert event["event_id"] == "e-1"
+    assert isinstance(event, Paid)
+    assert (event.loan_id, event.borrower_id) == ("acme~L-1", "acme~b-1")
+    assert event.event_id == "e-1"
+    assert read_event(event.body()) == event
 
 
 # Rounds
 
 
+_FRAME = {"event_id": "e-1", "source": "core", "sequence": 1}
+
+
 def about_borrower(borrower: str) -> dict[str, Any]:
-    return {"type": "borrower.updated", "borrower_id": borrower}
+    return {"type": "borrower.updated", **_FRAME, "borrower_id": borrower}
 
 
 def about_installment(loan: str, number: int, **more: str) -> dict[str, Any]:
-    return {"type": "installment.paid", "loan_id": loan, "installment_no": number, **more}
+    about = {"loan_id": loan, "installment_no": number, "amount": "1"}
+    return {"type": "installment.paid", **_FRAME, **about, **more}
 
 
 _NEWS = st.one_of(
@@ -318,7 +324,7 @@ _NEWS = st.one_of(
 
 
 def in_batches(*bodies: dict[str, Any]) -> list[list[list[int]]]:
-    return batches({index: [body] for index, body in enumerate(bodies)})
+    return batches({index: [read_event(body)] for index, body in enumerate(bodies)})
 
 
 @given(st.dictionaries(st.integers(0, 30), _NEWS, max_size=12))
@@ -326,7 +332,7 @@ def test_what_touches_an_installment_or_borrower_keeps_its_order_and_no_message_
     drawn: dict[int, dict[str, Any]],
 ) -> None:
     events = dict(sorted(drawn.items()))
-    found = batches({index: [body] for index, body in events.items()})
+    found = batches({index: [read_event(body)] for index, body in events.items()})
     assert sorted(index for groups in found for group in groups for index in group) == sorted(events)
     place = {
         index: (number, group) for number, groups in enumerate(found) for group in map(tuple, groups) for index in group
@@ -357,5 +363,5 @@ def test_a_borrower_goes_before_the_schedule_that_follows_and_after_the_one_befo
 
 
 def test_a_message_that_touches_several_loans_waits_for_both_and_both_wait_for_it() -> None:
-    a, b = about_installment("a", 1), about_installment("b", 1)
+    a, b = read_event(about_installment("a", 1)), read_event(about_installment("b", 1))
     assert batches({0: [a], 1: [b], 2: [b, a], 3: [a], 4: [b]}) == [[[0], [1]], [[2]], [[3], [4]]]

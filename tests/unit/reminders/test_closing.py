@@ -7,7 +7,6 @@ import pytest
 from predue.borrowers.ports import Refused
 from predue.domain.policy import HoursSetting, Policy, Rulebook
 from predue.errors import Unreachable
-from predue.events import applying
 from predue.reminders import closing
 from tests.unit.world import SLOT, World, ready, utc
 
@@ -280,11 +279,11 @@ def test_a_closing_run_between_the_two_halves_of_a_move_leaves_no_stage_without_
     moved = world.body("borrower.updated", time_zone="America/Chicago")
     world.hook(crash_at("write_due"))
     with pytest.raises(Crash):
-        applying.apply(moved, world.now, world.event_services())
+        world.apply(moved)
     world.hook(lambda _call: None)
     world.now = CLOSING + timedelta(hours=2)
     world.close()
-    applying.apply(moved, world.now, world.event_services())
+    world.apply(moved)
     for _ in range(30):
         world.now += timedelta(hours=1)
         world.close()
@@ -298,11 +297,11 @@ def test_a_move_cut_short_twice_around_a_closing_run_leaves_no_stage_without_an_
     for call in ("write_due", "write_record"):
         world.hook(crash_at(call))
         with pytest.raises(Crash):
-            applying.apply(moved, world.now, world.event_services())
+            world.apply(moved)
         world.hook(lambda _call: None)
         world.now = CLOSING + timedelta(hours=2)
         world.close()
-    applying.apply(moved, world.now, world.event_services())
+    world.apply(moved)
     for _ in range(30):
         world.now += timedelta(hours=1)
         world.close()

@@ -9,7 +9,7 @@ from infrastructure.local.audit.days import Days, Terms
 from infrastructure.local.audit.history import History
 from infrastructure.local.audit.planned import planned_stages
 from infrastructure.local.audit.replay import Owed, Person
-from infrastructure.local.runs.portfolio import BorrowerRow, EventRow, InstallmentRow, Portfolio
+from infrastructure.local.audit.rows import BorrowerRow, EventRow, InstallmentRow, Portfolio
 from predue.domain.stage import StageKey
 
 START = datetime(2026, 11, 30, tzinfo=UTC)

@@ -12,7 +12,7 @@ import pytest
 
 from infrastructure.local.audit.days import Terms
 from infrastructure.local.audit.promises import Audit, Run, audit
-from infrastructure.local.runs.portfolio import BorrowerRow, EventRow, InstallmentRow, Portfolio
+from infrastructure.local.audit.rows import BorrowerRow, EventRow, InstallmentRow, Portfolio
 from predue.domain.instant import from_text, to_text
 
 START = datetime(2026, 11, 30, tzinfo=UTC)

@@ -34,7 +34,7 @@ def copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     for path in (ROOT / "infrastructure").glob("*.yaml"):
         shutil.copy(path, tmp_path / "infrastructure")
     monkeypatch.setattr(stack, "ROOT", tmp_path)
-    with run._moto():
+    with run.moto():
         yield tmp_path
 
 

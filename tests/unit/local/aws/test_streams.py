@@ -74,7 +74,7 @@ class Line:
 
 @pytest.fixture
 def line() -> Iterator[Line]:
-    with run._moto():
+    with run.moto():
         clients.forget()
         yield Line()
         clients.forget()
