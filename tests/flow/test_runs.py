@@ -124,9 +124,9 @@ def test_the_same_run_twice_tells_the_same_to_the_byte(tmp_path: Path) -> None:
 
 
 def test_a_policy_of_the_lender_rules_the_run_and_is_named_in_every_record(tmp_path: Path) -> None:
-    policy = Policy.model_validate({"version": "strict", "stages": [{"name": "T-1"}], "default_time": "17:05"})
-    book = Book().borrower().installment().installment(due=date(2026, 12, 11))
-    played = play(tmp_path, book, DUE, DUE, policy=policy)
+    rules = {"version": "strict", "stages": [{"name": "T-1"}], "default_time": "17:05", "last_day": "2026-12-10"}
+    book = Book().borrower().installment().installment(due=NEXT).installment(due=date(2026, 12, 12))
+    played = play(tmp_path, book, DUE, NEXT, policy=Policy.model_validate(rules))
     (line,) = played.contacts
     assert [due["stage"] for due in line["dues"]] == ["T-1"]
     assert line["local_time"] == "2026-12-10T17:15:00-05:00"

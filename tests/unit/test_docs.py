@@ -5,7 +5,10 @@ ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
 GENERATED = [ROOT / "docs" / "openapi.json", *(ROOT / "docs" / "schemas").iterdir()]
 BY_HAND = [README, *(path for path in (ROOT / "docs").rglob("*") if path.is_file() and path not in GENERATED)]
-PAGES = [*(path for path in BY_HAND if path.suffix == ".md"), ROOT / "functions" / "predue" / "messages" / "texts" / "README.md"]
+PAGES = [
+    *(path for path in BY_HAND if path.suffix == ".md"),
+    ROOT / "functions" / "predue" / "messages" / "texts" / "README.md",
+]
 
 
 def headings(page: Path) -> set[str]:

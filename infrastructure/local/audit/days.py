@@ -3,43 +3,31 @@
 Derived a second time from the promises and the zone data, and shared with nothing that decides what is sent.
 """
 
+import re
 from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from functools import cache
 from importlib import resources
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-from predue.domain.stage import Stage
-
-Found = TypeVar("Found")
+from infrastructure.local.audit.terms import Terms
 
 QUARTER = 15 * 60
 _ANY_DAY = datetime(2026, 1, 1, tzinfo=UTC)
-
-
-@dataclass(frozen=True, slots=True)
-class Terms:
-    """The policy values that a run is judged by.
-
-    `hours` are half-open local times of day; the figures count contacts a local day, and in windows of 7 and 30 days.
-    `pack_hours` and `pack_zones` narrow or name hours and zones for a jurisdiction (`US-CA`) or a whole country (`US`).
-    """
-
-    hours: tuple[time, time] = (time(9), time(20))
-    per_day: int = 1
-    per_week: int = 4
-    per_month: int = 10
-    sms_per_week: int = 3
-    default_time: time = time(10)
-    stages: tuple[Stage, ...] = (
-        Stage.named("T-7", ("email",)),
-        *(Stage.named(name) for name in ("T-3", "T-1", "T0", "T+1")),
-    )
-    pack_hours: Mapping[str, tuple[time, time]] = field(default_factory=dict)
-    pack_zones: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+# Parts of countries that ISO 3166-1 gives a code of their own, under which zone.tab lists them.
+_TERRITORIES = {
+    "US": "AS GU MP PR UM VI",
+    "FR": "BL GF GP MF MQ NC PF PM RE TF WF YT",
+    "NL": "AW CW SX",
+    "CN": "HK MO TW",
+}
+_RENAMED_TERRITORIES = {
+    "FR-971": "GP", "FR-972": "MQ", "FR-973": "GF", "FR-974": "RE", "FR-976": "YT", "FI-01": "AX", "NO-21": "SJ",
+    "NL-BQ1": "BQ", "NL-BQ2": "BQ", "NL-BQ3": "BQ",
+}  # fmt: skip
 
 
 class Whereabouts(NamedTuple):
@@ -68,30 +56,27 @@ class Days:
 
     def __init__(self, terms: Terms) -> None:
         self._terms = terms
-        self._zones: dict[tuple[str, str], tuple[ZoneInfo, ...]] = {}
+        self._zones: dict[tuple[str, str, tuple[str, ...]], tuple[ZoneInfo, ...]] = {}
         self._slots: dict[tuple[Whereabouts, date], LocalSlot] = {}
 
-    def zones(self, place: Whereabouts) -> tuple[ZoneInfo, ...]:
-        """List the zones that the borrower may be in, the westmost first; none for an unknown country."""
-        key = place.time_zone, place.jurisdiction
+    def zones(self, place: Whereabouts, day: date) -> tuple[ZoneInfo, ...]:
+        """List the zones that the borrower may be in on a day, the westmost first; none for an unknown country."""
+        pack = self._terms.pack(place.jurisdiction, day)
+        key = place.time_zone, place.jurisdiction, pack.zones if pack else ()
         if key not in self._zones:
-            names: tuple[str, ...] | None = (place.time_zone,)
-            if place.time_zone not in _known_zones():
-                listed = _of_jurisdiction(self._terms.pack_zones, place.jurisdiction)
-                names = listed or _of_jurisdiction(_zones_by_country(), place.jurisdiction)
-            self._zones[key] = tuple(sorted((ZoneInfo(name) for name in names or ()), key=_offset))
+            names = [place.time_zone] if place.time_zone in _known_zones() else _possible_zones(*key[1:])
+            self._zones[key] = tuple(sorted(map(ZoneInfo, names), key=_offset))
         return self._zones[key]
 
-    def hours(self, place: Whereabouts) -> tuple[time, time]:
-        """Give the allowed hours of the place, the stricter of policy and pack."""
-        opens, closes = self._terms.hours
-        pack = _of_jurisdiction(self._terms.pack_hours, place.jurisdiction)
-        return (max(opens, pack[0]), min(closes, pack[1])) if pack else (opens, closes)
+    def hours(self, place: Whereabouts, day: date) -> tuple[time, time]:
+        """Give the allowed hours of the place on a day, the stricter of policy and pack."""
+        (opens, closes), pack = self._terms.hours, self._terms.pack(place.jurisdiction, day)
+        return (max(opens, pack.hours[0]), min(closes, pack.hours[1])) if pack else (opens, closes)
 
     def fault(self, place: Whereabouts, day: date, moment: datetime) -> str | None:
         """Tell why an instant is no allowed hour of the local day in every possible zone; None when it is."""
-        opens, closes = self.hours(place)
-        zones = self.zones(place)
+        opens, closes = self.hours(place, day)
+        zones = self.zones(place, day)
         for zone in zones:
             local = moment.astimezone(zone)
             if local.date() != day:
@@ -108,8 +93,8 @@ class Days:
         return self._slots[key]
 
     def _find_slot(self, place: Whereabouts, day: date) -> LocalSlot:
-        opens, closes = self.hours(place)
-        zones = self.zones(place)
+        opens, closes = self.hours(place, day)
+        zones = self.zones(place, day)
         send_time = _rounded_up(place.preferred_time or self._terms.default_time)
         begin = max((first_instant(day, opens, zone) for zone in zones), default=None)
         end = min((first_instant(day, closes, zone) for zone in zones), default=None)
@@ -160,10 +145,15 @@ def _offset(zone: ZoneInfo) -> timedelta:
     return _ANY_DAY.astimezone(zone).utcoffset() or timedelta()
 
 
-def _of_jurisdiction(table: Mapping[str, Found], jurisdiction: str) -> Found | None:
-    """Look a jurisdiction up, then its country."""
-    name = jurisdiction.upper()
-    return table.get(name, table.get(name.partition("-")[0]))
+def _possible_zones(jurisdiction: str, listed: tuple[str, ...]) -> tuple[str, ...]:
+    """Name the zones of a jurisdiction: a territory's own, else those that its pack lists, else its country's."""
+    code = re.sub(r"[^A-Za-z0-9-]", "", jurisdiction)[:10].upper()
+    country, _, part = code.partition("-")
+    if part in _TERRITORIES.get(country, "").split():
+        return _zones_by_country()[part]
+    if code in _RENAMED_TERRITORIES:
+        return _zones_by_country()[_RENAMED_TERRITORIES[code]]
+    return listed or _zones_by_country().get(country, ())
 
 
 @cache

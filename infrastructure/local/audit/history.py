@@ -5,12 +5,12 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
+from infrastructure.local.audit.input_files import GivenBorrower, GivenEvent, GivenInstallment, Inputs
 from infrastructure.local.audit.replay import (
     BORROWER_EVENTS,
     IN_FILE,
     INSTALLMENT_EVENTS,
     NEVER,
-    TEXTS,
     Borrower,
     Installment,
     Newest,
@@ -18,28 +18,27 @@ from infrastructure.local.audit.replay import (
     Person,
     Timeline,
     scheduled,
-    whole,
-    word,
 )
-from infrastructure.local.audit.rows import BorrowerRow, EventRow, InstallmentRow, Portfolio
+from infrastructure.local.audit.values import LARGEST_NUMBER, LARGEST_SEQUENCE, identifier, whole_number
 
 
 class History:
-    """The replay of a portfolio: who a borrower was and what an installment was at any instant of the run.
+    """The replay of the inputs: who a borrower was and what an installment was at any instant of the run.
 
-    All rows of the CSV files are known from `start`; an event that arrived earlier counts from then.
+    All rows of the CSV files are known from `start`; an event that arrived earlier counts from then. `taken` holds the
+    source and id of each event that was well formed, and fits what it is about.
     """
 
-    def __init__(self, portfolio: Portfolio, start: datetime) -> None:
+    def __init__(self, inputs: Inputs, start: datetime) -> None:
         self._people: dict[str, Borrower] = {}
         self._owed: dict[tuple[str, int], Installment] = {}
-        self._aside: defaultdict[tuple[str, int], list[EventRow]] = defaultdict(list)
-        self._seen: set[tuple[str, str]] = set()
-        for row in portfolio.borrowers:
+        self._aside: defaultdict[tuple[str, int], list[GivenEvent]] = defaultdict(list)
+        self.taken: set[tuple[str, str]] = set()
+        for row in inputs.borrowers:
             self._add_borrower(row, start)
-        for due in portfolio.installments:
+        for due in inputs.installments:
             self._add_installment(due, start)
-        for event in portfolio.events:
+        for event in inputs.events:
             self._take(event, max(event.at, start))
 
     def person(self, borrower_id: str) -> Timeline[Person]:
@@ -60,13 +59,13 @@ class History:
         """List every known installment: loan, number, borrower and timeline."""
         return ((loan, number, due.owner, due.timeline) for (loan, number), due in self._owed.items())
 
-    def _add_borrower(self, row: BorrowerRow, start: datetime) -> None:
+    def _add_borrower(self, row: GivenBorrower, start: datetime) -> None:
         person = self._people[row.borrower_id] = Borrower(known=True)
-        for name in (*TEXTS, "channels", "consent", "preferred_time"):
+        for name in ("time_zone", "jurisdiction", "channels", "consent", "preferred_time"):
             person.fields[name] = Newest(getattr(row, name), IN_FILE)
         person.note(start)
 
-    def _add_installment(self, row: InstallmentRow, start: datetime) -> None:
+    def _add_installment(self, row: GivenInstallment, start: datetime) -> None:
         due = Installment(
             row.borrower_id,
             row.currency,
@@ -80,14 +79,14 @@ class History:
         self._owed[row.loan_id, row.installment_no] = due
         due.note(start)
 
-    def _take(self, event: EventRow, at: datetime) -> None:
+    def _take(self, event: GivenEvent, at: datetime) -> None:
         """Apply an event unless it was applied before or is malformed; what has no effect may come again, mended."""
         body = event.body
         try:
-            identity = word(body, "source"), word(body, "event_id")
-            if identity in self._seen:
+            identity = identifier(body["source"]), identifier(body["event_id"])
+            if identity in self.taken:
                 return
-            kind, _, happening = word(body, "type").partition(".")
+            kind, _, happening = str(body["type"]).partition(".")
             if kind == "installment" and happening in INSTALLMENT_EVENTS:
                 self._about_installment(event, happening, at)
             elif kind == "borrower" and happening in BORROWER_EVENTS:
@@ -96,15 +95,17 @@ class History:
                 return
         except ValueError:
             return
-        self._seen.add(identity)
+        self.taken.add(identity)
 
-    def _about_installment(self, event: EventRow, happening: str, at: datetime) -> None:
+    def _about_installment(self, event: GivenEvent, happening: str, at: datetime) -> None:
         """Apply events of an installment, or parks it until its installment is known; raises ValueError."""
-        key = word(event.body, "loan_id"), whole(event.body, "installment_no", 1)
-        owner = None if event.body.get("borrower_id") is None else word(event.body, "borrower_id")
+        key = identifier(event.body.get("loan_id")), whole_number(event.body.get("installment_no"), 1, LARGEST_NUMBER)
+        owner = None if event.body.get("borrower_id") is None else identifier(event.body["borrower_id"])
         due = self._owed.get(key)
+        if owner is None and happening == "scheduled":
+            raise ValueError("no borrower")
         if due is None and happening != "scheduled":
-            whole(event.body, "sequence")
+            _sequence(event.body)
             self._aside[key].append(event)
             return
         if due is None:
@@ -115,22 +116,27 @@ class History:
         elif owner not in (None, due.owner):
             raise ValueError("the installment is another borrower's")
         else:
-            INSTALLMENT_EVENTS[happening](due, event.body, whole(event.body, "sequence"))
+            INSTALLMENT_EVENTS[happening](due, event.body, _sequence(event.body))
         due.note(at)
 
-    def _late(self, due: Installment, kept: EventRow) -> None:
+    def _late(self, due: Installment, kept: GivenEvent) -> None:
         """Apply events that were parked; what turns out not to fit has no effect."""
         happening = kept.body["type"].partition(".")[2]
         try:
             if kept.body.get("borrower_id") in (None, due.owner):
-                INSTALLMENT_EVENTS[happening](due, kept.body, whole(kept.body, "sequence"))
+                INSTALLMENT_EVENTS[happening](due, kept.body, _sequence(kept.body))
         except ValueError:
             return
 
     def _about_borrower(self, body: Mapping[str, Any], happening: str, at: datetime) -> None:
         """Apply events of a borrower; raises ValueError."""
-        borrower_id, sequence = word(body, "borrower_id"), whole(body, "sequence")
+        borrower_id, sequence = identifier(body.get("borrower_id")), _sequence(body)
         person = self._people.get(borrower_id) or Borrower()
         BORROWER_EVENTS[happening](person, body, sequence)
         self._people[borrower_id] = person
         person.note(at)
+
+
+def _sequence(body: Mapping[str, Any]) -> int:
+    """Read an event's sequence; raises ValueError."""
+    return whole_number(body.get("sequence"), 0, LARGEST_SEQUENCE)

@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
+from sys import intern
 from typing import Any
 
-from predue.domain.instant import from_text
-from predue.domain.stage import Stage, StageKey
+from infrastructure.local.audit.terms import AuditKey, days_from_due
+from infrastructure.local.audit.values import instant, local_date
 
 OUTCOMES = ("sent", "suppressed", "expired", "failed", "unknown")
 
@@ -30,7 +31,7 @@ class OutcomeLine:
     reminder_id: str
     borrower_id: str
     channel: str
-    keys: tuple[StageKey, ...]
+    keys: tuple[AuditKey, ...]
     outcome: str
     reason: str
     policy: str
@@ -69,33 +70,39 @@ def read_line(number: int, raw: Mapping[str, Any]) -> OutcomeLine:
         raise ValueError("local_time has no offset")
     return OutcomeLine(
         number,
-        from_text(raw["at"]),
+        instant(raw["at"]),
         local,
-        raw["reminder_id"],
-        raw["borrower_id"],
-        raw["channel"] or "",
+        intern(raw["reminder_id"]),
+        intern(raw["borrower_id"]),
+        intern(raw["channel"] or ""),
         tuple(_key(due) for due in raw["dues"]),
-        raw["outcome"],
-        raw["reason"] or "",
-        raw["policy"] or "",
-        raw["pack"] or "",
-        raw["text"] or "",
-        raw["provider_message_id"] or "",
-        tuple(Tried(from_text(tried["at"]), tried["channel"], tried["answer"]) for tried in raw["attempts"]),
+        intern(raw["outcome"]),
+        intern(raw["reason"] or ""),
+        intern(raw["policy"] or ""),
+        intern(raw["pack"] or ""),
+        intern(raw["text"] or ""),
+        intern(raw["provider_message_id"] or ""),
+        tuple(
+            Tried(instant(tried["at"]), intern(tried["channel"]), intern(tried["answer"])) for tried in raw["attempts"]
+        ),
     )
 
 
 def read_call(number: int, raw: Mapping[str, Any]) -> ProviderCall:
     """Read a line of wire.jsonl; raises KeyError, TypeError or ValueError when a field is missing or bad."""
-    at = from_text(raw["at"])
-    return ProviderCall(
-        number, at, raw["channel"], raw["reminder_id"], raw["provider_message_id"] or "", str(raw["answer"])
-    )
+    at = instant(raw["at"])
+    ids = intern(raw["reminder_id"]), intern(raw["provider_message_id"] or "")
+    return ProviderCall(number, at, intern(raw["channel"]), *ids, intern(str(raw["answer"])))
 
 
-def _key(due: Mapping[str, Any]) -> StageKey:
+def _tried(raw: Mapping[str, Any]) -> Tried:
+    return Tried(instant(raw["at"]), intern(raw["channel"]), intern(raw["answer"]))
+
+
+def _key(due: Mapping[str, Any]) -> AuditKey:
     """Read one of a line's dues."""
     number = due["installment_no"]
     if not isinstance(number, int) or isinstance(number, bool):
         raise TypeError("installment_no is no integer")
-    return StageKey(due["loan_id"], number, date.fromisoformat(due["due_date"]), Stage.named(due["stage"]).name)
+    days_from_due(due["stage"])
+    return AuditKey(intern(due["loan_id"]), number, local_date(due["due_date"]), intern(due["stage"]))

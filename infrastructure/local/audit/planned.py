@@ -7,7 +7,7 @@ from datetime import date, datetime, timedelta
 from infrastructure.local.audit.days import Days, LocalSlot, Whereabouts
 from infrastructure.local.audit.history import History
 from infrastructure.local.audit.replay import Owed, Person, Timeline
-from predue.domain.stage import Stage, StageKey
+from infrastructure.local.audit.terms import AuditKey, StageTerm, days_from_due
 
 # A slot that had passed when the borrower's zone or wish changed may still be what the day is closed by. Days differ
 # between zones by 26 hours at most, and the closing run of a day comes some hours after its slot.
@@ -18,7 +18,7 @@ _STILL_CLOSING = timedelta(hours=36)
 class PlannedStage:
     """A stage of an installment that must have exactly one outcome; `reachable` is False where no hour is allowed."""
 
-    key: StageKey
+    key: AuditKey
     borrower_id: str
     slot: datetime
     reachable: bool
@@ -32,25 +32,27 @@ class Planned:
     and these disagree: the installment was open at one and not at another, or the new slot was past before the change.
     """
 
-    required: dict[StageKey, PlannedStage]
-    either: frozenset[StageKey]
+    required: dict[AuditKey, PlannedStage]
+    either: frozenset[AuditKey]
 
 
-def planned_stages(history: History, days: Days, stages: Sequence[Stage], first_day: date, last_day: date) -> Planned:
+def planned_stages(
+    history: History, days: Days, stages: Sequence[StageTerm], first_day: date, last_day: date
+) -> Planned:
     """List the planned stages whose local day lies between two days, both included."""
-    required: dict[StageKey, PlannedStage] = {}
-    either: set[StageKey] = set()
+    required: dict[AuditKey, PlannedStage] = {}
+    either: set[AuditKey] = set()
     places: dict[str, list[tuple[datetime, datetime, Whereabouts]]] = {}
     for loan_id, number, owner, timeline in history.installments():
         if owner not in places:
             places[owner] = _places(history.person(owner))
         for due_date in {state.due_date for _, _, state in timeline}:
             for stage in stages:
-                if not first_day <= _day(stage, due_date) <= last_day:
+                key = AuditKey(loan_id, number, due_date, stage.name)
+                if not first_day <= key.day() <= last_day:
                     continue
-                key = StageKey(loan_id, number, due_date, stage.name)
                 slots = list(_slots(days, places[owner], key.day()))
-                opened = [[_open(timeline, key, stage, moment) for moment in _moments(slot)] for slot, _ in slots]
+                opened = [[_open(timeline, key, moment) for moment in _moments(slot)] for slot, _ in slots]
                 reached = next((slot for slot, in_force in slots if in_force), None)
                 if reached and all(map(all, opened)):
                     required[key] = PlannedStage(key, owner, reached.at, any(slot.reachable for slot, _ in slots))
@@ -85,15 +87,12 @@ def _moments(slot: LocalSlot) -> tuple[datetime, ...]:
     return (slot.at,) if slot.reachable else (slot.earliest, slot.at, slot.latest)
 
 
-def _open(timeline: Timeline[Owed], key: StageKey, stage: Stage, moment: datetime) -> bool:
+def _open(timeline: Timeline[Owed], key: AuditKey, moment: datetime) -> bool:
     """Tell whether the installment was known, open, due on that date, and the stage inside its window."""
     state = timeline.at(moment)
-    return state is not None and state.open and state.due_date == key.due_date and stage.offset <= state.grace_days
-
-
-def _day(stage: Stage, due_date: date) -> date:
-    """Give the stage's day; a due date at the calendar's end, which lenders write for `never`, keeps its own."""
-    try:
-        return stage.day(due_date)
-    except OverflowError:
-        return due_date
+    return (
+        state is not None
+        and state.open
+        and state.due_date == key.due_date
+        and days_from_due(key.stage) <= state.grace_days
+    )

@@ -5,28 +5,30 @@ one derivation shows as a difference. Events that come at the very instant of a 
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import partial
 from itertools import pairwise
-from typing import Any
 
-from infrastructure.local.audit.days import Terms
 from infrastructure.local.audit.evidence import (
     NO_PROFILE,
     Check,
     Evidence,
+    Results,
     Run,
     barred,
     line_text,
     stage_text,
 )
+from infrastructure.local.audit.input_files import Inputs, read_inputs
+from infrastructure.local.audit.losses import losses
 from infrastructure.local.audit.outcomes import OUTCOMES, OutcomeLine, ProviderCall
-from infrastructure.local.audit.rows import Portfolio
-from predue.domain.instant import to_text
-from predue.domain.stage import StageKey
+from infrastructure.local.audit.planned import PlannedStage
+from infrastructure.local.audit.terms import AuditKey, CapTerm, Terms
+from infrastructure.local.audit.values import instant_text
 
-__all__ = ["Audit", "Coverage", "PromiseVerdict", "Run", "Terms", "audit"]
+__all__ = ["Audit", "Coverage", "Inputs", "PromiseVerdict", "Results", "Run", "Terms", "audit", "read_inputs"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,82 +79,79 @@ class Audit:
         return frozenset(number for number, verdict in self.verdicts.items() if verdict.broken)
 
 
-def audit(
-    portfolio: Portfolio,
-    run: Run,
-    contacts: Iterable[Mapping[str, Any]],
-    wire: Iterable[Mapping[str, Any]],
-    terms: Terms | None = None,
-    claims: Iterable[Mapping[str, Any]] | None = None,
-) -> Audit:
-    """Hold a run against promises 1 to 7 and 9.
+def audit(inputs: Inputs, run: Run, results: Results, terms: Terms | None = None) -> Audit:
+    """Hold a run against promises 1 to 7 and 9; a line that cannot be read breaks promise 9 or 5.
 
-    `claims` are the instants at which the table took claims, `at` and `reminder_id`, if somebody watched it.
-    `contacts` and `wire` are the parsed lines of the two files; a line that cannot be read breaks promise 9 or 5.
+    What a caller needs: `read_inputs` of the input files, `Results.read` of the folder that the run wrote, and
+    `Terms.read` of the policy's keys and the folder of packs.
     """
-    evidence = Evidence(portfolio, run, contacts, wire, terms or Terms(), claims)
+    evidence = Evidence(inputs, run, results, terms or Terms())
     verdicts: dict[int, PromiseVerdict] = {}
     for number, checks_of in _PROMISES.items():
         checked, broken = 0, []
-        for about, fault in checks_of(evidence):
+        for check in checks_of(evidence):
             checked += 1
-            if fault:
-                broken.append(f"promise {number}: {about}: {fault}")
+            if check.fault:
+                broken.append(f"promise {number}: {check.text()}: {check.fault}")
         verdicts[number] = PromiseVerdict(checked, tuple(broken))
     return Audit(verdicts, _coverage(evidence))
 
 
 def _caps(evidence: Evidence) -> Iterator[Check]:
     """Promise 1: contacts a local day, and in rolling half-open windows, over all loans and channels."""
-    terms, week, month = evidence.terms, timedelta(days=7), timedelta(days=30)
     by_borrower: defaultdict[str, list[OutcomeLine]] = defaultdict(list)
     for line in evidence.lines:
         if line.contact:
             by_borrower[line.borrower_id].append(line)
     for lines in by_borrower.values():
         lines.sort(key=lambda line: line.at)
-        yield from _window_cap(lines, terms.per_week, week, "contacts in 7 days")
-        yield from _window_cap(lines, terms.per_month, month, "contacts in 30 days")
-        texts = [line for line in lines if line.channel == "sms"]
-        yield from _window_cap(texts, terms.sms_per_week, week, "SMS in 7 days")
-        on_day: Counter[date] = Counter()
-        for line in lines:
-            day = line.local.date()
-            on_day[day] += 1
-            yield Check(line_text(line), f"contact {on_day[day]} of {day}" if on_day[day] > terms.per_day else None)
+        for cap in {cap: None for line in lines for cap in evidence.caps(line)}:
+            counted = [line for line in lines if cap.channel in ("", line.channel)]
+            yield from (_day_cap if cap.days is None else _window_cap)(evidence, counted, cap)
 
 
-def _window_cap(lines: list[OutcomeLine], most: int, window: timedelta, what: str) -> Iterator[Check]:
-    """Compare each contact with the one `most` before it, which must have left the window."""
-    for earlier, line in zip(lines, lines[most:], strict=False):
-        over = line.at - earlier.at < window
-        fault = f"more than {most} {what}, from {to_text(earlier.at)} to {to_text(line.at)}"
-        yield Check(line_text(line), fault if over else None)
+def _day_cap(evidence: Evidence, lines: list[OutcomeLine], cap: CapTerm) -> Iterator[Check]:
+    """Count the contacts of each local day."""
+    on_day: Counter[date] = Counter()
+    for line in lines:
+        day = line.local.date()
+        on_day[day] += 1
+        over = on_day[day] > cap.most and cap in evidence.caps(line)
+        yield Check(partial(line_text, line), f"{cap.channel or 'contact'} {on_day[day]} of {day}" if over else None)
+
+
+def _window_cap(evidence: Evidence, lines: list[OutcomeLine], cap: CapTerm) -> Iterator[Check]:
+    """Compare each contact with the one that stands a cap's count before it, which must have left the window."""
+    window = timedelta(days=cap.days or 0)
+    for place, line in enumerate(lines[cap.most :]):
+        earlier = lines[place]
+        fault = None
+        if line.at - earlier.at < window and cap in evidence.caps(line):
+            what = f"more than {cap.most} {cap.channel or 'contacts'} in {cap.days} days"
+            fault = f"{what}, from {instant_text(earlier.at)} to {instant_text(line.at)}"
+        yield Check(partial(line_text, line), fault)
 
 
 def _hours(evidence: Evidence) -> Iterator[Check]:
     """Promise 2: nothing outside the allowed hours of the stage's local day, in any zone that is possible."""
     for line, moment in evidence.goings():
         for key in line.keys:
-            yield Check(f"{line_text(line, key)} at {to_text(moment)}", evidence.hours_fault(line, key, moment))
+            yield Check(partial(line_text, line, key, "at", moment), evidence.hours_fault(line, key, moment))
     for planned in evidence.planned.required.values():
         if not planned.reachable:
             for line in evidence.lines_of_key.get(planned.key, ()):
-                fault = _unreachable_fault(evidence, line)
-                yield Check(
-                    line_text(line, planned.key), f"the zones share no allowed hour: {fault}" if fault else None
-                )
+                yield Check(partial(line_text, line, planned.key), _unreachable_fault(evidence, line))
 
 
 def _unreachable_fault(evidence: Evidence, line: OutcomeLine) -> str | None:
     """Tell what is wrong with an outcome where no hour is allowed; another reason that is true may stand there."""
     if line.outcome != "suppressed":
-        return f"the outcome is {line.outcome}"
+        return f"the zones share no allowed hour: the outcome is {line.outcome}"
     person = evidence.person(line, line.at)
     if line.reason == "zone_unknown" or person is None or barred(person, line.channel):
         return None
     settled = any(evidence.settled(line, key, line.at) for key in line.keys)
-    return None if settled else f"the reason is {line.reason}"
+    return None if settled else f"the zones share no allowed hour: the reason is {line.reason}"
 
 
 def _owed(evidence: Evidence) -> Iterator[Check]:
@@ -160,7 +159,7 @@ def _owed(evidence: Evidence) -> Iterator[Check]:
     for line, call in evidence.joined_calls():
         moment = evidence.claimed(line, call)
         for key in line.keys:
-            yield Check(f"{line_text(line, key)} claimed at {to_text(moment)}", evidence.settled(line, key, moment))
+            yield Check(partial(line_text, line, key, "claimed at", moment), evidence.settled(line, key, moment))
 
 
 def _allowed(evidence: Evidence) -> Iterator[Check]:
@@ -173,7 +172,7 @@ def _allowed(evidence: Evidence) -> Iterator[Check]:
         for stage in evidence.terms.stages:
             if stage.name in names and not stage.takes(call.channel) and not call.refused:
                 fault = fault or f"stage {stage.name} does not go out on {call.channel}"
-        yield Check(f"{line_text(line)} claimed at {to_text(moment)} on {call.channel}", fault)
+        yield Check(partial(line_text, line, None, "claimed at", moment, "on", call.channel), fault)
 
 
 def _once(evidence: Evidence) -> Iterator[Check]:
@@ -183,18 +182,24 @@ def _once(evidence: Evidence) -> Iterator[Check]:
         ids = dict.fromkeys(line.reminder_id for line in lines)
         calls = sorted((call for id_ in ids for call in evidence.calls_of[id_]), key=lambda call: call.at)
         for earlier, later in pairwise(calls):
-            twice = f"called at {to_text(later.at)} after {earlier.answer!r} at {to_text(earlier.at)}"
-            yield Check(line_text(lines[0], key), None if earlier.refused else twice)
+            twice = f"called at {instant_text(later.at)} after {earlier.answer!r} at {instant_text(earlier.at)}"
+            yield Check(partial(line_text, lines[0], key), None if earlier.refused else twice)
     for call in evidence.calls:
         line = evidence.line_of.get(call.reminder_id)
-        about = line_text(line) if line else f"wire.jsonl line {call.number}, reminder {call.reminder_id}"
         unclaimed = "no claim was written before it" if evidence.unclaimed(call) else None
-        yield Check(f"{about} called at {to_text(call.at)}", unclaimed or _disagreement(line, call))
+        yield Check(partial(_call_text, line, call), unclaimed or _disagreement(line, call))
     for line in evidence.lines:
         if line.outcome == "sent":
             made = {call.provider_message_id for call in evidence.calls_of[line.reminder_id] if not call.refused}
             fault = None if line.provider_message_id in made else "the carrier took no such message"
-            yield Check(f"{line_text(line)} sent at {to_text(line.at)}", fault)
+            yield Check(partial(line_text, line, None, "sent at", line.at), fault)
+
+
+def _call_text(line: OutcomeLine | None, call: ProviderCall) -> str:
+    """Name a provider call in a sentence."""
+    if line:
+        return line_text(line, None, "called at", call.at)
+    return f"wire.jsonl line {call.number}, reminder {call.reminder_id} called at {instant_text(call.at)}"
 
 
 def _disagreement(line: OutcomeLine | None, call: ProviderCall) -> str | None:
@@ -209,27 +214,32 @@ def _disagreement(line: OutcomeLine | None, call: ProviderCall) -> str | None:
 def _outcomes(evidence: Evidence) -> Iterator[Check]:
     """Promise 6: exactly one outcome for each planned stage."""
     for key, planned in evidence.planned.required.items():
-        about = f"borrower {planned.borrower_id}, {stage_text(key)}, planned for {to_text(planned.slot)}"
-        yield Check(about, None if key in evidence.lines_of_key else "there is no outcome")
+        yield Check(partial(_planned_text, planned), None if key in evidence.lines_of_key else "there is no outcome")
     for key, lines in evidence.lines_of_key.items():
         owner = evidence.history.owner(key.loan_id, key.installment_no)
         if key in evidence.planned.required or key in evidence.planned.either:
             stray = [line for line in lines if line.borrower_id != owner]
-            yield Check(line_text(lines[0], key), f"it is planned for borrower {owner}" if stray else None)
+            yield Check(partial(line_text, lines[0], key), f"it is planned for borrower {owner}" if stray else None)
         else:
             yield from _unplanned(evidence, key, lines)
-        yield Check(line_text(lines[0], key), f"there are {len(lines)} outcomes" if len(lines) > 1 else None)
+        yield Check(partial(line_text, lines[0], key), f"there are {len(lines)} outcomes" if len(lines) > 1 else None)
+    yield from losses(evidence)
     ids = Counter(line.reminder_id for line in evidence.lines)
     for line in evidence.lines:
-        yield Check(line_text(line), _outcome_fault(line, ids[line.reminder_id]))
+        yield Check(partial(line_text, line), _outcome_fault(line, ids[line.reminder_id]))
 
 
-def _unplanned(evidence: Evidence, key: StageKey, lines: list[OutcomeLine]) -> Iterator[Check]:
+def _planned_text(planned: PlannedStage) -> str:
+    """Name a planned stage in a sentence."""
+    return f"borrower {planned.borrower_id}, {stage_text(planned.key)}, planned for {instant_text(planned.slot)}"
+
+
+def _unplanned(evidence: Evidence, key: AuditKey, lines: list[OutcomeLine]) -> Iterator[Check]:
     """Check what went out without being planned: a wrong day or hour shows that no plan can have led to it."""
     for line in lines:
         if line.contact:
             fault = evidence.hours_fault(line, key, line.at)
-            yield Check(line_text(line, key), f"it was not planned, and {fault}" if fault else None)
+            yield Check(partial(line_text, line, key), f"it was not planned, and {fault}" if fault else None)
 
 
 def _outcome_fault(line: OutcomeLine, same_id: int) -> str | None:
@@ -247,7 +257,7 @@ def _window(evidence: Evidence) -> Iterator[Check]:
     """Promise 7: nothing after the end of grace."""
     for line, moment in evidence.goings():
         person = evidence.person(line, moment)
-        zones = evidence.days.zones(person.place) if person else ()
+        zones = evidence.days.zones(person.place, line.local.date()) if person else ()
         today = max((moment.astimezone(zone).date() for zone in zones), default=line.local.date())
         for key in line.keys:
             state = evidence.history.owed(key.loan_id, key.installment_no).at(moment)
@@ -255,7 +265,7 @@ def _window(evidence: Evidence) -> Iterator[Check]:
                 last = key.due_date + timedelta(days=state.grace_days)
                 late = max(today, key.day()) > last
                 fault = f"the pre-due window ended on {last}" if late else None
-                yield Check(f"{line_text(line, key)} at {to_text(moment)}", fault)
+                yield Check(partial(line_text, line, key, "at", moment), fault)
 
 
 def _explained(evidence: Evidence) -> Iterator[Check]:
@@ -265,8 +275,8 @@ def _explained(evidence: Evidence) -> Iterator[Check]:
         missing = [name for name in ("policy", "pack") if not getattr(line, name)]
         if line.outcome == "sent" and not line.text:
             missing.append("text")
-        yield Check(line_text(line), f"lacks {' and '.join(missing)}" if missing else None)
-        yield Check(line_text(line), _local_fault(evidence, line))
+        yield Check(partial(line_text, line), f"lacks {' and '.join(missing)}" if missing else None)
+        yield Check(partial(line_text, line), _local_fault(evidence, line))
     for earlier, later in pairwise(evidence.lines):
         ordered = (earlier.at, earlier.reminder_id) <= (later.at, later.reminder_id)
         yield Check(f"contacts.jsonl line {later.number}", None if ordered else "stands after a later outcome")
@@ -275,9 +285,9 @@ def _explained(evidence: Evidence) -> Iterator[Check]:
 def _local_fault(evidence: Evidence, line: OutcomeLine) -> str | None:
     """Tell how the local time contradicts the instant, or the zones that the borrower may be in."""
     if line.local != line.at:
-        return f"local_time {line.local.isoformat()} is not the instant {to_text(line.at)}"
+        return f"local_time {line.local.isoformat()} is not the instant {instant_text(line.at)}"
     person = evidence.person(line, line.at)
-    zones = evidence.days.zones(person.place) if person else ()
+    zones = evidence.days.zones(person.place, line.local.date()) if person else ()
     offsets = {line.at.astimezone(zone).utcoffset() for zone in zones}
     fits = not offsets or line.local.utcoffset() in offsets
     return None if fits else f"local_time {line.local.isoformat()} is in no zone of the borrower"

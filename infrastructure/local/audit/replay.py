@@ -3,6 +3,7 @@
 Written a second time from the meaning of the file forms; it shares no code with what applies events in the functions.
 """
 
+import re
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -10,19 +11,20 @@ from datetime import UTC, date, datetime
 from typing import Any, Generic, TypeVar
 
 from infrastructure.local.audit.days import Whereabouts
-from infrastructure.local.audit.rows import (
+from infrastructure.local.audit.values import (
+    CHANNELS,
+    LARGEST_SEQUENCE,
     LONGEST_GRACE,
-    id_fault,
-    known_currencies,
-    read_channels,
-    read_date,
-    read_time,
+    channel_names,
+    currencies,
+    identifier,
+    local_date,
+    minor_amount,
+    wall_time,
+    whole_number,
 )
-from predue.domain.channel import CHANNELS
-from predue.domain.money import minor_units
 
 END_OF_TIME = datetime.max.replace(tzinfo=UTC)
-TEXTS = ("name", "phone", "email", "wechat_openid", "locale", "time_zone", "jurisdiction")
 NEVER = -1  # older than every sequence
 IN_FILE = 0  # the sequence of what the CSV files say
 
@@ -158,12 +160,12 @@ class Borrower:
 
 def scheduled(body: Mapping[str, Any]) -> Installment:
     """Begin an installment with the events that announces it; raises ValueError."""
-    sequence, currency = whole(body, "sequence"), _text(body.get("currency"))
-    if currency not in known_currencies():
+    sequence, currency = whole_number(body.get("sequence"), 0, LARGEST_SEQUENCE), _text(body.get("currency"))
+    if currency not in currencies():
         raise ValueError("currency is no ISO 4217 code")
     grace_days = _grace(body)
     return Installment(
-        word(body, "borrower_id"),
+        identifier(body.get("borrower_id")),
         currency,
         Newest(_date(body), sequence),
         Newest(_minor(body, currency), sequence),
@@ -238,14 +240,14 @@ def _opt_in(person: Borrower, body: Mapping[str, Any], sequence: int) -> None:
 
 
 def _start_hold(person: Borrower, body: Mapping[str, Any], sequence: int) -> None:
-    person.hold(word(body, "reason"), sequence, on=True)
+    person.hold(identifier(body.get("reason")), sequence, on=True)
 
 
 def _end_hold(person: Borrower, body: Mapping[str, Any], sequence: int) -> None:
-    if body.get("reason") in (None, ""):
+    if body.get("reason") is None:
         person.end_all(sequence)
     else:
-        person.hold(word(body, "reason"), sequence, on=False)
+        person.hold(identifier(body.get("reason")), sequence, on=False)
 
 
 BORROWER_EVENTS: Mapping[str, Callable[[Borrower, Mapping[str, Any], int], None]] = {
@@ -257,45 +259,20 @@ BORROWER_EVENTS: Mapping[str, Callable[[Borrower, Mapping[str, Any], int], None]
 }
 
 
-def word(body: Mapping[str, Any], name: str) -> str:
-    """Read an id or another name; raises ValueError."""
-    value = body.get(name)
-    fault = id_fault(value)
-    if fault or not isinstance(value, str):
-        raise ValueError(f"{name} {fault}")
-    return value
-
-
-def whole(body: Mapping[str, Any], name: str, least: int = 0) -> int:
-    """Read a whole number, also one that was written as a text; raises ValueError."""
-    value = body.get(name)
-    if isinstance(value, str) and value.isascii() and value.isdigit():
-        value = int(value)
-    if not isinstance(value, int) or isinstance(value, bool) or value < least:
-        raise ValueError(f"{name} is no whole number")
-    return value
-
-
 def _date(body: Mapping[str, Any]) -> date:
-    return read_date(_text(body.get("due_date")))
+    return local_date(_text(body.get("due_date")))
 
 
 def _grace(body: Mapping[str, Any]) -> int | None:
     if body.get("grace_days") is None:
         return None
-    grace_days = whole(body, "grace_days")
-    if grace_days > LONGEST_GRACE:
-        raise ValueError("grace_days is too long")
-    return grace_days
+    return whole_number(body["grace_days"], 0, LONGEST_GRACE + 1)
 
 
 def _minor(body: Mapping[str, Any], currency: str) -> int:
-    amount = body.get("amount")
     if body.get("currency") not in (None, currency):
         raise ValueError("currency is not the installment's")
-    if isinstance(amount, bool) or not isinstance(amount, str | int | float):
-        raise ValueError("amount is no number")  # noqa: TRY004 - all malformed events are a ValueError
-    return minor_units(str(amount), currency)
+    return minor_amount(body.get("amount"), currency)
 
 
 def _channel_or_all(body: Mapping[str, Any]) -> str:
@@ -313,13 +290,31 @@ def _text(value: object) -> str:
     return value
 
 
+def _text_like(pattern: str) -> Callable[[object], str]:
+    form = re.compile(pattern, re.DOTALL)
+
+    def read(value: object) -> str:
+        text = _text(value)
+        if not form.fullmatch(text):
+            raise ValueError("a text that is too long, or holds what it must not")
+        return text
+
+    return read
+
+
 def _channels(value: object) -> tuple[str, ...]:
-    return read_channels("|".join(map(_text, value)) if isinstance(value, list) else _text(value))
+    return channel_names("|".join(map(_text, value)) if isinstance(value, list) else _text(value))
 
 
 _PROFILE_FIELDS: Mapping[str, Callable[[object], Any]] = {
-    **dict.fromkeys(TEXTS, _text),
+    "name": _text_like(".{0,200}"),
+    "phone": _text_like(".{0,40}"),
+    "email": _text_like(".{0,320}"),
+    "wechat_openid": _text_like(".{0,128}"),
+    "locale": _text_like(".{0,40}"),
+    "time_zone": _text_like("[^#*]{0,64}"),
+    "jurisdiction": _text_like("[A-Za-z0-9-]{0,10}"),
     "channels": _channels,
     "consent": _channels,
-    "preferred_time": lambda value: read_time(_text(value)),
+    "preferred_time": lambda value: wall_time(_text(value)),
 }

@@ -10,7 +10,7 @@ from typing import Any
 
 from infrastructure.local.report import words
 
-RECORDS, CASES = "records.jsonl", "cases.jsonl"
+RECORDS, CASES, DEAD_LETTERS = "records.jsonl", "cases.jsonl", "dead_letters.jsonl"
 _WIDTH = 110
 _LABEL = 12
 
@@ -34,23 +34,50 @@ class NotFound(Exception):
 
 
 def explain(out: Path, borrower: str) -> str:
-    """Every reminder of one borrower in time order, from `records.jsonl` in `out`, then the cases, in plain language.
+    """Every reminder of one borrower in time order, from `records.jsonl` in `out`, then what was planned and given up
+    without a record, then the cases, in plain language.
 
     A record has the fields of contacts.jsonl and `inputs`, what the gate saw. Raises NotFound if there are no records
-    to read, or neither a record nor a case about the borrower.
+    to read, or nothing about the borrower.
     """
     records = sorted(
         _about(borrower, out / RECORDS), key=lambda record: (str(record["at"]), str(record["reminder_id"]))
     )
     # Runs of earlier versions have left none.
     cases = list(_about(borrower, out / CASES)) if (out / CASES).exists() else []
-    if not records and not cases:
+    given_up = _given_up(borrower, out / DEAD_LETTERS)
+    left = [
+        job for job in given_up if not any(due in record.get("dues", ()) for due in job["dues"] for record in records)
+    ]
+    if not records and not cases and not left:
         raise NotFound(
             f"no reminder was planned for borrower {borrower!r} in {out}. Either the id is misspelled, or no "
             f"installment of theirs was open on a stage's day in that period."
         )
-    told = [_heading(borrower, records), *(_paragraph(record) for record in records), *map(_case, cases)]
-    return "\n\n".join(told) + "\n"
+    told = (_paragraph(record, given_up) for record in records)
+    return "\n\n".join([_heading(borrower, records, len(left)), *told, *map(_lost, left), *map(_case, cases)]) + "\n"
+
+
+def _given_up(borrower: str, path: Path) -> list[dict[str, Any]]:
+    """The jobs about a borrower that lie in a dead-letter queue, each with that `queue`."""
+    # Runs of earlier versions have left none.
+    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+    letters = (json.loads(line) for line in lines)
+    return [
+        job | {"queue": letter["queue"]}
+        for letter in letters
+        for job in letter["jobs"]
+        if job["borrower_id"] == borrower
+    ]
+
+
+def _lost(job: Mapping[str, Any]) -> str:
+    lines = [f"{job['slot']}  PLANNED, AND NO OUTCOME", *_field("why", _failed_in(job))]
+    return "\n".join(lines + [line for due in job["dues"] for line in _field("about", _due(due))])
+
+
+def _failed_in(job: Mapping[str, Any]) -> str:
+    return f"it was planned, but delivery failed: its job was given up and lies in the queue {job['queue']}"
 
 
 def _case(case: Mapping[str, Any]) -> str:
@@ -94,16 +121,19 @@ def _read(path: Path, number: int, line: str) -> dict[str, Any]:
     return record
 
 
-def _heading(borrower: str, records: Sequence[Mapping[str, Any]]) -> str:
+def _heading(borrower: str, records: Sequence[Mapping[str, Any]], left: int) -> str:
     counts = Counter(str(record["outcome"]) for record in records)
-    told = ", ".join(f"{count} {words.outcome(outcome).lower()}" for outcome, count in counts.most_common())
-    noun = "reminder was" if len(records) == 1 else "reminders were"
-    return f"Borrower {borrower}: {len(records)} {noun} planned{f' ({told})' if told else ''}."
+    told = [f"{count} {words.outcome(outcome).lower()}" for outcome, count in counts.most_common()]
+    told += [f"{left} without an outcome"] if left else []
+    counted = f" ({', '.join(told)})" if told else ""
+    total = len(records) + left
+    noun = "reminder was" if total == 1 else "reminders were"
+    return f"Borrower {borrower}: {total} {noun} planned{counted}."
 
 
-def _paragraph(record: Mapping[str, Any]) -> str:
+def _paragraph(record: Mapping[str, Any], given_up: Sequence[Mapping[str, Any]]) -> str:
     title = f"{_when(record)}  {_verdict(record)}"
-    lines = [title, *_field("why", _why(record))]
+    lines = [title, *_field("why", _why(record, given_up))]
     lines += [line for due in record.get("dues") or () for line in _field("about", _due(due))]
     lines += [line for attempt in record.get("attempts") or () for line in _field("attempt", _attempt(attempt))]
     if record.get("provider_message_id"):
@@ -147,8 +177,12 @@ def _verdict(record: Mapping[str, Any]) -> str:
     return f"NOT SENT ({words.outcome(outcome).lower()})"
 
 
-def _why(record: Mapping[str, Any]) -> str:
+def _why(record: Mapping[str, Any], given_up: Sequence[Mapping[str, Any]]) -> str:
     outcome, code = str(record["outcome"]), str(record.get("reason") or "")
+    if code == "no_run":
+        failed = (job for job in given_up if any(due in record["dues"] for due in job["dues"]))
+        because = next(map(_failed_in, failed), words.reason(code).because)
+        return f"{because} [{outcome}: {code}]"
     if outcome == "sent":
         stages = sorted({str(due["stage"]) for due in record.get("dues") or ()}, key=words.stage_offset)
         return (

@@ -99,6 +99,7 @@ def write_report(
             **_outcomes(figures, contacts),
             **_business(figures),
             cases=cases,
+            dead_letters=figures.get("dead_letters") or {},
             samples=[filled(sample) for sample in samples],
         )
     )

@@ -26,8 +26,8 @@ def summarise(contacts: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
 
     The caller adds, all optional: `cases` {`opened`, `open`, `by_reason`: {reason: cases}}, `aws` {`calls`, `units`:
     {operation: number}}, `cost_per_million_reminders` {`total_usd`, `lines`: {item: usd}}, `seconds` {`wall`, `cpu`},
-    `promises` {`checked`: {number: checks}, `broken`: [`"1: what happened"` or {`promise`, `detail`}] or {number:
-    [text]}} and `coverage` {anything: value}.
+    `dead_letters` {queue: messages}, `promises` {`checked`: {number: checks}, `broken`: [`"1: what happened"` or
+    {`promise`, `detail`}] or {number: [text]}} and `coverage` {anything: value}.
     """
     outcomes: Counter[str] = Counter()
     reasons: defaultdict[str, Counter[str]] = defaultdict(Counter)
@@ -144,7 +144,18 @@ def _breach(item: object) -> tuple[str, str]:
 
 def text(summary: Mapping[str, Any]) -> str:
     """The summary for a terminal, in words that need no manual; print it as it is."""
-    sections = (_headline, _channels, _stages, _held_back, _borrowers, _cases, _promises, _cost, _machine)
+    sections = (
+        _headline,
+        _channels,
+        _stages,
+        _held_back,
+        _borrowers,
+        _cases,
+        _dead_letters,
+        _promises,
+        _cost,
+        _machine,
+    )
     return "\n\n".join(block for section in sections if (block := section(summary))) + "\n"
 
 
@@ -220,6 +231,14 @@ def _cases(summary: Mapping[str, Any]) -> str:
     why = [f"  {words.CASES[code]:<{wide}} {count:>9,}" for code, count in told["by_reason"].items()]
     opened = f"{_count(told['opened'], 'case')} opened, {told['open']:,} still open"
     return "\n".join([f"Whom a person should look at: {opened}", *why])
+
+
+def _dead_letters(summary: Mapping[str, Any]) -> str:
+    given_up: Mapping[str, int] = summary.get("dead_letters") or {}
+    if not given_up:
+        return ""
+    title = f"Dead letters: {_count(sum(given_up.values()), 'message')} that no function could take"
+    return "\n".join([title, *(f"  {queue:<{_WIDTH + 4}} {count:>9,}" for queue, count in given_up.items())])
 
 
 def _promises(summary: Mapping[str, Any]) -> str:

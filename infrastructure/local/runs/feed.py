@@ -6,7 +6,6 @@ file says; when each was really acknowledged is kept, since that is what the pro
 """
 
 from contextlib import nullcontext, suppress
-from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 from itertools import islice
@@ -35,8 +34,7 @@ class Feed:
         self._stack = stack
         self._rejected = rejected
         self._waiting = {number: row for number, row in enumerate(rows) if row.at < end}
-        self._later = [row for row in rows if row.at >= end]
-        self._told: list[EventRow] = []
+        self._told: list[tuple[int, datetime]] = []
         self._taken: list[EventRow] = []
         for number, row in self._waiting.items():
             stack.at(row.at, LOAN_EVENTS, partial(self._arrive, number))
@@ -44,9 +42,9 @@ class Feed:
             come = self._bring_forward if stack.chaos.moving_events else self._wait_for
             stack.chaos.happenings |= {"news_between": come, "news_repeated": self._repeat}
 
-    def told(self) -> list[EventRow]:
-        """All rows in the order in which they were acknowledged, each at that instant; then those never told."""
-        return [*self._told, *self._later]
+    def arrivals(self) -> list[tuple[int, datetime]]:
+        """The lines of all rows that were acknowledged, in that order, each with its instant."""
+        return self._told
 
     def _arrive(self, number: int) -> None:
         if number in self._waiting:
@@ -64,7 +62,7 @@ class Feed:
             self._taken.append(row)
         else:
             self._rejected.append(Rejected("events.jsonl", row.line, str(refusal)))
-        self._told.append(replace(row, at=self._stack.clock()))
+        self._told.append((row.line, self._stack.clock()))
 
     def _apply(self, row: EventRow) -> InvalidEvent | None:
         """One happening, as the webhook will apply it; the refusal of events that cannot be used.

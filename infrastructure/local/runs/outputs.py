@@ -11,6 +11,7 @@ from predue.aws import items
 from predue.aws.clients import client
 from predue.domain import instant
 from predue.domain.record import Record, most_urgent
+from predue.domain.stage import StageKey
 from predue.messages.encoding import measure
 
 _SHOWN = 10
@@ -44,15 +45,7 @@ def contact_line(record: Record) -> dict[str, Any]:
         "reminder_id": record.reminder_id,
         "borrower_id": record.borrower_id,
         "channel": record.channel,
-        "dues": [
-            {
-                "loan_id": key.loan_id,
-                "installment_no": key.installment_no,
-                "due_date": key.due_date.isoformat(),
-                "stage": key.stage,
-            }
-            for key in record.keys
-        ],
+        "dues": named(record.keys),
         "outcome": record.outcome,
         "reason": record.reason,
         "policy": record.policy,
@@ -65,6 +58,19 @@ def contact_line(record: Record) -> dict[str, Any]:
             for attempt in record.attempts
         ],
     }
+
+
+def named(keys: Iterable[StageKey]) -> list[dict[str, Any]]:
+    """Stages of installments, as the files name them."""
+    return [
+        {
+            "loan_id": key.loan_id,
+            "installment_no": key.installment_no,
+            "due_date": key.due_date.isoformat(),
+            "stage": key.stage,
+        }
+        for key in keys
+    ]
 
 
 def write_lines(path: Path, lines: Iterable[dict[str, Any]]) -> None:

@@ -50,12 +50,15 @@ class EventRow:
 
 @dataclass(frozen=True, slots=True)
 class Portfolio:
-    """All that could be read, events in the order in which they arrive, and the rows that could not be used."""
+    """All that could be read, events in the order in which they arrive, the rows that could not be used, and the
+    `files` that it was read from: borrowers, installments, events.
+    """
 
     borrowers: list[Updated]
     installments: list[InstallmentRow]
     events: list[EventRow]
     rejected: list[Rejected]
+    files: tuple[Path, Path, Path | None]
 
 
 def read_portfolio(borrowers: Path, installments: Path, events: Path | None) -> Portfolio:
@@ -68,7 +71,7 @@ def read_portfolio(borrowers: Path, installments: Path, events: Path | None) -> 
     for due in table(installments, INSTALLMENT_COLUMNS, lambda row: _installment(row, people, owed), rejected):
         owed[due.event.loan_id, due.event.installment_no] = due
     news = [] if events is None else sorted(_events(events, rejected), key=lambda event: event.at)
-    return Portfolio(list(people.values()), list(owed.values()), news, rejected)
+    return Portfolio(list(people.values()), list(owed.values()), news, rejected, (borrowers, installments, events))
 
 
 def tell_rows(

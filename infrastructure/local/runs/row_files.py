@@ -52,6 +52,8 @@ def lines_of(file: BinaryIO) -> Lines:
 
 def opened(path: Path) -> BinaryIO:
     """Open the file for reading bytes; raises PortfolioError."""
+    if path.exists() and not path.is_file():
+        raise PortfolioError(f"{path.name}: is no regular file, and the audit reads it again; write it to disk first")
     try:
         return path.open("rb")
     except OSError as error:

@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
@@ -14,12 +15,11 @@ from zoneinfo import ZoneInfo
 from moto import mock_aws
 
 from infrastructure.cost.bill import bill, per_million
-from infrastructure.local.audit.promises import Audit, Run, Terms, audit
-from infrastructure.local.audit.rows import seen
-from infrastructure.local.aws import engine
+from infrastructure.local.audit.promises import Audit, Results, Run, Terms, audit, read_inputs
+from infrastructure.local.aws import dead_letters, engine
 from infrastructure.local.aws.fast_moto import fast_queries
 from infrastructure.local.aws.kept_answers import kept_answers
-from infrastructure.local.aws.stack import Stack
+from infrastructure.local.aws.stack import ROOT, Stack
 from infrastructure.local.chaos.faults import Chaos, no_waiting
 from infrastructure.local.report.report import write_report
 from infrastructure.local.report.summary import contacts_in, summarise
@@ -28,13 +28,14 @@ from infrastructure.local.runs.feed import Feed
 from infrastructure.local.runs.portfolio import Portfolio, write_rejected
 from predue import wiring
 from predue.domain import zone
-from predue.domain.policy import LOCAL_DAY, Policy, Rulebook
+from predue.domain.policy import Policy, Rulebook
 from predue.domain.slot import instant_of
 from predue.events import applying
 from predue.events.models import Updated
 from predue.imports import book_events
 
 Progress = Callable[[float, str], None]
+PACKS = ROOT / "functions" / "predue" / "packs"
 _LONGEST_SETTLING = timedelta(days=4)
 """SMS receipts may come for 72 hours (facts of End User Messaging); then the run ends with what it knows."""
 
@@ -88,7 +89,10 @@ def run(portfolio: Portfolio, options: RunOptions, progress: Progress = lambda _
             found = outputs.records(stack.functions_environment()["TABLE_NAME"])
             with stack.feeding():
                 opened = case_lines.read(stack.functions_environment()["TABLE_NAME"])
-            dead_letters = stack.dead_letters()
+            given_up = [
+                letter | {"queue": _usual_name(stack, letter["queue"])}
+                for letter in dead_letters.listed(stack.queue_arns.values())
+            ]
         finally:
             if options.endpoint:
                 stack.remove()
@@ -103,15 +107,15 @@ def run(portfolio: Portfolio, options: RunOptions, progress: Progress = lambda _
     outputs.write_lines(options.out / "cases.jsonl", opened)
     if options.publish:
         outputs.write_lines(options.out / "published.jsonl", stack.bus.emitted)
+    outputs.write_lines(options.out / "dead_letters.jsonl", given_up)
     verdict = audit(
-        seen(portfolio, feed.told()),
-        Run(options.first_day, options.last_day, start),
-        contacts,
-        _lines(options.out / "wire.jsonl"),
-        _terms(policy),
-        stack.claims if options.chaos else None,
+        read_inputs(*portfolio.files, options.out / "rejected.csv"),
+        Run(policy.first_day or options.first_day, policy.last_day or options.last_day, disturbed=options.chaos),
+        Results.read(options.out, stack.claims if options.chaos else None, feed.arrivals() if options.chaos else None),
+        Terms.read(policy.model_dump(mode="json", exclude_unset=True), PACKS),
     )
-    summary = _summary(contacts, stack, verdict, options, dead_letters, len(rejected))
+    summary = _summary(contacts, stack, verdict, options, len(rejected))
+    summary["dead_letters"] = dict(sorted(Counter(letter["queue"] for letter in given_up).items()))
     summary["cases"] = case_lines.counts(opened)
     summary["seconds"] = {
         "wall": round(time.monotonic() - began[0], 1),
@@ -194,26 +198,11 @@ def _play(stack: Stack, start: datetime, end: datetime, progress: Progress) -> N
     progress(0.99, "report")
 
 
-def _terms(policy: Policy) -> Terms:
-    """What the audit judges by, in its own words."""
-    caps = {(cap.per, cap.channel): cap.count for cap in policy.caps}
-    return Terms(
-        hours=(policy.hours.start, policy.hours.end),
-        per_day=caps.get((LOCAL_DAY, None), 10**6),
-        per_week=caps.get(("7 days", None), 10**6),
-        per_month=caps.get(("30 days", None), 10**6),
-        sms_per_week=caps.get(("7 days", "sms"), 10**6),
-        default_time=policy.default_time,
-        stages=tuple(setting.stage() for setting in policy.stages),
-    )
-
-
 def _summary(
     contacts: list[dict[str, Any]],
     stack: Stack,
     verdict: Audit,
     options: RunOptions,
-    dead_letters: dict[str, int],
     rejected: int,
 ) -> dict[str, Any]:
     summary = summarise(contacts)
@@ -223,7 +212,6 @@ def _summary(
     return summary | {
         "period": {"from": options.first_day.isoformat(), "to": options.last_day.isoformat(), "seed": options.seed},
         "rejected_rows": rejected,
-        "dead_letters": _usual_names(stack, dead_letters),
         "faults": dict(sorted(stack.chaos.counted.items())) if stack.chaos else {},
         "handed_over": len({one["event_id"] for one in stack.handed_over}),
         "aws": {
@@ -250,9 +238,8 @@ def _summary(
 
 def _usual_names(stack: Stack, counted: Mapping[str, int]) -> dict[str, int]:
     """What is counted by name, as if the stack had its usual one, so that any two runs compare."""
-    own = stack.root.application
-    return {f"predue{name.removeprefix(own)}": count for name, count in sorted(counted.items())}
+    return {_usual_name(stack, name): count for name, count in sorted(counted.items())}
 
 
-def _lines(path: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+def _usual_name(stack: Stack, name: str) -> str:
+    return f"predue{name.removeprefix(stack.root.application)}"

@@ -1,11 +1,14 @@
 from datetime import UTC, date, datetime, time, timedelta
+from importlib import resources
 from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from infrastructure.local.audit.days import Days, Terms, Whereabouts, first_instant
+from infrastructure.local.audit.days import Days, Whereabouts, first_instant
+from infrastructure.local.audit.terms import PackTerm, Terms
+from predue.domain.zone import label, zones_of
 
 DAY = date(2026, 12, 10)
 
@@ -36,7 +39,7 @@ def test_the_slot_is_the_send_time_rounded_up_and_moved_into_the_hours(send_time
 
 
 def test_the_default_moves_into_the_hours_of_a_pack_too() -> None:
-    narrow = Terms(pack_hours={"US": (time(11), time(18, 50))})
+    narrow = Terms(packs=(PackTerm(("US",), date.min, date.max, (time(11), time(18, 50))),))
 
     assert slot_of(Whereabouts("America/New_York", "US-NY", None), narrow) == utc("2026-12-10T11:00:00-05:00")
     assert slot_of(Whereabouts("America/New_York", "US-NY", time(19)), narrow) == utc("2026-12-10T18:45:00-05:00")
@@ -49,8 +52,18 @@ def test_an_unknown_zone_takes_the_latest_slot_of_all_the_zones_of_its_country()
     assert slot_of(Whereabouts("", "CN-31", time(19))) == utc("2026-12-10T19:45:00+08:00")
 
 
+def test_a_jurisdiction_has_the_zones_that_the_rules_give_it() -> None:
+    table = (resources.files("tzdata") / "zoneinfo" / "zone.tab").read_text("utf-8").splitlines()
+    countries = {line.split("\t")[0] for line in table if line and not line.startswith("#")}
+    parts = "US-GU US-CA US-PR FR-RE FR-974 FR-976 FR-75C NL-CW NL-BQ2 CN-HK CN-31 FI-01 NO-21 NO-03 us-gu U.S ZZ"
+    days = Days(Terms())
+    for place in (*countries, *parts.split(), ""):
+        found = {zone.key for zone in days.zones(Whereabouts("", place, None), DAY)}
+        assert found == {zone.key for zone in zones_of(label("", place))}, place
+
+
 def test_a_pack_may_name_the_zones_of_a_jurisdiction() -> None:
-    terms = Terms(pack_zones={"US-CA": ("America/Los_Angeles",)})
+    terms = Terms(packs=(PackTerm(("US-CA",), date.min, date.max, (time(0), time(23)), (), ("America/Los_Angeles",)),))
 
     assert slot_of(Whereabouts("", "US-CA", None), terms) == utc("2026-12-10T10:00:00-08:00")
 

@@ -3,25 +3,22 @@
 import copy
 import time as clock
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
 
-from infrastructure.local.audit.days import Terms
-from infrastructure.local.audit.promises import Audit, Run, audit
-from infrastructure.local.audit.rows import BorrowerRow, EventRow, InstallmentRow, Portfolio
-from predue.domain.instant import from_text, to_text
+from infrastructure.local.audit.input_files import GivenBorrower, GivenEvent, GivenInstallment
+from infrastructure.local.audit.promises import Audit, Inputs, Results, Run, Terms, audit
+from infrastructure.local.audit.terms import CapTerm, PackTerm
+from infrastructure.local.audit.values import instant, instant_text
 
-START = datetime(2026, 11, 30, tzinfo=UTC)
 FIRST, LAST = date(2026, 12, 1), date(2026, 12, 20)
 NEW_YORK = "America/New_York"
-ANN = BorrowerRow(
-    "b-1", "Ann", "", "", "", "en-US", NEW_YORK, "US-NY", ("sms", "email"), ("sms", "email"), preferred_time=None
-)
-DUE = InstallmentRow("L-1", 1, "b-1", date(2026, 12, 10), 12050, "USD", 5, "open")
+ANN = GivenBorrower("b-1", NEW_YORK, "US-NY", ("sms", "email"), ("sms", "email"))
+DUE = GivenInstallment("L-1", 1, "b-1", date(2026, 12, 10), 12050, "USD", 5, "open")
 IDS = {"borrower_id": "b-1", "loan_id": "L-1", "installment_no": 1}
 STAGES = {"T-7": "email", "T-3": "sms", "T-1": "sms", "T0": "sms", "T+1": "email"}
 OFFSETS = {"T-7": -7, "T-3": -3, "T-1": -1, "T0": 0, "T+1": 1}
@@ -33,9 +30,9 @@ Json = dict[str, Any]
 class World:
     """A run in the making: its input rows, its outcomes and the carrier's log."""
 
-    people: list[BorrowerRow] = field(default_factory=lambda: [ANN])
-    dues: list[InstallmentRow] = field(default_factory=lambda: [DUE])
-    events: list[EventRow] = field(default_factory=list)
+    people: list[GivenBorrower] = field(default_factory=lambda: [ANN])
+    dues: list[GivenInstallment] = field(default_factory=lambda: [DUE])
+    events: list[GivenEvent] = field(default_factory=list)
     contacts: list[Json] = field(default_factory=list)
     wire: list[Json] = field(default_factory=list)
     claims: list[Json] | None = None
@@ -44,22 +41,22 @@ class World:
         number = len(self.events) + 1
         frame = {"at": at, "type": kind, "event_id": f"e-{number}", "source": "core", "sequence": sequence}
         about = IDS if kind.startswith("installment") else {"borrower_id": "b-1"}
-        self.events.append(EventRow(number, from_text(at), {**frame, **about, **body}))
+        self.events.append(GivenEvent(number, instant(at), {**frame, **about, **body}))
 
     def outcome(
         self, stage: str, outcome: str = "sent", *, reason: str = "", at: str = "", channel: str = "",
-        due: InstallmentRow = DUE, due_date: date | None = None, zone: str = NEW_YORK,
+        due: GivenInstallment = DUE, due_date: date | None = None, zone: str = NEW_YORK,
     ) -> Json:  # fmt: skip
         """Add the outcome of one stage, at 10:00 of its day unless `at` says otherwise."""
         day = due_date or due.due_date
         usual = datetime.combine(day + timedelta(days=OFFSETS[stage]), time(10), ZoneInfo(zone))
-        moment = from_text(at) if at else usual.astimezone(UTC)
+        moment = instant(at) if at else usual.astimezone(UTC)
         channel = channel or STAGES[stage]
         reminder = f"r-{due.loan_id}-{due.installment_no}-{day}-{stage}"
         due_text = {"loan_id": due.loan_id, "installment_no": due.installment_no, "due_date": str(day), "stage": stage}
         line: Json = {
-            "at": to_text(moment), "local_time": moment.astimezone(ZoneInfo(zone)).isoformat(), "reminder_id": reminder,
-            "borrower_id": due.borrower_id, "channel": channel,
+            "at": instant_text(moment), "local_time": moment.astimezone(ZoneInfo(zone)).isoformat(),
+            "reminder_id": reminder, "borrower_id": due.borrower_id, "channel": channel,
             "dues": [due_text],
             "outcome": outcome, "reason": reason, "policy": "default", "pack": "US-2026", "text": "", "receipt": "",
             "provider_message_id": "", "attempts": [],
@@ -78,14 +75,16 @@ class World:
         line["attempts"].append({"at": at, "channel": channel, "answer": answer})
         return self.wire[-1]
 
-    def audit(self, first: date = FIRST, last: date = LAST, terms: Terms | None = None) -> Audit:
-        portfolio = Portfolio(self.people, self.dues, sorted(self.events, key=lambda event: event.at), [])
-        contacts = sorted(self.contacts, key=lambda line: (from_text(line["at"]), line["reminder_id"]))
-        return audit(portfolio, Run(first, last, START), contacts, self.wire, terms, self.claims)
+    def inputs(self) -> Inputs:
+        return Inputs(self.people, self.dues, sorted(self.events, key=lambda event: event.at))
+
+    def audit(self, terms: Terms | None = None, last: date = LAST, **left: Any) -> Audit:
+        contacts = sorted(self.contacts, key=lambda line: (instant(line["at"]), line["reminder_id"]))
+        return audit(self.inputs(), Run(FIRST, last), Results(contacts, self.wire, claims=self.claims, **left), terms)
 
     def watch(self) -> None:
         """Note each claim as the table took it: at the instant of its call."""
-        self.claims = [{"at": from_text(call["at"]), "reminder_id": call["reminder_id"]} for call in self.wire]
+        self.claims = [{"at": instant(call["at"]), "reminder_id": call["reminder_id"]} for call in self.wire]
 
     def line(self, stage: str) -> Json:
         return next(line for line in self.contacts if line["dues"][0]["stage"] == stage)
@@ -95,7 +94,7 @@ class World:
 
     def move(self, stage: str, at: str, zone: str = NEW_YORK) -> None:
         """Let a reminder go out at another instant."""
-        line, moment = self.line(stage), from_text(at)
+        line, moment = self.line(stage), instant(at)
         line |= {"at": at, "local_time": moment.astimezone(ZoneInfo(zone)).isoformat()}
         for called in (self.wired(stage), *line["attempts"]):
             called["at"] = at
@@ -129,7 +128,7 @@ def test_a_sentence_names_promise_borrower_loan_stage_and_instants(world: World)
 
 def with_other_loan(world: World, stage: str, due_date: date, **how: Any) -> None:
     """Add a second loan whose only outcome that was sent is the given one."""
-    other = InstallmentRow("L-2", 1, "b-1", due_date, 500, "USD", 0, "open")
+    other = GivenInstallment("L-2", 1, "b-1", due_date, 500, "USD", 0, "open")
     world.dues.append(other)
     for name in ("T-7", "T-3", "T-1", "T0"):
         if name == stage:
@@ -138,31 +137,37 @@ def with_other_loan(world: World, stage: str, due_date: date, **how: Any) -> Non
             world.outcome(name, "suppressed", reason="cap", due=other)
 
 
+def capped(*caps: CapTerm) -> Terms:
+    """The usual terms with other caps of those windows."""
+    changed = {(cap.days, cap.channel): cap for cap in caps}
+    return Terms(caps=tuple(changed.get((cap.days, cap.channel), cap) for cap in Terms().caps))
+
+
 def test_two_contacts_on_a_local_day_break_the_first_promise(world: World) -> None:
     with_other_loan(world, "T0", date(2026, 12, 7), channel="email", at="2026-12-07T18:00:00Z")
 
     assert world.audit().broken_promises == {1}
-    assert world.audit(terms=Terms(per_day=2, per_week=5)).broken == ()
+    assert world.audit(capped(CapTerm(2, None), CapTerm(5, 7))).broken == ()
 
 
 def test_five_contacts_in_a_rolling_week_break_the_first_promise(world: World) -> None:
     with_other_loan(world, "T0", date(2026, 12, 8), channel="email")
 
     assert world.audit().broken_promises == {1}
-    assert world.audit(terms=Terms(per_week=5)).broken == ()
+    assert world.audit(capped(CapTerm(5, 7))).broken == ()
 
 
 def test_four_text_messages_in_a_rolling_week_break_the_first_promise(world: World) -> None:
     with_other_loan(world, "T0", date(2026, 12, 13), channel="sms")
-    assert world.audit(terms=Terms(per_week=9)).broken_promises == {1}
+    assert world.audit(capped(CapTerm(9, 7))).broken_promises == {1}
 
     world.wire[-1]["channel"] = world.contacts[-1]["channel"] = "email"
-    assert world.audit(terms=Terms(per_week=9)).broken == ()
+    assert world.audit(capped(CapTerm(9, 7))).broken == ()
 
 
 def test_eleven_contacts_in_thirty_days_break_the_first_promise(world: World) -> None:
-    assert world.audit(terms=Terms(per_month=4)).broken_promises == {1}
-    assert world.audit(terms=Terms(per_month=5)).broken == ()
+    assert world.audit(capped(CapTerm(4, 30))).broken_promises == {1}
+    assert world.audit(capped(CapTerm(5, 30))).broken == ()
 
 
 def test_a_contact_that_is_exactly_a_week_old_no_longer_counts(world: World) -> None:
@@ -214,13 +219,15 @@ def test_a_call_outside_the_hours_breaks_the_second_promise_though_its_claim_was
 def test_a_pack_narrows_the_hours(world: World) -> None:
     world.move("T-3", "2026-12-07T23:30:00Z")
 
-    assert world.audit(terms=Terms(pack_hours={"US": (time(8), time(18))})).broken_promises == {2}
-    assert world.audit(terms=Terms(pack_hours={"US-NY": (time(8), time(21)), "US": (time(8), time(18))})).broken == ()
+    us = PackTerm(("US",), date(2026, 12, 1), date.max, (time(8), time(18)))
+    new_york = PackTerm(("US-NY",), date(2026, 12, 1), date.max, (time(8), time(21)))
+    assert world.audit(Terms(packs=(us,))).broken_promises == {2}
+    assert world.audit(Terms(packs=(us, new_york))).broken == ()
+    assert world.audit(Terms(packs=(us._replace(last=date(2026, 12, 6)),))).broken == (), "it had ended by then"
 
 
-def moved_person(**fields: Any) -> BorrowerRow:
-    given = {name: getattr(ANN, name) for name in ANN.__slots__}
-    return BorrowerRow(**{**given, **fields})
+def moved_person(**fields: Any) -> GivenBorrower:
+    return replace(ANN, **fields)
 
 
 def test_a_borrower_without_zone_is_reminded_in_the_hours_that_all_zones_of_the_country_share(world: World) -> None:
@@ -405,6 +412,15 @@ def test_a_planned_stage_without_an_outcome_breaks_the_sixth_promise(world: Worl
     assert result.coverage.by_outcome == {"sent": 4, "missing": 1}
 
 
+@pytest.mark.parametrize("zone", ["Pacific/Kiritimati", "Pacific/Pago_Pago"])
+def test_the_rows_of_the_files_are_known_when_the_first_day_begins_wherever_that_is(zone: str) -> None:
+    world = World([replace(ANN, time_zone=zone)])
+
+    planned = audit(world.inputs(), Run(date(2026, 12, 9), date(2026, 12, 9)), Results([], []))
+
+    assert planned.coverage.by_outcome == {"missing": 1}
+
+
 def test_a_planned_stage_with_two_outcomes_breaks_the_sixth_promise(world: World) -> None:
     world.contacts.append({**suppressed_instead(world, "T-1"), "reminder_id": "r-twin"})
 
@@ -425,7 +441,7 @@ def test_an_outcome_that_is_none_breaks_the_sixth_promise(world: World, altered:
 
 
 def test_an_unplanned_outcome_is_counted_and_broken_only_when_it_went_out_on_a_wrong_day(world: World) -> None:
-    short = InstallmentRow("L-2", 1, "b-1", date(2026, 12, 14), 500, "USD", 0, "paid")
+    short = GivenInstallment("L-2", 1, "b-1", date(2026, 12, 14), 500, "USD", 0, "paid")
     world.dues.append(short)
     world.outcome("T0", "suppressed", reason="paid", due=short)
     result = world.audit()
@@ -437,7 +453,7 @@ def test_an_unplanned_outcome_is_counted_and_broken_only_when_it_went_out_on_a_w
 
 
 def test_a_reminder_after_the_end_of_grace_breaks_the_seventh_promise(world: World) -> None:
-    world.dues[:] = [InstallmentRow("L-1", 1, "b-1", date(2026, 12, 10), 12050, "USD", 0, "open")]
+    world.dues[:] = [GivenInstallment("L-1", 1, "b-1", date(2026, 12, 10), 12050, "USD", 0, "open")]
 
     assert world.audit().broken_promises == {7}
 
@@ -457,11 +473,10 @@ def test_a_local_time_that_is_not_the_borrowers_breaks_the_ninth_promise(world: 
 
 
 def test_outcomes_out_of_order_break_the_ninth_promise(world: World) -> None:
-    portfolio = Portfolio(world.people, world.dues, [], [])
-    run = Run(FIRST, LAST, START)
+    inputs, run = world.inputs(), Run(FIRST, LAST)
 
-    assert audit(portfolio, run, world.contacts, world.wire).broken == ()
-    assert audit(portfolio, run, reversed(world.contacts), world.wire).broken_promises == {9}
+    assert audit(inputs, run, Results(world.contacts, world.wire)).broken == ()
+    assert audit(inputs, run, Results(reversed(world.contacts), world.wire)).broken_promises == {9}
 
 
 @pytest.mark.parametrize(
@@ -475,9 +490,8 @@ def test_outcomes_out_of_order_break_the_ninth_promise(world: World) -> None:
 )
 def test_a_line_that_cannot_be_read_is_reported_and_stops_nothing(world: World, spoil: Callable[[Json], None]) -> None:
     spoil(world.contacts[-1])
-    portfolio = Portfolio(world.people, world.dues, [], [])
 
-    result = audit(portfolio, Run(FIRST, LAST, START), world.contacts, world.wire)
+    result = audit(world.inputs(), Run(FIRST, LAST), Results(world.contacts, world.wire))
 
     assert result.broken_promises == {5, 6, 9}, "its call and its stage have no outcome then"
 
@@ -495,7 +509,7 @@ def test_a_thousand_borrowers_are_audited_within_seconds() -> None:
         zone = ("", "America/Chicago", NEW_YORK)[n % 3]
         world.people.append(moved_person(borrower_id=borrower, time_zone=zone))
         for number in (1, 2):
-            due = InstallmentRow(f"L-{n}", number, borrower, date(2026, 12, 1 + n % 28), 100, "USD", 3, "open")
+            due = GivenInstallment(f"L-{n}", number, borrower, date(2026, 12, 1 + n % 28), 100, "USD", 3, "open")
             world.dues.append(due)
             for stage, offset in OFFSETS.items():
                 if FIRST <= due.due_date + timedelta(days=offset) <= date(2027, 1, 15):
@@ -510,14 +524,14 @@ def test_a_thousand_borrowers_are_audited_within_seconds() -> None:
 
 
 def test_a_claim_that_the_table_took_after_events_breaks_promise_3_whatever_the_record_says(world: World) -> None:
-    slot = from_text(world.line("T0")["at"])
+    slot = instant(world.line("T0")["at"])
     world.watch()
     assert world.audit().broken == ()
-    world.tell(to_text(slot + timedelta(milliseconds=2)), "installment.disputed")
+    world.tell(instant_text(slot + timedelta(milliseconds=2)), "installment.disputed")
     world.contacts.remove(world.line("T+1"))
     world.outcome("T+1", "suppressed", reason="disputed")
     world.wire = [call for call in world.wire if "T+1" not in call["reminder_id"]]
-    world.wired("T0")["at"] = to_text(slot + timedelta(milliseconds=5))
+    world.wired("T0")["at"] = instant_text(slot + timedelta(milliseconds=5))
     assert world.audit().broken == ()
     for claim in world.claims or ():
         claim["at"] += timedelta(milliseconds=4) if claim["at"] == slot else timedelta(0)
@@ -529,3 +543,62 @@ def test_a_call_without_a_claim_in_a_watched_table_breaks_promise_5(world: World
     assert world.audit().broken == ()
     world.claims = world.claims[1:] if world.claims else None
     assert world.audit().broken_promises == {5}
+
+
+@pytest.mark.parametrize(
+    ("disturbed", "rejected", "limited", "broken", "unserved"),
+    [
+        (False, 0, False, {6}, {6}),
+        (True, 0, False, set(), set()),
+        (False, 1, False, set(), {6}),
+        (False, 0, True, set(), set()),
+    ],
+)
+def test_what_is_lost_breaks_the_sixth_promise_only_where_nothing_stood_in_the_way(
+    world: World, *, disturbed: bool, rejected: int, limited: bool, broken: set[int], unserved: set[int]
+) -> None:
+    """A rejected row may leave a trace in queues and logs; it costs no other row its reminder."""
+
+    def found(**left: Any) -> Audit:
+        run, inputs = Run(FIRST, LAST, disturbed=disturbed), replace(world.inputs(), rejected=rejected)
+        return audit(inputs, run, Results(world.contacts, world.wire, **left), Terms(limited=limited))
+
+    info, error = {"level": "INFO", "message": "planned"}, {"level": "ERROR", "message": "delivering"}
+    assert found(log=[info]).broken == ()
+    assert found(log=[info, error]).broken_promises == broken
+    assert found(dead_letters=[{"queue": "predue-sms-dead-letters", "jobs": []}]).broken_promises == broken
+    suppressed_instead(world, "T-1").update(outcome="expired", reason="hours_over")
+    assert found().broken == (), "the hours ended before it could go out"
+    world.line("T-1")["reason"] = "no_run"
+    assert found().broken_promises == unserved
+
+
+def test_a_good_row_that_was_rejected_breaks_the_sixth_promise_whatever_went_wrong_beside_it(world: World) -> None:
+    inputs = replace(world.inputs(), rejected=1, wronged=["installments.csv line 2"])
+
+    result = audit(inputs, Run(FIRST, LAST, disturbed=True), Results(world.contacts, world.wire))
+
+    assert result.broken == ("promise 6: installments.csv line 2: it was rejected, and nothing is odd in it",)
+
+
+def test_events_count_from_when_they_were_acknowledged_if_somebody_noted_it(world: World) -> None:
+    world.tell("2026-12-09T14:00:00Z", "installment.disputed")
+    for stage in ("T0", "T+1"):
+        suppressed_instead(world, stage)
+    assert world.audit().broken_promises == {3}
+    assert world.audit(arrivals=[(1, instant("2026-12-09T15:00:00.001Z"))]).broken == ()
+
+
+@pytest.mark.parametrize(
+    ("cap", "kept"),
+    [(CapTerm(1, 1), True), (CapTerm(1, 2), False), (CapTerm(2, 30, "email"), True), (CapTerm(1, 30, "email"), False)],
+)
+def test_a_cap_over_any_window_on_any_channel_is_judged_in_the_policy_and_in_a_pack(
+    world: World, cap: CapTerm, *, kept: bool
+) -> None:
+    broken = set() if kept else {1}
+    assert world.audit(Terms(caps=(cap,))).broken_promises == broken
+
+    for place, expected in (("US", broken), ("CA", set())):
+        pack = PackTerm((place,), date.min, date.max, (time(8), time(21)), (cap,))
+        assert world.audit(Terms(packs=(pack,))).broken_promises == expected

@@ -146,3 +146,47 @@ def test_a_broken_line_is_a_clear_error_that_repeats_none_of_it(tmp_path: Path) 
         explain(tmp_path, "b-1")
 
     assert "Ann" not in str(raised.value)
+
+
+def given_up(folder: Path, borrower: str, *dues: dict[str, Any]) -> None:
+    """Leave a job in a dead-letter queue, beside a letter that holds none."""
+    job = {"borrower_id": borrower, "slot": "2026-12-01T04:30:00Z", "dues": dues}
+    letters = [
+        {"queue": "predue-receipts-dead-letters", "jobs": []},
+        {"queue": "predue-sms-dead-letters", "jobs": [job]},
+    ]
+    (folder / "dead_letters.jsonl").write_text("".join(json.dumps(letter) + "\n" for letter in letters))
+
+
+EXPIRED = {**HELD_BACK, "outcome": "expired", "reason": "no_run"}
+FAILED = "it was planned, but delivery failed: its job was given up and lies in the queue predue-sms-dead-letters"
+
+
+def test_what_was_planned_and_not_delivered_is_told_apart_from_what_nobody_planned(tmp_path: Path) -> None:
+    assert "no planning run reached it" in told(tmp_path, EXPIRED)
+    given_up(tmp_path, "b-1", {**HELD_BACK["dues"][0], "stage": "T-1"})
+    assert "no planning run reached it" in told(tmp_path, EXPIRED), "another stage was given up"
+    given_up(tmp_path, "b-2", *HELD_BACK["dues"])
+    assert "no planning run reached it" in told(tmp_path, EXPIRED), "another borrower's was"
+
+    given_up(tmp_path, "b-1", *HELD_BACK["dues"])
+
+    text = told(tmp_path, EXPIRED)
+    assert f"{FAILED} [expired: no_run]" in text
+    assert "no planning run" not in text
+    assert "PLANNED, AND NO OUTCOME" not in text
+    assert "delivery failed" not in told(tmp_path, HELD_BACK), (
+        "it was delivered by another copy of the job, and held back"
+    )
+
+
+def test_a_planned_reminder_that_was_given_up_without_an_outcome_is_explained_too(tmp_path: Path) -> None:
+    given_up(tmp_path, "b-1", *HELD_BACK["dues"])
+
+    text = told(tmp_path)
+
+    assert "1 reminder was planned (1 without an outcome)" in text
+    assert f"2026-12-01T04:30:00Z PLANNED, AND NO OUTCOME why {FAILED}" in text
+    assert "about loan L-1, installment 4, due 2026-12-01: T0 (on the due date)" in text
+    with pytest.raises(NotFound, match="no reminder was planned"):
+        explain(tmp_path, "b-2")

@@ -1,4 +1,5 @@
 import json
+import os
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from pathlib import Path
@@ -316,3 +317,10 @@ def test_whatever_bytes_follow_the_header_every_file_is_read_to_its_end(
     portfolio = read(folder, BORROWERS.encode() + b"\n" + noise + padding + ANN.encode(), b"", noise)
 
     assert portfolio.borrowers[-1].name == "Ann Lee"
+
+
+def test_a_pipe_is_refused_since_the_audit_reads_its_files_again(folder: Path) -> None:
+    os.mkfifo(folder / "borrowers.csv")
+
+    with pytest.raises(PortfolioError, match=r"borrowers\.csv: is no regular file"):
+        read_portfolio(folder / "borrowers.csv", folder / "installments.csv", None)
