@@ -52,8 +52,8 @@ test: $(VENV) $(SAM) $(RUNTIME) ## every test
 engine: $(VENV) $(MINISTACK) ## the tests over a second engine of the AWS APIs, ministack on loopback
 	@scripts/with-ministack .venv/bin/python -m pytest -m engine tests/engine
 
-mutants: $(VENV) ## take each guard away in turn and show the test that notices; NAME=... for one
-	@.venv/bin/python -m tests.mutations.run $(NAME)
+mutants: $(VENV) ## take each guard away and show the test that notices; NAME=... one; RANDOM=60 SEED=1 ONLY=gate by chance
+	@.venv/bin/python -m tests.mutations.run $(NAME) $(if $(RANDOM),--random $(RANDOM)) $(if $(SEED),--seed $(SEED)) $(if $(ONLY),--only $(ONLY))
 
 guards: $(VENV) ## build/mutations.md, a page that lists the guards and who notices their loss
 	@.venv/bin/python -m tests.mutations.run --page

@@ -5,6 +5,7 @@ from functools import lru_cache
 import botocore.loaders
 import botocore.session
 import pytest
+from botocore.config import Config
 from moto import mock_aws
 
 from infrastructure.local.sam.template import REGION
@@ -13,8 +14,12 @@ from predue import wiring
 from predue.aws import clients
 from predue.aws.plans import TablePlans
 from predue.aws.table import Table
+from predue.outbound import https
 from predue.runtime import clock
 from tests.aws.line import Line, Storage
+
+PATIENCE = 600
+"""Seconds after which a test that waits for something gives it up: no limit that a busy machine meets."""
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -22,6 +27,18 @@ def service_models() -> Iterator[None]:
     """Each test has a session of its own, and would read the SDK's large service models anew."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("botocore.session.create_loader", lru_cache(botocore.loaders.create_loader))
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def patience() -> Iterator[None]:
+    """A busy machine lets a server on it be slow; a function would give such a one up, and ask it twice."""
+    patient = Config(connect_timeout=PATIENCE, read_timeout=PATIENCE)
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("_ORDINARY", "_ONCE"):
+            patch.setattr(clients, name, getattr(clients, name).merge(patient))
+        for name in ("_CONNECT_SECONDS", "_READ_SECONDS"):
+            patch.setattr(https, name, PATIENCE)
         yield
 
 

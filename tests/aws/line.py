@@ -1,6 +1,7 @@
 """The SDK's wire under the adapters: requests are noted, and chosen ones meet what a network or a service may do."""
 
 import json
+import re
 from collections import Counter, defaultdict, deque
 from collections.abc import Callable
 from datetime import date
@@ -84,7 +85,9 @@ class Line:
 
     def _first(self, request: AWSPreparedRequest, event_name: str, **_: Any) -> Any:
         operation = event_name.removeprefix("before-send.")
-        self.sent.append(Sent(operation, _read(request)))
+        body = _read(request)
+        assert not (unused := _unused(body)), f"DynamoDB refuses what no expression uses: {unused}"
+        self.sent.append(Sent(operation, body))
         waiting = self._faults[operation]
         if waiting and waiting[0].before:
             return waiting.popleft().before(request)  # type: ignore[misc]  # checked on the line above
@@ -104,6 +107,13 @@ def _read(request: AWSPreparedRequest) -> dict[str, Any]:
         return dict(json.loads(text))
     except ValueError:
         return {"raw": text}
+
+
+def _unused(body: dict[str, Any]) -> set[str]:
+    """Names and values that a request gives its expressions and that none of them uses; moto takes such a request."""
+    given = {*body.get("ExpressionAttributeNames", {}), *body.get("ExpressionAttributeValues", {})}
+    told = " ".join(str(value) for name, value in body.items() if name.endswith("Expression"))
+    return given - set(re.findall(r"[:#]\w+", told))
 
 
 def _read_timeout(request: AWSPreparedRequest) -> None:

@@ -45,7 +45,8 @@ def test_a_ledger_that_was_never_written_has_version_zero(table: Table) -> None:
     assert table.ledger("b-1") == Ledger("b-1", version=0)
 
 
-def test_a_write_raises_the_version_by_one_and_is_read_back_whole(table: Table) -> None:
+@pytest.mark.parametrize("ended", [-1, 0, 7])
+def test_a_write_raises_the_version_by_one_and_is_read_back_whole(ended: int, table: Table) -> None:
     tries = (Attempt(NOW, "sms", Answer.read("refused_channel:SPENDING_LIMIT_REACHED")),)
     ledger = Ledger(
         "b-1",
@@ -53,11 +54,12 @@ def test_a_write_raises_the_version_by_one_and_is_read_back_whole(table: Table) 
             contact(),
             contact("t2", at=NOW + timedelta(hours=1))._replace(state="refused", tries=tries),
             contact("t3", at=NOW + timedelta(hours=2))._replace(state="refused", tries=tries, text=""),
+            contact("t4", at=NOW + timedelta(hours=3))._replace(channel="email", address="mailboxr"),
         ),
         settled=(Settled(NOW, (KEY,), "suppressed", "paid"), Settled(NOW, (KEY,), "failed", "refused_address", tries)),
         opt_outs={"sms": Mark(4, on=True), "all": Mark(5, on=False)},
         holds={"hardship": Mark(2, on=True)},
-        holds_ended=7,
+        holds_ended=ended,
         suppressed={"email": ("abc", "def")},
     )
     written = table.write_ledger(ledger)

@@ -214,3 +214,10 @@ def test_a_profile_that_moves_takes_its_open_dues_to_the_new_place(table: Table,
     table.write_due(replace(read, amount=200), "Asia/Tokyo", "08:00", NOW, indexed=True)
     assert entries(plans) == []
     assert entries(plans, zone_key="Asia/Tokyo", send_time="08:00") == ["b-1"]
+
+
+def test_a_checkpoint_is_read_back_whole(plans: TablePlans) -> None:
+    whole = Checkpoint(NOW, NOW + timedelta(minutes=15), "place", NOW - timedelta(hours=1), 7, True, "a@1", True)
+    assert all(whole)
+    plans.save_checkpoint("plan", 0, whole)
+    assert reached(plans) == whole

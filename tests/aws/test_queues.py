@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from infrastructure.local.sam.template import ACCOUNT, REGION
-from predue.aws import clients
+from predue.aws import clients, queues
 from predue.aws.bus import EventBus
 from predue.aws.queues import OneOffSchedules, SqsQueues
 from predue.domain.due import Change, Due
@@ -219,3 +219,7 @@ def test_a_hand_over_that_the_bus_did_not_take_is_not_taken_for_done(line: Line)
     line.reply("eventbridge.PutEvents", refused)
     with pytest.raises(Unreachable, match="InternalFailure"):
         EventBus("predue").overdue(overdue(), EVENT_ID, NOW)
+
+
+def test_messages_are_filled_up_to_their_bound_and_not_beyond() -> None:
+    assert [len(pack) for pack in queues._packed(["a" * 12_000, "b" * 12_000, "c"])] == [24_003, 1]

@@ -1,3 +1,3 @@
-from tests.aws.conftest import service_models
+from tests.aws.conftest import patience, service_models
 
-__all__ = ["service_models"]
+__all__ = ["patience", "service_models"]

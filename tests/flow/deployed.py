@@ -18,7 +18,7 @@ from predue.aws import clients
 from tests.functions.recorded import ROOT
 from tests.signing import SOURCES
 
-_PATIENCE_SECONDS = 120
+_PATIENCE_SECONDS = 600
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from predue.domain.policy import Policy
 from tests.flow.small import Book, Line, read_lines
 
 _T = TypeVar("_T")
-_PATIENCE_SECONDS = 60
+_PATIENCE_SECONDS = 600
 
 
 class Got(NamedTuple):

@@ -134,7 +134,7 @@ def test_a_run_that_is_cut_short_says_so_and_leaves_nothing_on_a_server_that_liv
     cut: list[str] = []
 
     def cut_short(share: float, _what: str) -> None:
-        if share > 0.5 and not cut:
+        if share > 0.2 and not cut:
             cut.append(fate)
             if fate == "interrupted":
                 raise KeyboardInterrupt

@@ -71,7 +71,7 @@ def test_borrowers_and_installments_of_files_are_reminded(stand: Standing, book:
     for name, content in book.items():
         put(stand, name, content)
     assert read(stand, "installments.csv.rejected.csv") == b"file,line,reason\n"
-    stand.until(utc(11))
+    stand.until(utc(9, 16))
     assert {line["borrower_id"] for line in stand.contacts if line["outcome"] == "sent"} == {"b-1", "b-2", "b-3"}
 
 
@@ -94,7 +94,7 @@ def test_a_payment_by_webhook_is_not_undone_by_the_book_that_comes_after_it(
     tell(stand, event("installment.paid", amount="120.00"))
     put(stand, "evening.csv", book["installments.csv"].replace(b"120.00", b"125.00"))
     assert closed(stand) == ["paid", None, None]
-    stand.until(utc(11))
+    stand.until(utc(9, 16))
     assert {line["borrower_id"] for line in stand.contacts if line["outcome"] == "sent"} == {"b-2", "b-3"}
 
 
@@ -142,7 +142,7 @@ def test_a_file_that_makes_too_many_due_is_held_and_alarmed_and_nothing_is_sent(
     put(stand, "i.csv", installments)
     assert report(stand, "i.csv")["status"] == "held"
     assert counted(stand, "ImportHeld") == 1
-    stand.until(utc(11))
+    stand.until(utc(9, 16))
     assert stand.contacts == []
 
 

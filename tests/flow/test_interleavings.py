@@ -294,7 +294,7 @@ _LONG = int(os.environ.get("MACHINE_EXAMPLES", "0"))
 """`make machine` runs more examples, drawn anew each time; a failure prints how to meet it again."""
 
 
-_TRIES = 6
+_TRIES = 12
 """Of more examples, for the few situations that the first happened not to meet: what Hypothesis draws depends on the
 modules that are loaded.
 """
@@ -317,11 +317,11 @@ def tried(examples: int, steps: int = 16) -> None:
 
 def test_the_promises_hold_however_deliveries_events_receipts_runs_and_crashes_interleave() -> None:
     Interleavings.reached.clear()
-    tried(_LONG or 200)
+    tried(_LONG or 100)
     for number in range(1, _TRIES + 1):
         if set(SITUATIONS) <= set(Interleavings.reached):
             break
-        tried(80, 16 + number)
+        tried(40, 16 + number)
     for situation, number in sorted(Interleavings.reached.items()):
         sys.stdout.write(f"{number:7}  {situation}\n")
     assert set(SITUATIONS) <= set(Interleavings.reached), "more examples are needed to meet it all"

@@ -225,7 +225,7 @@ def test_a_file_larger_than_is_taken_is_refused(*, chunked: bool, stand: Served)
 @pytest.mark.parametrize("length", [b"Content-Length: 99", b"Transfer-Encoding: chunked"])
 def test_a_file_that_is_cut_off_on_its_way_is_not_put(length: bytes, stand: Served) -> None:
     def cut_off() -> bytes:
-        with socket.create_connection(("127.0.0.1", stand.server.port), timeout=30) as connection:
+        with socket.create_connection(("127.0.0.1", stand.server.port), timeout=600) as connection:
             head = b"PUT /books/demo/a.csv HTTP/1.1\r\nHost: localhost\r\n" + length + b"\r\n\r\n"
             connection.sendall(head + b"9\r\nloan_id,i")
             connection.shutdown(socket.SHUT_WR)

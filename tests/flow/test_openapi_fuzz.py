@@ -97,7 +97,7 @@ for_cover = _schema(
     News={"anyOf": [{"$ref": "#/components/schemas/Event"}, _PAYMENTS]},
 )
 for_borrowers = _schema("/unsubscribe/{token}", TOKEN, "200")
-bounded = settings(max_examples=40, suppress_health_check=list(HealthCheck))
+bounded = settings(max_examples=20, suppress_health_check=list(HealthCheck))
 
 
 def over(schema: Any) -> Callable[[_Test], _Test]:

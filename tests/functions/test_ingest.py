@@ -186,7 +186,7 @@ def test_a_whole_schedule_and_its_payments_in_one_request_are_applied_each_once(
 
 
 def test_installments_of_one_loan_are_taken_side_by_side(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    both, begin = Barrier(2, timeout=20), Table.begin
+    both, begin = Barrier(2, timeout=600), Table.begin
 
     def met(*given: Any) -> Any:
         both.wait()

@@ -26,25 +26,26 @@ def test_a_function_does_in_the_real_runtime_what_it_is_for(module: str, server:
     assert measured.cold_start_ms > 0
 
 
-def function(folder: Path, text: str, timeout: int = 5) -> Deployed:
+def function(folder: Path, text: str, timeout: int = 600) -> Deployed:
     (folder / "own.py").write_text(text, encoding="utf-8")
     return Deployed("Own", "own", "own.handler", folder, timeout, 128, {"GIVEN": "yes"})
 
 
-SLOW = "import time\ndef handler(event, context):\n    time.sleep(20)\n"
+SLOW = "import time\ndef handler(event, context):\n    time.sleep(600)\n"
 RAISES = "def handler(event, context):\n    raise ValueError('no')\n"
 DEVELOPMENT_ONLY = "import pytest\ndef handler(event, context):\n    return 1\n"
 ENVIRONMENT = "import os\ndef handler(event, context):\n    return [sorted(os.environ), event, context.function_name]\n"
 
 
 @pytest.mark.parametrize(
-    ("text", "named"), [(SLOW, "timed out"), (RAISES, "ValueError"), (DEVELOPMENT_ONLY, "ImportModuleError")]
+    ("text", "timeout", "named"),
+    [(SLOW, 1, "timed out"), (RAISES, 600, "ValueError"), (DEVELOPMENT_ONLY, 600, "ImportModuleError")],
 )
 def test_what_lambda_calls_a_failure_is_one_whatever_status_the_emulator_gives(
-    text: str, named: str, tmp_path: Path
+    text: str, timeout: int, named: str, tmp_path: Path
 ) -> None:
     with (
-        running(function(tmp_path, text, timeout=1), "http://127.0.0.1:1") as one,
+        running(function(tmp_path, text, timeout), "http://127.0.0.1:1") as one,
         pytest.raises(RuntimeFailure, match=named),
     ):
         one.invoke({})

@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from tests.mutations.drawn import Drawn, drawn
 from tests.mutations.table import PAGE, ROOT, Mutation, mutations, page
 
 _LEFT_OUT = shutil.ignore_patterns(".*", "build", "__pycache__", "node_modules")
@@ -42,8 +43,8 @@ def _tested(project: Path, tests: Sequence[str], *more: str) -> tuple[str, str]:
     return "passed" if done.returncode == 0 and words else "broke: no test ran", done.stdout
 
 
-def _caught(mutation: Mutation) -> tuple[str, float, str]:
-    """How the mutation's test ends over the mutated code, and the seconds that it took."""
+def _caught(mutation: Mutation | Drawn) -> tuple[str, float, str]:
+    """How the mutation's tests end over the mutated code, and the seconds that they took."""
     begun = time.monotonic()
     with TemporaryDirectory(prefix="mutant-") as folder:
         project = _copied(folder)
@@ -52,13 +53,13 @@ def _caught(mutation: Mutation) -> tuple[str, float, str]:
         except ValueError as error:
             return f"broke: {error}", time.monotonic() - begun, ""
         (project / mutation.file).write_text(changed, encoding="utf-8")
-        verdict, said = _tested(project, [mutation.test], "-x", "-n", "0")
+        verdict, said = _tested(project, mutation.tests, "-x", "-n", "0")
     return verdict, time.monotonic() - begun, said
 
 
-def _pass_unmutated(chosen: Sequence[Mutation]) -> bool:
+def _pass_unmutated(chosen: Sequence[Mutation | Drawn]) -> bool:
     """Whether the tests pass as the code stands; without that a failure proves nothing."""
-    tests = sorted({one.test for one in chosen})
+    tests = sorted({test for one in chosen for test in one.tests})
     print(f"mutants: {len(tests)} tests, unmutated")
     with TemporaryDirectory(prefix="mutant-") as folder:
         workers = "auto" if len(tests) > 4 else "0"
@@ -96,6 +97,21 @@ def run(names: Sequence[str], jobs: int, *, verbose: bool) -> int:
     return 1 if survived else 0
 
 
+def run_drawn(number: int, seed: int, only: str, jobs: int) -> int:
+    """Try changes that are drawn by chance; 1 if one survives. Whatever ends the tests counts as noticed."""
+    chosen = drawn(number, seed, only)
+    if not _pass_unmutated(chosen):
+        return 1
+    survived = []
+    with ThreadPoolExecutor(jobs) as pool:
+        for count, (one, (verdict, seconds, _)) in enumerate(zip(chosen, pool.map(_caught, chosen), strict=True), 1):
+            end = "SURVIVED" if verdict == "passed" else "killed"
+            print(f"{count:3}/{len(chosen)}  {end:9} {seconds:6.1f} s  {one.name}", flush=True)
+            survived += [one] if verdict == "passed" else []
+    print(f"\nmutants: {len(chosen) - len(survived)} of {len(chosen)} killed; seed {seed}")
+    return 1 if survived else 0
+
+
 def main() -> int:
     """Read the arguments and run."""
     parser = argparse.ArgumentParser(prog="mutants", description=__doc__)
@@ -103,12 +119,17 @@ def main() -> int:
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="how many at a time (default: the cores)")
     parser.add_argument("--page", action="store_true", help="write build/mutations.md and run nothing")
     parser.add_argument("--verbose", action="store_true", help="show what pytest said of each")
+    parser.add_argument("--random", type=int, default=0, metavar="N", help="N changes drawn by chance, not the table's")
+    parser.add_argument("--seed", type=int, default=1, help="what draws them (default: 1)")
+    parser.add_argument("--only", default="", metavar="A,B", help="draw from these modules of the rules alone")
     given = parser.parse_args()
     if given.page:
         PAGE.parent.mkdir(exist_ok=True)
         PAGE.write_text(page(), encoding="utf-8")
         print(f"mutants: {PAGE.relative_to(ROOT)}")
         return 0
+    if given.random:
+        return run_drawn(given.random, given.seed, given.only, given.jobs)
     return run(given.names, given.jobs, verbose=given.verbose)
 
 

@@ -34,6 +34,11 @@ class Mutation:
     test: str
     also: tuple[str, str] | tuple[()] = ()
 
+    @property
+    def tests(self) -> tuple[str, ...]:
+        """The one test, where several could stand."""
+        return (self.test,)
+
     def mutated(self, root: Path) -> str:
         """The file's text with the change; raises ValueError unless `before` stands in it exactly once."""
         text = (root / self.file).read_text(encoding="utf-8")

@@ -1,14 +1,29 @@
+import re
 from pathlib import Path
 
 import pytest
 
+from tests.mutations.drawn import drawn
 from tests.mutations.table import ROOT, Mutation, mutations, page
 
 
-@pytest.mark.parametrize("mutation", mutations(), ids=lambda mutation: mutation.name)
-def test_the_text_that_a_mutation_changes_stands_in_the_code_exactly_once(mutation: Mutation) -> None:
-    assert mutation.mutated(ROOT) != (ROOT / mutation.file).read_text(encoding="utf-8")
-    compile(mutation.mutated(ROOT), mutation.file, "exec") if mutation.file.endswith(".py") else None
+def broken(mutation: Mutation) -> str:
+    """What is wrong with a row, if anything: its change must fit the code, and its test be there."""
+    try:
+        changed = mutation.mutated(ROOT)
+        if mutation.file.endswith(".py"):
+            compile(changed, mutation.file, "exec")
+    except (ValueError, SyntaxError) as error:
+        return f"{mutation.name}: {error}"
+    file, _, test = mutation.test.partition("::")
+    if f"def {test.partition('[')[0]}(" not in (ROOT / file).read_text(encoding="utf-8"):
+        return f"{mutation.name}: there is no {mutation.test}"
+    same = changed == (ROOT / mutation.file).read_text(encoding="utf-8")
+    return f"{mutation.name}: changes nothing" if same else ""
+
+
+def test_every_row_changes_a_text_that_stands_once_and_names_a_test_that_is_there() -> None:
+    assert list(filter(None, map(broken, mutations()))) == []
 
 
 def test_a_text_that_stands_twice_or_not_at_all_is_refused(tmp_path: Path) -> None:
@@ -18,10 +33,14 @@ def test_a_text_that_stands_twice_or_not_at_all_is_refused(tmp_path: Path) -> No
             Mutation("name", "guard", "code.py", before, "= 3", 1, "why", "test").mutated(tmp_path)
 
 
-@pytest.mark.parametrize("mutation", mutations(), ids=lambda mutation: mutation.name)
-def test_the_test_that_must_catch_a_mutation_is_there(mutation: Mutation) -> None:
-    file, _, name = mutation.test.partition("::")
-    assert f"def {name.partition('[')[0]}(" in (ROOT / file).read_text(encoding="utf-8")
+@pytest.mark.parametrize(
+    ("after", "test", "says"),
+    [("(", "::here", "SyntaxError|never closed"), ("= 3", "::not", "no "), ("= 1", "::here", "nothing")],
+)
+def test_a_row_that_shows_nothing_is_named(after: str, test: str, says: str, tmp_path: Path) -> None:
+    (tmp_path / "code.py").write_text("a = 1\ndef here(): ...\n")
+    name = str(tmp_path / "code.py")
+    assert re.search(says, broken(Mutation("row", "guard", name, "= 1", after, 1, "why", name + test)))
 
 
 def test_no_two_mutations_share_a_name() -> None:
@@ -36,3 +55,16 @@ def test_every_promise_has_a_guard_whose_loss_is_shown() -> None:
 def test_the_page_of_mutations_has_a_row_for_each() -> None:
     rows = [line for line in page().splitlines() if line.startswith("| `")]
     assert [row.split("`")[1] for row in rows] == [mutation.name for mutation in mutations()]
+
+
+def test_a_seed_draws_changes_that_compile_and_whose_tests_are_there() -> None:
+    chosen = drawn(40, 7)
+    assert chosen == drawn(40, 7) != drawn(40, 8)
+    for one in chosen:
+        compile(one.mutated(ROOT), one.file, "exec")
+        assert one.mutated(ROOT) != (ROOT / one.file).read_text(encoding="utf-8")
+        assert all((ROOT / test).exists() for test in one.tests)
+    assert {one.file for one in drawn(20, 7, "gate,ledger")} == {
+        "functions/predue/reminders/gate.py",
+        "functions/predue/domain/ledger.py",
+    }

@@ -107,7 +107,7 @@ def test_a_bulk_message_inside_of_a_bulk_message_means_nothing_more(door: Standi
     assert post(door, "fineract", json.dumps(inner).encode()).body == {"status": "ignored"}
 
 
-@settings(max_examples=200, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@settings(max_examples=100, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 @given(at=st.integers(10, len(WHOLE) - 1), put=st.binary(min_size=1, max_size=12), cut=st.integers(0, 12))
 @example(at=11, put=HUGE, cut=1)
 def test_any_bytes_in_the_place_of_others_are_taken_or_refused(at: int, put: bytes, cut: int, door: Standing) -> None:
@@ -160,7 +160,7 @@ def spoiled(draw: st.DrawFn) -> tuple[str, Any]:
     return name, told
 
 
-@settings(max_examples=300, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@settings(max_examples=150, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 @given(drawn=spoiled(), several=st.booleans())
 def test_a_message_with_anything_for_a_value_is_taken_or_refused_by_webhook_and_bus(
     drawn: tuple[str, Any], door: Standing, *, several: bool

@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+from functools import lru_cache
 from pathlib import Path
 
 import pytest
@@ -94,6 +95,7 @@ print(json.dumps({{"made": made, "modules": sorted(set(sys.modules) - began)}}))
 """
 
 
+@lru_cache
 def after_import(*modules: str) -> dict[str, list[str]]:
     """What the import of modules in a process of their own makes and loads, with none of the template's environment."""
     script = _LOOK.format(imports="\n".join(f"import {module}" for module in modules))

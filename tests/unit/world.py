@@ -197,3 +197,17 @@ def ready(**fields: Any) -> World:
     world.borrower(**fields)
     world.installment()
     return world
+
+
+def moving(world: World, call: str, times: int, borrower_id: str = "b-1") -> Step:
+    """A hook by which somebody else changes a borrower's ledger ahead of the first so many calls by that name."""
+    left = [times]
+
+    def before(name: str) -> None:
+        if name == call and left[0]:
+            left[0] -= 1
+            world.hook(lambda _call: None)
+            world.store.bump(borrower_id)
+            world.hook(before)
+
+    return before

@@ -109,3 +109,8 @@ def test_the_last_stage_before_the_due_date_and_the_due_date_itself_are_watched(
     stages: list[str], told: set[str]
 ) -> None:
     assert watched(Policy(stages=tuple(StageSetting(name=name) for name in stages))) == told
+
+
+def test_a_reminder_of_two_loans_together_reached_the_borrower_about_each() -> None:
+    both = contact(keys=(key("T-3", "L-2"), key("T-3")))
+    assert not unreachable(ended(contacts=(both,)), key("T-1"))

@@ -1,6 +1,7 @@
 from datetime import date, timedelta
 
 from predue.borrowers.view import View
+from predue.domain.policy import Policy, Rulebook
 from tests.unit.world import SLOT, key, ready, utc
 
 
@@ -57,3 +58,9 @@ def test_an_unknown_zone_is_every_zone_of_the_country() -> None:
 
 def test_a_stage_that_the_policy_does_not_know_is_not_planned() -> None:
     assert not ready().view().planned(key("T-2"))
+
+
+def test_a_day_outside_the_bounds_of_the_policy_has_no_planned_stage() -> None:
+    world = ready()
+    world.rulebook = Rulebook(Policy(first_day=date(2026, 6, 13)))
+    assert unanswered(world.view()) == ["T-1", "T0", "T+1"]

@@ -1,7 +1,7 @@
 """Fineract's published schemas, held against the messages of `tests/events/fineract` and against what we read.
 
-The schemas are no part of this project (`tests/events/fineract/README.md` says where they are); what needs them is
-ignored without `FINERACT_SCHEMAS`. The fingerprints of the envelopes are theirs, and always held.
+The schemas are no part of this project (`tests/events/fineract/README.md` says where they are), and lie beside it or
+where `FINERACT_SCHEMAS` says. The fingerprints of the envelopes are theirs, and always held.
 """
 
 import base64
@@ -19,8 +19,12 @@ from predue.connectors.avro import _known as known
 from tests.unit.connectors.messages import message, source
 from tests.unit.connectors.schemas import encoded
 
-FOLDER = os.environ.get("FINERACT_SCHEMAS", "")
-published = pytest.mark.skipif(not FOLDER, reason="the schemas are Fineract's; FINERACT_SCHEMAS names a copy of them")
+ROOT = Path(__file__).parents[3]
+FOLDER = Path(os.environ.get("FINERACT_SCHEMAS") or ROOT.parent / "shared" / "data" / "fineract_avro")
+published = pytest.mark.skipif(
+    not any(FOLDER.rglob("*.avsc")),
+    reason=f"Fineract's schemas are not at {FOLDER}; FINERACT_SCHEMAS names another place",
+)
 NAMES = sorted(path.stem for path in (Path(__file__).parents[2] / "events" / "fineract").glob("*.json"))
 OUTBOUNDS = {
     "1fd07bcc226c7826": "MessageV1",
@@ -38,7 +42,7 @@ KINDS: dict[str, tuple[type, ...]] = {
 
 
 def texts() -> list[str]:
-    return [path.read_text(encoding="utf-8") for path in sorted(Path(FOLDER).rglob("*.avsc"))]
+    return [path.read_text(encoding="utf-8") for path in sorted(FOLDER.rglob("*.avsc"))]
 
 
 def schemas() -> tuple[str, ...]:

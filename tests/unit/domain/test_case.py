@@ -276,3 +276,7 @@ def test_the_id_of_a_case_is_that_of_its_due_or_of_the_events_of_its_hold() -> N
     holds = [("b-1", "hardship", 1), ("b-2", "hardship", 1), ("b-1", "Hardship", 2)]
     asked = [case.asked_for_help(who, Hold(reason, number), ledger, world.now) for who, reason, number in holds]
     assert len({one.case_id for one in asked if one}) == 3
+
+
+def test_a_case_whose_due_has_gone_is_closed() -> None:
+    assert case.at_risk(ready().due(), "unreachable", utc("06-12 14:00")).state(None, Ledger("b-1")) == "closed"

@@ -40,6 +40,7 @@ def test_a_message_holds_ids_and_no_more() -> None:
         changed(keys=[]),
         changed(keys=["L-1"]),
         changed(keys=["L-1#1#2026-06-15#T-1"]),
+        changed(keys=[key().text(), "L-1#1#2026-06-15#T-1"]),
         changed(keys=["L-1#1#2026-06-15#T?"]),
         changed(deferred=None),
     ],

@@ -178,3 +178,13 @@ def test_a_suppressed_contact_point_is_noted_once() -> None:
     assert held is not None
     assert held.suppressed == {"sms": ("ref",)}
     assert held.with_suppressed("sms", "ref") is None
+
+
+def test_an_end_of_all_holds_that_says_nothing_newer_writes_nothing() -> None:
+    ended = Ledger("b-1", holds_ended=4)
+    assert ended.with_holds_ended(3) is ended.with_holds_ended(4) is None
+    assert ended.with_holds_ended(5) == ended._replace(holds_ended=5)
+
+
+def test_a_hold_of_which_nobody_spoke_is_none() -> None:
+    assert Ledger("b-1").hold("hardship") is None

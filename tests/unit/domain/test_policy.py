@@ -43,6 +43,7 @@ def test_an_empty_policy_is_the_default_one() -> None:
         ("[[stages]]\nname = 'T3'", "stages.0.name"),
         ("[[stages]]\nname = 'T-3'\n[[stages]]\nname = 'T-3'", "twice"),
         ("[hours]\nstart = '20:00'\nend = '09:00'", "before they end"),
+        ("[hours]\nstart = '09:00'\nend = '09:00'", "before they end"),
         ("default_time = '25:00'", "default_time"),
         ("version = 'a b'", "version"),
         ('{"shadow": "perhaps"}', "shadow"),

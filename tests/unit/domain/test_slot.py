@@ -79,6 +79,17 @@ def test_a_day_on_which_clocks_change_keeps_its_wall_clock_hours(day: date) -> N
     assert day_over(day, HOURS, [NEW_YORK]) == found.end
 
 
+def test_the_last_slot_of_a_day_without_quiet_hours_is_its_last_quarter() -> None:
+    assert wall(slot_of(DAY, time(23, 50), Hours(time(0), time(23, 59)), [NEW_YORK])) == "2026-06-15 23:45"
+
+
+@pytest.mark.parametrize(("end", "slot"), [(time(20), "09:15"), (time(9, 14), "09:10")])
+def test_an_early_wish_in_hours_that_begin_between_quarters_is_their_first_quarter_or_start(
+    end: time, slot: str
+) -> None:
+    assert wall(slot_of(DAY, time(8), Hours(time(9, 10), end), [NEW_YORK])) == f"2026-06-15 {slot}"
+
+
 def test_hours_include_their_start_and_not_their_end() -> None:
     assert time(9) in HOURS
     assert time(19, 59, 59) in HOURS

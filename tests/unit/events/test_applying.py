@@ -1,3 +1,4 @@
+from contextlib import nullcontext
 from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any
@@ -5,13 +6,14 @@ from typing import Any
 import pytest
 
 from predue.borrowers import own_stop, settle
+from predue.domain.due import KEEP
 from predue.domain.ledger import MOST_HOLDS
 from predue.errors import EventConflict, InvalidEvent, LedgerMoved
 from predue.events import applying
 from predue.events.due_changes import MOST_PAYMENTS
 from predue.events.models import read_event
 from tests.fakes import state_of
-from tests.unit.world import DUE_DATE, SLOT, World, ready, utc
+from tests.unit.world import DUE_DATE, SLOT, World, moving, ready, utc
 
 LATER = date(2026, 6, 25)
 
@@ -319,6 +321,7 @@ def test_a_stop_of_a_borrower_who_is_not_known_yet_holds() -> None:
         ("installment.disputed", {}),
         ("installment.cancelled", {}),
         ("borrower.updated", {"time_zone": "America/Chicago", "phone": "+12015550101"}),
+        ("borrower.updated", {"consent": "email"}),
         ("borrower.opted_out", {"channel": "sms"}),
         ("borrower.hold_started", {"reason": "hardship"}),
     ],
@@ -353,16 +356,17 @@ def test_an_installment_that_closes_after_its_slot_settles_what_was_planned() ->
     assert world.outcomes() == {"L-1 T-7": ("expired", "no_run"), "L-1 T-3": ("suppressed", "paid")}
 
 
-def test_an_installment_that_closes_after_the_hours_of_its_stage_settles_it_as_expired() -> None:
+def test_an_installment_that_closes_when_the_hours_of_its_stage_end_settles_it_as_expired() -> None:
     world = ready()
-    world.now = utc("06-13 05:00")
+    world.now = utc("06-13 00:00")
     world.tell("installment.paid", amount="100.00")
     assert world.outcomes() == {"L-1 T-3": ("expired", "no_run")}
 
 
-def test_an_installment_that_closes_before_a_slot_leaves_nothing_of_that_stage_to_settle() -> None:
+@pytest.mark.parametrize("seconds", [0, 1])
+def test_an_installment_that_closes_before_or_at_a_slot_leaves_nothing_of_that_stage_to_settle(seconds: int) -> None:
     world = ready()
-    world.now = SLOT - timedelta(seconds=1)
+    world.now = SLOT - timedelta(seconds=seconds)
     world.tell("installment.paid", amount="100.00")
     assert world.outcomes() == {"L-1 T-7": ("expired", "no_run")}
 
@@ -371,7 +375,7 @@ def test_a_shorter_grace_settles_the_stages_that_it_cuts_off() -> None:
     world = ready()
     world.now = utc("06-16 14:30")
     world.tell("installment.rescheduled", due_date=DUE_DATE.isoformat(), grace_days=0)
-    assert world.outcomes()["L-1 T+1"] == ("suppressed", "rescheduled")
+    assert world.outcomes() == {"L-1 T+1": ("suppressed", "rescheduled")}
 
 
 def test_a_suppressed_contact_point_is_noted_for_a_new_borrower_who_has_it() -> None:
@@ -480,3 +484,118 @@ def test_a_borrower_has_holds_of_so_many_reasons_and_each_may_end_and_start_agai
     assert world.tell("borrower.hold_ended", reason="r-7") == "applied"
     assert world.tell("borrower.hold_started", reason="r-7") == "applied"
     assert len(world.ledger().holds) == MOST_HOLDS
+
+
+def test_what_was_parked_about_another_borrower_is_not_taken_into_an_installment() -> None:
+    world = World()
+    world.borrower()
+    assert world.tell("installment.paid", amount="40.00", borrower_id="b-2") == "parked"
+    world.installment()
+    assert world.due().outstanding == 10000
+
+
+def test_a_stop_that_meets_other_writes_counts_all_the_same() -> None:
+    world = ready()
+    world.hook(moving(world, "write_ledger", 3))
+    own_stop.stop("b-1", "email", "link-1", "page", world.now, world.store)
+    assert world.ledger().opted_out("email")
+
+
+def test_a_stop_that_cannot_be_written_is_no_success() -> None:
+    world = ready()
+    world.hook(moving(world, "write_ledger", 99))
+    with pytest.raises(LedgerMoved):
+        own_stop.stop("b-1", "email", "link-1", "page", world.now, world.store)
+
+
+def test_a_due_that_is_not_there_may_have_gone_only_when_it_was_kept_long_enough() -> None:
+    for days, gone in ((0, False), (1, True)):
+        world = ready()
+        world.now = utc("06-15 12:00") + KEEP + timedelta(days=days)
+        world.store.dues.clear()
+        with nullcontext() if gone else pytest.raises(LedgerMoved):
+            assert world.tell("installment.paid", amount="60.00") == "parked"
+
+
+@pytest.mark.parametrize(("grace", "known"), [({}, False), ({"grace_days": 0}, False), ({"grace_days": 30}, True)])
+def test_an_installment_is_told_anew_when_its_grace_has_not_gone_with_it(grace: dict[str, int], known: bool) -> None:  # noqa: FBT001 - a table
+    world = ready()
+    world.now = utc("06-15 12:00") + KEEP + timedelta(days=1)
+    world.store.dues.clear()
+    about: dict[str, Any] = {
+        "borrower_id": "b-1",
+        "due_date": DUE_DATE.isoformat(),
+        "amount": "100.00",
+        "currency": "USD",
+    }
+    world.tell("installment.scheduled", **about, **grace)
+    assert bool(world.store.dues) is known
+
+
+@pytest.mark.parametrize(("kind", "effect"), [("installment.paid", "parked"), ("borrower.updated", "applied")])
+def test_an_event_that_died_ahead_of_its_mark_has_the_same_effect_when_it_is_repeated(kind: str, effect: str) -> None:
+    world = World()
+    fields: dict[str, Any] = {"amount": "1.00"} if kind == "installment.paid" else {"name": "Ann"}
+    event = read_event(world.body(kind, **fields))
+
+    def dies(call: str) -> None:
+        if call == "mark_applied":
+            raise KeyboardInterrupt
+
+    world.hook(dies)
+    with pytest.raises(KeyboardInterrupt):
+        applying.apply(event, world.now, world.event_services())
+    world.hook(lambda _call: None)
+    assert applying.apply(event, world.now, world.event_services()) == effect
+
+
+def test_an_ordinary_event_looks_for_nothing_that_was_parked() -> None:
+    world = ready()
+    world.store.calls.clear()
+    world.tell("installment.paid", amount="1.00")
+    assert not {"drop_aside", "parked", "load"} & set(world.store.calls)
+
+
+def test_a_first_sequence_of_zero_counts() -> None:
+    world = ready()
+    world.tell("installment.disputed", sequence=0)
+    assert world.due().disputed
+
+
+def test_events_of_an_installment_whose_borrower_has_no_profile_is_refused_and_changes_nothing() -> None:
+    world = ready()
+    world.store.profiles.clear()
+    with pytest.raises(InvalidEvent, match="no profile"):
+        world.tell("installment.paid", amount="40.00")
+    assert world.due().outstanding == 10000
+
+
+@pytest.mark.parametrize(("zone", "over"), [("America/Los_Angeles", False), ("Europe/Berlin", True)])
+def test_a_move_settles_a_day_that_it_ends_and_no_other(zone: str, over: bool) -> None:  # noqa: FBT001 - a table
+    world = ready(preferred_time="09:00")
+    world.now = utc("06-12 18:00")  # 14:00 in New York, 20:00 in Berlin, and 11:00 in Los Angeles
+    world.tell("borrower.updated", time_zone=zone)
+    assert ("L-1 T-3" in world.outcomes()) is over
+
+
+def test_a_claim_without_a_record_is_recorded_when_its_installment_closes() -> None:
+    world = ready()
+
+    def dies(call: str) -> None:
+        if call == "write_record":
+            raise KeyboardInterrupt
+
+    world.hook(dies)
+    with pytest.raises(KeyboardInterrupt):
+        world.deliver()
+    world.hook(lambda _call: None)
+    world.now += timedelta(hours=1)
+    world.tell("installment.paid", amount="100.00")
+    assert world.outcomes()["L-1 T-3"] == ("unknown", "no_answer")
+
+
+def test_the_first_opt_in_lifts_a_stop_of_a_borrower_of_whom_nothing_was_known() -> None:
+    world = World()
+    own_stop.stop("b-1", "email", "link-1", "page", world.now, world.store)
+    world.tell("borrower.opted_in", sequence=1, channel="email")
+    assert not world.ledger().opted_out("email")

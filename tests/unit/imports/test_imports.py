@@ -3,7 +3,7 @@
 import hashlib
 import itertools
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from copy import deepcopy
 from dataclasses import replace
 from datetime import timedelta
@@ -13,8 +13,9 @@ from typing import Any
 import pytest
 
 from predue.domain.policy import ImportsSetting
-from predue.errors import ImportMoved
-from predue.imports import chunk_applying
+from predue.errors import ImportMoved, LedgerMoved
+from predue.events.models import Scheduled, read_event
+from predue.imports import book_events, chunk_applying
 from predue.inbound.sources import Source
 from tests.depot import Depot, borrowers, events, installments
 from tests.fakes import Store
@@ -491,3 +492,57 @@ def test_an_event_of_another_source_or_with_the_id_of_another_is_in_the_report(f
     filled.imported("e.jsonl", events(body, other, {**body, "source": "cards", "event_id": "x"}))
     assert [line.split(",")[1] for line in filled.rejected("e.jsonl")] == ["3", "2"]
     assert due_of(filled).outstanding == 6000
+
+
+def test_a_statement_closes_nothing_that_was_reopened_since_it_was_put(filled: Depot) -> None:
+    filled.world.now += timedelta(minutes=1)
+    filled.world.tell("installment.paid", amount="100.00")
+    name = filled.put("all.complete.csv", installments(*LOANS[1:]))
+    filled.world.now += timedelta(minutes=1)
+    filled.world.tell("installment.payment_reversed", amount="100.00")
+    assert filled.run(name).phase == "done"
+    assert due_of(filled).closed_by is None
+
+
+def test_a_statement_ends_nothing_that_was_paid_and_that_the_index_still_shows_as_open(filled: Depot) -> None:
+    lagging = dict(filled.world.store.index)
+    filled.world.tell("installment.paid", amount="100.00")
+    filled.world.store.index.update(lagging)
+    assert filled.imported("all.complete.csv", installments(*LOANS[1:])).phase == "done"
+    assert (due_of(filled).closed_by, due_of(filled).cancelled) == ("paid", False)
+
+
+def test_a_row_that_meets_other_writes_is_tried_again_and_left_to_a_later_call_if_that_goes_on(filled: Depot) -> None:
+    for meetings, applied in ((2, True), (999, False)):
+        left = [meetings]
+
+        def before(call: str, left: list[int] = left) -> None:
+            left[0] -= call == "write_profile"
+            if call == "write_profile" and left[0] >= 0:
+                raise LedgerMoved("somebody else wrote")
+
+        filled.world.hook(before)
+        with nullcontext() if applied else pytest.raises(LedgerMoved):
+            filled.imported(f"new-{meetings}.csv", borrowers(f"b-new-{meetings}"))
+        filled.world.hook(lambda _call: None)
+        assert (f"b-new-{meetings}" in filled.world.store.profiles) is applied
+
+
+def test_the_event_of_a_rows_end_has_an_id_for_each_loan_end_amount_and_what_had_been_counted() -> None:
+    def row(loan: str, number: int) -> Scheduled:
+        body = {"type": "installment.scheduled", "event_id": "e", "source": "core", "sequence": 0, "borrower_id": "b-1"}
+        of_it = {"loan_id": loan, "installment_no": number, "due_date": "2026-06-15", "amount": "9", "currency": "USD"}
+        event = read_event(body | of_it)
+        assert isinstance(event, Scheduled)
+        return event
+
+    rows = [
+        ("paid", row("L-1", 1), 100, ()),
+        ("paid", row("L-2", 1), 100, ()),
+        ("paid", row("L-1", 2), 100, ()),
+        ("paid", row("L-1", 1), 200, ()),
+        ("paid", row("L-1", 1), 100, ("core#p",)),
+        ("cancelled", row("L-1", 1), 100, ()),
+    ]
+    ids = [book_events._ending(end, event, missing, "USD", counted).event_id for end, event, missing, counted in rows]
+    assert len(set(ids)) == len(rows)

@@ -30,6 +30,7 @@ def test_a_single_event_has_a_status_of_its_own(outcome: EventOutcome, status: i
     [
         (("applied", "duplicate", "parked"), 200),
         (("applied", BAD), 207),
+        ((BAD, "applied"), 207),
         ((BAD, CONFLICT), 207),
         (("applied", None), 503),
         ((BAD, None), 503),
@@ -61,6 +62,7 @@ def test_a_refusal_names_the_wrong_fields_of_its_event() -> None:
         (("duplicate", "parked"), "parked"),
         (("duplicate", "duplicate"), "duplicate"),
         (("applied", BAD), BAD),
+        ((BAD, "applied"), BAD),
         (("applied", BAD, None), None),
     ],
 )

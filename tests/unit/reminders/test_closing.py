@@ -5,10 +5,12 @@ from datetime import date, time, timedelta
 import pytest
 
 from predue.borrowers.ports import Refused
+from predue.domain.ledger import Contact
 from predue.domain.policy import HoursSetting, Policy, Rulebook
-from predue.errors import Unreachable
+from predue.domain.record import reminder_id
+from predue.errors import LedgerMoved, Unreachable
 from predue.reminders import closing
-from tests.unit.world import SLOT, World, ready, utc
+from tests.unit.world import SLOT, World, key, ready, utc
 
 CLOSING = utc("06-13 00:10")
 """Ten minutes after the hours of the day of T-3."""
@@ -470,3 +472,81 @@ def test_a_claim_without_a_record_is_unknown_even_if_its_installment_closes_befo
     world.now = CLOSING
     world.close()
     assert world.outcomes()["L-1 T-3"] == ("unknown", "no_answer")
+
+
+def test_the_old_entry_of_a_borrower_who_moved_west_settles_nothing_while_the_hours_there_last() -> None:
+    world = ready(time_zone="Asia/Tokyo")
+    world.now = utc("06-12 00:00")
+    world.close()
+    lagging = dict(world.store.index)
+    world.tell("borrower.updated", time_zone="America/Los_Angeles")
+    world.store.index.update({(who, at._replace(loan_id="left")): entry for (who, at), entry in lagging.items()})
+    world.now = utc("06-12 18:00")  # 11:00 in Los Angeles, an hour after the slot; the day in Tokyo is over
+    world.close()
+    assert "L-1 T-3" not in world.outcomes()
+    assert world.deliver() == "sent"
+
+
+@pytest.mark.parametrize(("call", "world"), [("write_ledger", day_is_over), ("write_due", window_is_over)])
+def test_a_borrower_whose_state_moves_under_the_closing_run_is_read_again(
+    call: str, world: Callable[[], World]
+) -> None:
+    made, left = world(), [3]
+
+    def before(name: str) -> None:
+        left[0] -= name == call
+        if name == call and left[0] >= 0:
+            raise LedgerMoved("somebody else wrote")
+
+    made.hook(before)
+    tally = made.close()
+    assert (tally.failed, tally.expired + tally.handed_over) == (0, 1)
+    assert len({identity for identity, _, _ in made.bus.events}) == tally.handed_over
+
+
+@pytest.mark.parametrize(("call", "world"), [("write_ledger", day_is_over), ("write_due", window_is_over)])
+def test_a_borrower_whose_state_never_stands_still_is_left_to_the_next_run(
+    call: str, world: Callable[[], World]
+) -> None:
+    made = world()
+
+    def before(name: str) -> None:
+        if name == call:
+            raise LedgerMoved("somebody else wrote")
+
+    made.hook(before)
+    tally = made.close()
+    assert (tally.failed, tally.expired, tally.handed_over) == (1, 0, 0)
+    made.hook(lambda _call: None)
+    # The same instant again: what was left out is no place to go on from.
+    tally = made.close()
+    assert (tally.failed, tally.expired + tally.handed_over) == (0, 1)
+
+
+def test_a_day_that_was_closed_is_not_looked_at_again() -> None:
+    world = day_is_over()
+    world.close()
+    world.now += timedelta(minutes=15)
+    world.store.calls.clear()
+    world.close()
+    assert set(world.store.calls) == {"overdue", "start"}
+
+
+def test_a_claim_that_may_still_be_calling_is_not_recorded_as_unknown() -> None:
+    world = day_is_over()
+    at = CLOSING - closing.WAIT + timedelta(seconds=1)
+    claim = Contact(at, key().day(), "sms", (key(),), "t", reminder_id(world.profile().ref, (key(),)))
+    world.store.write_ledger(world.ledger().with_contact(claim))
+    assert (world.close().unknown, world.records()) == (0, [])
+
+
+def test_somebody_hears_of_a_borrower_who_is_left_to_the_next_run() -> None:
+    world, response = day_is_over(), list[Exception]()
+
+    def away(call: str) -> None:
+        if call == "write_ledger":
+            raise Unreachable("a write timed out")
+
+    world.hook(away)
+    closing.close(0, world.now, replace(world.closing_services(), failed=response.append))
+    assert [type(error) for error in response] == [Unreachable]

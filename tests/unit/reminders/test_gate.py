@@ -71,6 +71,7 @@ def test_an_installment_that_closes_after_its_slot_is_settled_with_the_reason(
         ("installment.disputed", {}, "disputed"),
         ("borrower.hold_started", {"reason": "hardship"}, "hold"),
         ("borrower.opted_out", {}, "opted_out"),
+        ("borrower.opted_out", {"channel": "all"}, "opted_out"),
         ("borrower.updated", {"consent": ""}, "no_consent"),
         ("borrower.updated", {"consent": "email", "channels": "sms"}, "no_consent"),
         ("borrower.updated", {"channels": ""}, "no_channel"),
@@ -335,6 +336,13 @@ def test_the_kill_switch_of_everything_defers() -> None:
     assert decision(world).action == Defer(world.now + timedelta(minutes=15))
 
 
+def test_a_full_cap_is_the_reason_although_the_kill_switch_holds_the_channel_too() -> None:
+    world = ready()
+    contact(world, timedelta(minutes=10))
+    world.switches = Switches(frozenset({"all"}))
+    assert refusal(world) == ("suppressed", "cap_day")
+
+
 def test_the_kill_switch_of_one_channel_lets_the_next_go() -> None:
     world = ready()
     world.switches = Switches(frozenset({"sms"}))
@@ -360,13 +368,16 @@ def test_a_claim_of_the_same_stage_is_named_and_nothing_more_is_decided() -> Non
 
 def test_after_the_last_refusal_the_stage_has_failed_with_what_the_provider_said() -> None:
     world = ready(channels="sms")
-    tried = Attempt(SLOT, "sms", Answer.read("refused_channel:opted-out"))
-    refused = Contact(SLOT, date(2026, 6, 12), "sms", (key(),), "t", "r", state="refused", tries=(tried,))
+    tries = (
+        Attempt(SLOT, "sms", Answer.read("refused_busy:throttled")),
+        Attempt(SLOT, "sms", Answer.read("refused_channel:opted-out")),
+    )
+    refused = Contact(SLOT, date(2026, 6, 12), "sms", (key(),), "t", "r", state="refused", tries=tries)
     world.store.write_ledger(world.ledger().with_contact(refused))
     found = decision(world)
     assert found.action is None
     assert [(one.outcome, one.reason, one.tries) for one in found.settled] == [
-        ("failed", "refused_channel", (tried,)),
+        ("failed", "refused_channel", tries),
     ]
 
 
@@ -386,11 +397,22 @@ def test_a_cap_of_none_at_all_suppresses_everything() -> None:
 
 def test_the_inputs_tell_what_the_gate_saw() -> None:
     world = ready()
-    contact(world, timedelta(days=1), timedelta(days=10))
+    contact(world, *(timedelta(days=days) for days in (1, 7, 10, 30)))
     inputs = decision(world).inputs
     assert inputs["consent"] == ["sms", "email"]
     assert inputs["hours"] == "09:00-20:00"
     assert inputs["zones"] == ["America/New_York"]
     assert inputs["channels"] == {"sms": "able", "email": "able"}
-    assert (inputs["contacts_7_days"], inputs["contacts_30_days"]) == (1, 2)
+    assert (inputs["contacts_7_days"], inputs["contacts_30_days"]) == (1, 3)
     assert not {"name", "phone", "email"} & set(inputs)
+
+
+def test_a_borrower_who_stopped_everything_and_has_no_channel_besides_is_one_who_stopped() -> None:
+    world = ready(channels="")
+    world.tell("borrower.opted_out", channel="all")
+    assert refusal(world) == ("suppressed", "opted_out")
+
+
+def test_of_many_possible_zones_the_inputs_name_four() -> None:
+    zones = decision(ready(time_zone="")).inputs["zones"]
+    assert (len(zones), zones[4:]) == (5, ["..."])

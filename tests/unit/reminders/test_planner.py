@@ -8,7 +8,7 @@ from predue.domain.channel import Switches
 from predue.domain.policy import Policy
 from predue.domain.record import most_urgent
 from predue.reminders import planner
-from tests.unit.world import SLOT, World, key, ready, utc
+from tests.unit.world import SLOT, World, key, moving, ready, utc
 
 QUARTER = timedelta(minutes=15)
 
@@ -282,6 +282,19 @@ def test_what_was_written_long_before_its_slot_is_not_even_read_again() -> None:
     assert len(jobs(world)) == 1
 
 
+def test_what_was_written_just_so_long_before_as_the_index_may_lag_is_not_read_again() -> None:
+    for seconds, reads in ((1, True), (0, False)):
+        world = ready()
+        world.now = SLOT - planner.LONGEST_LAG + timedelta(seconds=seconds)
+        world.tell("installment.paid", amount="1.00")
+        world.now = SLOT
+        world.plan()
+        world.now += QUARTER - timedelta(seconds=1)
+        world.store.calls.clear()
+        world.plan()
+        assert ("ledgers_of" in world.store.calls) is reads
+
+
 def test_days_outside_the_policys_bounds_are_not_planned() -> None:
     world = ready()
     world.rulebook = replace(world.rulebook, policy=Policy(last_day=date(2026, 6, 11)))
@@ -310,3 +323,53 @@ def test_the_kill_switch_does_not_stop_the_planner() -> None:
 def test_the_most_urgent_key_is_the_one_furthest_along() -> None:
     keys = [key("T-7", "L-4"), key("T-1", "L-2"), key("T-3", "L-1")]
     assert most_urgent(keys) == key("T-1", "L-2") == most_urgent(keys[::-1])
+
+
+@pytest.mark.parametrize(("channels", "queue"), [("voice|sms", "sms"), ("voice", "email"), ("", "email")])
+def test_a_borrower_whose_ledger_moves_while_the_planner_settles_is_queued_where_there_is_a_queue(
+    channels: str, queue: str
+) -> None:
+    world = ready(phone="", email="", channels=channels)
+    world.hook(moving(world, "write_ledger", 1))
+    tally = world.plan()
+    assert (jobs(world), tally.settled) == ([(queue, "b-1", ["L-1 T-3"])], 0)
+
+
+def test_an_evening_slot_in_the_americas_which_is_the_next_day_in_utc_is_found_by_a_run_each_quarter_hour() -> None:
+    world = ready(time_zone="America/Los_Angeles", preferred_time="18:30")
+    world.borrower("b-2", time_zone="America/Los_Angeles", preferred_time="18:15")
+    world.installment("L-2", borrower_id="b-2")
+    for world.now in (utc("06-13 01:15"), utc("06-13 01:30")):
+        world.plan()
+    assert [sent.job.slot for sent in world.queues.sent] == [utc("06-13 01:15"), utc("06-13 01:30")]
+
+
+def test_who_is_left_out_keeps_nobody_after_him_from_a_job() -> None:
+    world = ready()
+    world.borrower("b-2")
+    world.installment("L-2", borrower_id="b-2")
+    lagging = dict(world.store.index)
+    world.tell("borrower.updated", time_zone="America/Chicago")
+    world.store.index.update(lagging)
+    assert (world.plan().dropped, [borrower for _, borrower, _ in jobs(world)]) == (1, ["b-2"])
+
+
+def test_who_is_settled_at_once_keeps_nobody_after_him_from_a_job() -> None:
+    world = ready(phone="555", email="")
+    world.borrower("b-2")
+    world.installment("L-2", borrower_id="b-2")
+    tally = world.plan()
+    assert (tally.settled, [borrower for _, borrower, _ in jobs(world)]) == (1, ["b-2"])
+
+
+def test_one_installment_that_the_index_showed_too_late_is_found_beside_others_that_it_showed() -> None:
+    world = ready()
+    world.installment("L-2")
+    lately(world)
+    lagging = dict(world.store.index)
+    world.store.index = {name: row for name, row in lagging.items() if row[2].loan_id == "L-2"}
+    world.plan()
+    world.store.index = lagging
+    world.now = SLOT + QUARTER - timedelta(seconds=1)
+    world.plan()
+    assert [names for _, _, names in jobs(world)] == [["L-2 T-3"], ["L-1 T-3", "L-2 T-3"]]

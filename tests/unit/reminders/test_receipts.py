@@ -1,11 +1,12 @@
 from contextlib import suppress
+from dataclasses import replace
 from datetime import timedelta
 from itertools import pairwise, permutations
 
 import pytest
 
 from predue.borrowers.ports import NoAnswer
-from predue.domain.record import REF_LENGTH, ref_of
+from predue.domain.record import REF_LENGTH, Outcome, ref_of
 from predue.errors import LedgerMoved, NotRecordedYet, Unusable
 from predue.reminders import receipts
 from predue.reminders.receipts import Receipt, merged, read_receipt
@@ -44,6 +45,8 @@ def test_a_status_only_ever_rises_whatever_the_order(order: tuple[str, ...]) -> 
 @pytest.mark.parametrize(("lower", "higher"), [*pairwise(STATUSES)])
 def test_the_lattice_ranks_every_status(lower: str, higher: str) -> None:
     record = sent().record()
+    assert "" not in receipts._below(higher)
+    assert lower in receipts._below(higher)
     one = merged(merged(record, Receipt("r", "m", lower)), Receipt("r", "m", higher))
     other = merged(merged(record, Receipt("r", "m", higher)), Receipt("r", "m", lower))
     assert one.receipt == other.receipt == higher
@@ -254,3 +257,11 @@ def test_a_reminder_id_leads_back_to_its_borrower() -> None:
     assert ref_of(world.record().reminder_id) == world.profile().ref
     assert world.store.names[world.profile().ref] == "b-1"
     assert len(world.profile().ref) == REF_LENGTH
+
+
+@pytest.mark.parametrize("outcome", ["failed", "suppressed", "expired", "sent"])
+def test_a_receipt_changes_no_outcome_but_an_unknown_one(outcome: Outcome) -> None:
+    record = replace(sent().record(), outcome=outcome, reason="as it was")
+    told = merged(record, Receipt("r", "m", "delivered"))
+    assert (told.outcome, told.reason, told.receipt) == (outcome, "as it was", "delivered")
+    assert told.attempts == record.attempts

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from predue.domain.policy import Policy, Rulebook
 from predue.reminders import planner, slot_sweep
+from predue.reminders.volume import Volume
 from tests.unit.world import SLOT, World, ready
 
 QUARTER = timedelta(minutes=15)
@@ -165,3 +166,8 @@ def test_a_day_is_counted_from_its_first_job_on_and_not_by_the_calendar() -> Non
     world.now = SLOT + DAY
     assert not world.plan().held
     assert len(reached(world)) == 2
+
+
+@pytest.mark.parametrize(("limit", "shards", "share"), [(10, 4, 3), (8, 4, 2), (1, 4, 1), (0, 4, 0), (None, 4, None)])
+def test_each_shard_has_its_part_of_the_days_limit_rounded_up(limit: int | None, shards: int, share: int) -> None:
+    assert Volume.of(limit, shards, SLOT).share == share

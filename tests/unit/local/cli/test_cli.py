@@ -9,7 +9,7 @@ import pytest
 
 from infrastructure.local.cli.__main__ import main
 from tests.aws.conftest import service_models
-from tests.flow.small import Book, utc
+from tests.flow.small import Book
 
 __all__ = ["service_models"]
 DAY = "2026-12-10"
@@ -38,21 +38,6 @@ def test_a_clean_run_ends_with_status_0_and_can_be_explained(
     assert "loan loan-1, installment 1" in told
     assert main(["explain", "nobody", "--out", str(tmp_path / "out")]) == 2
     assert "nobody" in capsys.readouterr().err
-
-
-def test_bad_rows_are_set_aside_with_line_and_reason_and_status_3(tmp_path: Path) -> None:
-    book = Book().borrower().borrower("b-2", preferred_time="late").installment().installment("b-9")
-    book.installment(amount="12,50").event(utc(10, 12), "installment.payed", loan_id="loan-1", installment_no=1)
-    book.paid(utc(10, 13), "loan-unknown")
-    assert main(arguments(tmp_path, book)) == 3
-    found = [(row["file"], row["line"]) for row in rejected(tmp_path)]
-    assert found == [
-        ("borrowers.csv", "3"),
-        ("installments.csv", "3"),
-        ("installments.csv", "4"),
-        ("events.jsonl", "1"),
-    ]
-    assert all(row["reason"] for row in rejected(tmp_path))
 
 
 @pytest.mark.parametrize("which", ["to before from", "no file", "bad policy", "no policy", "no column"])

@@ -16,12 +16,6 @@ def test_the_check_prints_an_event_a_line(capsys: pytest.CaptureFixture[str]) ->
     assert [(event["source"], event["installment_no"]) for event in events] == [("core", 1), ("core", 2)]
 
 
-def test_the_check_tells_what_is_ignored(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (tmp_path / "other.json").write_text('{"kind": "OTHER"}')
-    assert main(["mapping", "check", FILE, str(tmp_path / "other.json")]) == DONE
-    assert "passed over: no rule" in capsys.readouterr().err
-
-
 @pytest.mark.parametrize(
     ("mapping", "message", "says"),
     [

@@ -1,4 +1,3 @@
-import json
 from typing import Any
 
 import pytest
@@ -66,33 +65,6 @@ def test_day_and_hour_are_the_borrowers_own() -> None:
     assert summary["by_hour"] == {"09": {"email": 1}}
 
 
-def test_a_digest_counts_once_under_its_most_urgent_stage() -> None:
-    dues = [{"stage": stage} for stage in ("T-3", "T+1", "T0")]
-
-    summary = summarise([line(dues=dues)])
-
-    assert summary["by_stage"] == {"T+1": {"sms": 1}}
-    assert summary["planned_stages"] == 3
-
-
-def test_stages_stand_in_the_order_of_their_days() -> None:
-    lines = [line(dues=[{"stage": stage}]) for stage in ("T+1", "T-1", "T0", "T-7", "T-3")]
-
-    assert list(summarise(lines)["by_stage"]) == ["T-7", "T-3", "T-1", "T0", "T+1"]
-
-
-def test_reasons_are_counted_by_outcome() -> None:
-    lines = [line("suppressed", "paid"), line("suppressed", "paid"), line("expired", "no_run"), line()]
-
-    assert summarise(lines)["reasons"] == {"expired": {"no_run": 1}, "suppressed": {"paid": 2}}
-
-
-def test_the_summary_is_json() -> None:
-    summary = summarise([line()])
-
-    assert json.loads(json.dumps(summary)) == summary
-
-
 @pytest.mark.parametrize("code", BRIEF.split())
 def test_every_reason_has_words_of_its_own(code: str) -> None:
     meaning = words.reason(code)
@@ -100,11 +72,6 @@ def test_every_reason_has_words_of_its_own(code: str) -> None:
     assert meaning.label not in (code, "")
     assert "_" not in meaning.label + meaning.because
     assert meaning.group in set(words.GROUPS) - {"other"}
-
-
-def test_a_cap_that_a_lender_invents_is_named_by_its_channel_and_window() -> None:
-    assert words.reason("cap_email_14_days").label == "Email limit in 14 days reached"
-    assert words.reason("cap_voice_day").because == "the Voice call limit that local day was reached"
 
 
 def test_an_unknown_reason_still_shows_in_the_group_of_its_outcome() -> None:
@@ -129,26 +96,6 @@ def test_the_text_says_what_went_out_to_how_many_and_why_the_rest_did_not() -> N
     assert "3 days before due" in told
 
 
-def test_the_text_of_an_empty_run_says_so() -> None:
-    assert text(summarise([])) == "No reminder was planned in this period, so nothing went out.\n"
-
-
-def test_the_text_tells_cost_promises_and_effort() -> None:
-    summary = summarise([line()]) | {
-        "promises": {"checked": {"1": 5, "2": 0}, "broken": []},
-        "cost_per_million_reminders": {"total_usd": 3918.4, "lines": {"SMS": 3900.0, "Lambda": 18.4}},
-        "aws": {"calls": {"dynamodb.Query": 1500}},
-        "seconds": {"wall": 2.5, "cpu": 2.0},
-    }
-
-    told = text(summary)
-
-    assert "kept in 5 checks" in told
-    assert "nothing to check" in told
-    assert "$3,918.40" in told
-    assert "2.5 s on the clock, 2.0 s of CPU, 1,500 AWS calls" in told
-
-
 @pytest.mark.parametrize(
     "broken",
     [
@@ -162,9 +109,3 @@ def test_a_broken_promise_is_told_in_every_form_in_which_it_may_come(broken: Any
 
     assert promises(summary) == [("1", words.PROMISES["1"], 7, ["two on one day"])]
     assert "BROKEN 1 time" in text(summary)
-
-
-def test_promises_stand_in_numeric_order() -> None:
-    summary = {"promises": {"checked": {"10": 1, "2": 1}, "broken": ["nobody knows which"]}}
-
-    assert [number for number, *_ in promises(summary)] == ["2", "10", "?"]

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from infrastructure.local.report import words
-from infrastructure.local.report.explain import NotFound, explain
+from infrastructure.local.report.explain import explain
 from infrastructure.local.report.report import write_report
-from infrastructure.local.report.summary import summarise, text
+from infrastructure.local.report.summary import summarise
 from infrastructure.local.runs import case_lines
 from predue.domain.case import SIGNALS, Case, Hold, at_risk
 from predue.domain.due import Due
@@ -58,19 +58,6 @@ def test_a_case_about_a_hold_names_no_installment_and_no_words_of_the_hold() -> 
     assert not {"loan_id", "installment_no", "due_date"} & set(one)
 
 
-def test_a_summary_counts_cases_and_what_was_seen() -> None:
-    told = case_lines.counts(lines(TWICE) + lines(HELP, is_open=False))
-    assert told == {"opened": 2, "open": 1, "by_reason": {"hardship": 1, "payment_reversed": 1, "unreachable": 1}}
-    shown = text(summarise([]) | {"cases": told})
-    assert "Whom a person should look at: 2 cases opened, 1 still open" in shown
-    assert words.CASES["unreachable"] in shown
-
-
-def test_a_run_without_cases_says_nothing_of_them() -> None:
-    assert case_lines.counts([]) == {"opened": 0, "open": 0, "by_reason": {}}
-    assert "case" not in text(summarise([]) | {"cases": case_lines.counts([])})
-
-
 @pytest.mark.parametrize("code", [*SIGNALS, "hardship"])
 def test_everything_that_opens_a_case_has_words(code: str) -> None:
     assert words.CASES[code]
@@ -83,20 +70,6 @@ def test_a_borrowers_cases_are_explained_after_the_reminders(tmp_path: Path) -> 
     assert "why the borrower asked for help [hardship]" in told
     assert told.count("CASE for") == 2
     assert told.startswith("Borrower b-1: 0 reminders were planned.")
-
-
-def test_a_case_with_nothing_left_to_do_is_explained_as_closed(tmp_path: Path) -> None:
-    assert "CASE for a person (closed by itself" in explained(tmp_path, *lines(RISK, is_open=False))
-
-
-def test_a_line_that_is_no_case_is_named(tmp_path: Path) -> None:
-    with pytest.raises(NotFound, match=r"line 1 of .* is not a case"):
-        explained(tmp_path, {"borrower_id": "b-1"})
-
-
-def test_without_reminders_and_cases_there_is_nothing_to_explain(tmp_path: Path) -> None:
-    with pytest.raises(NotFound, match="no reminder was planned"):
-        explained(tmp_path, *lines(replace(RISK, borrower_id="b-2")))
 
 
 @pytest.mark.parametrize(("number", "says"), [(1, "1 open case:"), (51, "51 open cases:")])

@@ -1,6 +1,6 @@
 import pytest
 
-from infrastructure.local.runtime.emulator import RuntimeFailure, cold_start, handler_times, read_answer
+from infrastructure.local.runtime.emulator import RuntimeFailure, cold_start, read_answer
 
 LOG = """
 START RequestId: 1c631ed4 Version: $LATEST
@@ -21,10 +21,6 @@ def test_the_cold_start_is_the_init_report_and_not_the_init_duration_of_the_last
 def test_a_log_without_a_cold_start_is_a_failure_and_no_figure() -> None:
     with pytest.raises(RuntimeFailure, match="no cold start"):
         cold_start("REPORT RequestId: 1	Init Duration: 0.21 ms	Duration: 5 ms")
-
-
-def test_each_call_has_its_own_time_without_the_cold_start() -> None:
-    assert handler_times(LOG) == [331.036, 12.522]
 
 
 @pytest.mark.parametrize(

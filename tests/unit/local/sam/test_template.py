@@ -88,13 +88,6 @@ def test_what_is_not_understood_is_an_error_that_names_the_file(text: str, tmp_p
         value(tmp_path, text)
 
 
-def test_a_parameter_with_neither_value_nor_default_is_an_error(tmp_path: Path) -> None:
-    file = template(tmp_path, "!Ref Given")
-    file.parameters.clear()
-    with pytest.raises(TemplateError, match="Given"):
-        next(one for one in file.resources() if one.name == "All").get("Value")
-
-
 def test_resources_of_nested_files_come_under_the_path_of_their_parent(tmp_path: Path) -> None:
     assert [one.path for one in template(tmp_path).resources()] == ["Here", "Child", "Child/Inner", "All"]
 
@@ -102,10 +95,3 @@ def test_resources_of_nested_files_come_under_the_path_of_their_parent(tmp_path:
 def test_a_resource_whose_condition_fails_is_not_there(tmp_path: Path) -> None:
     names = {one.name for one in template(tmp_path, Given="other").resources()}
     assert "There" in names
-
-
-def test_an_absent_property_gives_the_default(tmp_path: Path) -> None:
-    here = next(one for one in template(tmp_path).resources() if one.name == "Here")
-    assert here.get("Name") == "here"
-    assert here.get("Other", default=3) == 3
-    assert here.get("Name", "Deeper", default=None) is None
