@@ -1,6 +1,8 @@
 import re
 from pathlib import Path
 
+from infrastructure.openapi.lifecycle_tables import tables
+
 ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
 GENERATED = [ROOT / "docs" / "openapi.json", *(ROOT / "docs" / "schemas").iterdir()]
@@ -20,7 +22,7 @@ def headings(page: Path) -> set[str]:
 
 def test_the_readme_and_what_is_written_by_hand_stay_short_enough_for_one_person_to_read() -> None:
     assert README.stat().st_size <= 10_240
-    assert sum(path.stat().st_size for path in BY_HAND) <= 150_000
+    assert sum(path.stat().st_size for path in BY_HAND) - len(tables()) <= 150_000  # a command makes the tables
 
 
 def test_every_link_from_one_page_to_another_leads_to_a_file_and_a_heading_that_are_there() -> None:
