@@ -66,6 +66,7 @@ OUTPUTS = (
     "overdue.jsonl",
     "cases.jsonl",
     "rejected.csv",
+    "warnings.csv",
     "logs.jsonl",
     "summary.json",
 )

@@ -9,9 +9,6 @@ from predue.domain.keys import Keys
 from predue.domain.profile import Profile
 from predue.events.models import Updated
 
-_ADDRESSES = {"phone": ("sms", "voice"), "email": ("email",), "wechat_openid": ("wechat",)}
-_CHECKS = {"phone": contact_point.phone, "email": contact_point.email, "wechat_openid": contact_point.openid}
-
 
 def merged(profile: Profile, event: Updated, keys: Keys) -> Profile:
     """The profile with those given fields that are newer than what is known of each."""
@@ -22,9 +19,13 @@ def merged(profile: Profile, event: Updated, keys: Keys) -> Profile:
 
 def with_fields(profile: Profile, fields: Mapping[str, Any], keys: Keys) -> Profile:
     """The profile with fields set; contact points are checked, and a bad one loses its channels, not the borrower."""
+    # The place that was said together with a number: what a number means must not hang on what came before it.
+    place = fields.get("jurisdiction") or ""
     for name, value in fields.items():
         profile = (
-            _with_address(profile, name, value or "", keys) if name in _ADDRESSES else _with_field(profile, name, value)
+            _with_address(profile, name, contact_point.point(name, value or "", place), keys)
+            if name in contact_point.FIELDS
+            else _with_field(profile, name, value)
         )
     return profile
 
@@ -34,18 +35,15 @@ def _with_field(profile: Profile, name: str, value: Any) -> Profile:
     return replace(profile, **{name: empty if value is None else value})
 
 
-def _with_address(profile: Profile, name: str, text: str, keys: Keys) -> Profile:
+def _with_address(profile: Profile, name: str, point: contact_point.Point, keys: Keys) -> Profile:
     """The profile with one contact point set, mended, lost or taken away."""
-    channels = _ADDRESSES[name]
+    channels = contact_point.FIELDS[name]
     addresses = {channel: known for channel, known in profile.addresses.items() if channel not in channels}
     refs = {channel: known for channel, known in profile.address_refs.items() if channel not in channels}
     bad = tuple(known for known in profile.bad_addresses if known != name)
-    if text.strip():
-        try:
-            good = _CHECKS[name](text)
-        except ValueError:
-            bad = (*bad, name)
-        else:
-            addresses |= dict.fromkeys(channels, good)
-            refs |= {channel: keys.address_ref(channel, good) for channel in channels}
-    return replace(profile, addresses=addresses, address_refs=refs, bad_addresses=bad)
+    return replace(
+        profile,
+        addresses=addresses | dict.fromkeys(point.channels, point.text),
+        address_refs=refs | {channel: keys.address_ref(channel, point.text) for channel in point.channels},
+        bad_addresses=(*bad, name) if point.fault else bad,
+    )

@@ -25,7 +25,7 @@ from infrastructure.local.report.report import write_report
 from infrastructure.local.report.summary import contacts_in, summarise
 from infrastructure.local.runs import case_lines, outputs
 from infrastructure.local.runs.feed import Feed
-from infrastructure.local.runs.portfolio import Portfolio, write_rejected
+from infrastructure.local.runs.portfolio import Portfolio, Rejected, write_rejected
 from predue import wiring
 from predue.domain import zone
 from predue.domain.policy import Policy, Rulebook
@@ -33,6 +33,7 @@ from predue.domain.slot import instant_of
 from predue.events import applying
 from predue.events.models import Updated
 from predue.imports import book_events
+from predue.imports.row_report import WARNED_COLUMNS
 
 Progress = Callable[[float, str], None]
 PACKS = ROOT / "functions" / "predue" / "packs"
@@ -97,6 +98,7 @@ def run(portfolio: Portfolio, options: RunOptions, progress: Progress = lambda _
             if options.endpoint:
                 stack.remove()
     write_rejected(options.out / "rejected.csv", rejected)
+    write_rejected(options.out / "warnings.csv", portfolio.warnings, WARNED_COLUMNS)
     contacts = [outputs.contact_line(record) for record in found]
     outputs.write_lines(options.out / "contacts.jsonl", contacts)
     outputs.write_lines(
@@ -114,7 +116,7 @@ def run(portfolio: Portfolio, options: RunOptions, progress: Progress = lambda _
         Results.read(options.out, stack.claims if options.chaos else None, feed.arrivals() if options.chaos else None),
         Terms.read(policy.model_dump(mode="json", exclude_unset=True), PACKS),
     )
-    summary = _summary(contacts, stack, verdict, options, len(rejected))
+    summary = _summary(contacts, stack, verdict, options, rejected, portfolio.warnings)
     summary["dead_letters"] = dict(sorted(Counter(letter["queue"] for letter in given_up).items()))
     summary["cases"] = case_lines.counts(opened)
     summary["seconds"] = {
@@ -203,7 +205,8 @@ def _summary(
     stack: Stack,
     verdict: Audit,
     options: RunOptions,
-    rejected: int,
+    rejected: list[Rejected],
+    warnings: list[Rejected],
 ) -> dict[str, Any]:
     summary = summarise(contacts)
     log_bytes = (options.out / "logs.jsonl").stat().st_size
@@ -211,7 +214,8 @@ def _summary(
     coverage = verdict.coverage
     return summary | {
         "period": {"from": options.first_day.isoformat(), "to": options.last_day.isoformat(), "seed": options.seed},
-        "rejected_rows": rejected,
+        "rejected_rows": len(rejected),
+        "warned": len(warnings),
         "faults": dict(sorted(stack.chaos.counted.items())) if stack.chaos else {},
         "handed_over": len({one["event_id"] for one in stack.handed_over}),
         "aws": {
