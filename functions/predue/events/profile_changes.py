@@ -10,6 +10,8 @@ from predue.domain.profile import Profile
 from predue.events.models import Updated
 
 _ADDRESSES = {"phone": ("sms", "voice"), "email": ("email",), "wechat_openid": ("wechat",)}
+_EMPTY: Mapping[str, Any] = {"channels": (), "consent": (), "preferred_time": None}
+"""What a field is that was withdrawn; the others are empty texts."""
 _CHECKS = {"phone": contact_point.phone, "email": contact_point.email, "wechat_openid": contact_point.openid}
 
 
@@ -22,30 +24,26 @@ def merged(profile: Profile, event: Updated, keys: Keys) -> Profile:
 
 def with_fields(profile: Profile, fields: Mapping[str, Any], keys: Keys) -> Profile:
     """The profile with fields set; contact points are checked, and a bad one loses its channels, not the borrower."""
-    for name, value in fields.items():
-        profile = (
-            _with_address(profile, name, value or "", keys) if name in _ADDRESSES else _with_field(profile, name, value)
-        )
-    return profile
+    plain = {name: _EMPTY.get(name, "") if value is None else value for name, value in fields.items()}
+    points = {name: plain.pop(name) or "" for name in fields if name in _ADDRESSES}
+    if points:
+        plain |= _with_addresses(profile, points, keys)
+    return replace(profile, **plain)
 
 
-def _with_field(profile: Profile, name: str, value: Any) -> Profile:
-    empty: Any = () if name in ("channels", "consent") else None if name == "preferred_time" else ""
-    return replace(profile, **{name: empty if value is None else value})
-
-
-def _with_address(profile: Profile, name: str, text: str, keys: Keys) -> Profile:
-    """The profile with one contact point set, mended, lost or taken away."""
-    channels = _ADDRESSES[name]
-    addresses = {channel: known for channel, known in profile.addresses.items() if channel not in channels}
-    refs = {channel: known for channel, known in profile.address_refs.items() if channel not in channels}
-    bad = tuple(known for known in profile.bad_addresses if known != name)
-    if text.strip():
-        try:
-            good = _CHECKS[name](text)
-        except ValueError:
-            bad = (*bad, name)
-        else:
-            addresses |= dict.fromkeys(channels, good)
-            refs |= {channel: keys.address_ref(channel, good) for channel in channels}
-    return replace(profile, addresses=addresses, address_refs=refs, bad_addresses=bad)
+def _with_addresses(profile: Profile, points: Mapping[str, str], keys: Keys) -> dict[str, Any]:
+    """The fields of the profile that change with contact points that are set, mended, lost or taken away."""
+    gone = {channel for name in points for channel in _ADDRESSES[name]}
+    addresses = {channel: known for channel, known in profile.addresses.items() if channel not in gone}
+    refs = {channel: known for channel, known in profile.address_refs.items() if channel not in gone}
+    bad = [known for known in profile.bad_addresses if known not in points]
+    for name, text in points.items():
+        if text.strip():
+            try:
+                good = _CHECKS[name](text)
+            except ValueError:
+                bad.append(name)
+            else:
+                addresses |= dict.fromkeys(_ADDRESSES[name], good)
+                refs |= {channel: keys.address_ref(channel, good) for channel in _ADDRESSES[name]}
+    return {"addresses": addresses, "address_refs": refs, "bad_addresses": tuple(bad)}
