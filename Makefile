@@ -42,8 +42,8 @@ demo: $(VENV) ## two weeks of virtual time on a bundled portfolio; writes build/
 serve: $(VENV) ## the stack in real time, with its API and a console on localhost; PORT=8000
 	@exec .venv/bin/predue serve --port "$${PORT:-8000}" --out build/serve
 
-chaos: $(VENV) ## faults at every turn, over many seeds (make chaos RUNS=100); keeps each that fails
-	@.venv/bin/predue chaos $(if $(RUNS),--runs $(RUNS))
+chaos: $(VENV) ## faults at every turn, 1,000 seeds over the ports, 4 over the handlers (RUNS=, HANDLERS=); keeps what fails
+	@.venv/bin/predue chaos $(if $(RUNS),--runs $(RUNS)) $(if $(HANDLERS),--handlers $(HANDLERS))
 
 test: $(VENV) $(SAM) $(RUNTIME) ## every test
 	@echo "test: running every test"
@@ -52,8 +52,8 @@ test: $(VENV) $(SAM) $(RUNTIME) ## every test
 engine: $(VENV) $(MINISTACK) ## the tests over a second engine of the AWS APIs, ministack on loopback
 	@scripts/with-ministack .venv/bin/python -m pytest -m engine tests/engine
 
-mutants: $(VENV) ## take each guard away and show the test that notices; NAME=... one; RANDOM=60 SEED=1 ONLY=gate by chance
-	@.venv/bin/python -m tests.mutations.run $(NAME) $(if $(RANDOM),--random $(RANDOM)) $(if $(SEED),--seed $(SEED)) $(if $(ONLY),--only $(ONLY))
+mutants: $(VENV) ## take each guard away and show the test that notices; NAME=... one; RANDOM=60 SEED=1 ONLY=gate by chance; CHAOS=40 by seeds
+	@.venv/bin/python -m tests.mutations.run $(NAME) $(if $(CHAOS),--chaos $(CHAOS)) $(if $(RANDOM),--random $(RANDOM)) $(if $(SEED),--seed $(SEED)) $(if $(ONLY),--only $(ONLY))
 
 guards: $(VENV) ## build/mutations.md, a page that lists the guards and who notices their loss
 	@.venv/bin/python -m tests.mutations.run --page

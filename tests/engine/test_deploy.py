@@ -15,7 +15,8 @@ from infrastructure.local.aws import engine
 from infrastructure.local.aws.lambdas import Function, call, environment
 from infrastructure.local.runs import outputs
 from infrastructure.local.runs.portfolio import tell_rows
-from infrastructure.local.virtual.pollers import QueueMessage, sqs_record
+from infrastructure.local.virtual.pollers import QueueMessage
+from infrastructure.local.virtual.sqs import sqs_record
 from infrastructure.local.virtual.virtual_clock import VirtualClock
 from predue import wiring
 from predue.aws import clients

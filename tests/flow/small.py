@@ -3,7 +3,7 @@
 import csv
 import io
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
@@ -14,6 +14,7 @@ from infrastructure.local.aws.stack import Stack
 from infrastructure.local.chaos.faults import Chaos
 from infrastructure.local.runs import outputs, run
 from infrastructure.local.runs.portfolio import BORROWER_COLUMNS, INSTALLMENT_COLUMNS, Portfolio, read_portfolio
+from infrastructure.local.simulate.parts import simulate
 from infrastructure.local.virtual.agenda import LOAN_EVENTS, SCHEDULE
 from predue import wiring
 from predue.aws import clients
@@ -121,11 +122,19 @@ def told(contacts: list[Line]) -> set[tuple[str, str, str]]:
 
 
 def play(
-    folder: Path, book: Book, first: date, last: date, *, policy: Policy | None = None, seed: int = 1, out: str = "out"
+    folder: Path,
+    book: Book,
+    first: date,
+    last: date,
+    *,
+    policy: Policy | None = None,
+    seed: int = 1,
+    out: str = "out",
+    through: Callable[[Portfolio, run.RunOptions], dict[str, Any]] = simulate,
 ) -> Played:
-    """A whole run; every promise must hold in it."""
+    """A whole simulation, which ends as a run `through` the handlers does; every promise must hold in it."""
     options = run.RunOptions(first, last, folder / out, seed, policy or Policy())
-    played = Played(folder / out, run.run(book.read(folder), options))
+    played = Played(folder / out, through(book.read(folder), options))
     assert played.summary["promises"]["broken"] == []
     return played
 

@@ -1,4 +1,4 @@
-"""Whole runs over small portfolios; the audit of the promises is part of each."""
+"""Whole simulations over small portfolios, and a run; the audit of the promises is part of each."""
 
 import json
 from datetime import date, datetime
@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from infrastructure.local.runs.run import run
 from predue.domain.policy import Policy
 from tests.flow.small import DUE, Book, Line, Played, play, told, utc
 
@@ -126,7 +127,7 @@ def test_the_same_run_twice_tells_the_same_to_the_byte(tmp_path: Path) -> None:
 def test_a_policy_of_the_lender_rules_the_run_and_is_named_in_every_record(tmp_path: Path) -> None:
     rules = {"version": "strict", "stages": [{"name": "T-1"}], "default_time": "17:05", "last_day": "2026-12-10"}
     book = Book().borrower().installment().installment(due=NEXT).installment(due=date(2026, 12, 12))
-    played = play(tmp_path, book, DUE, NEXT, policy=Policy.model_validate(rules))
+    played = play(tmp_path, book, DUE, NEXT, policy=Policy.model_validate(rules), through=run)
     (line,) = played.contacts
     assert [due["stage"] for due in line["dues"]] == ["T-1"]
     assert line["local_time"] == "2026-12-10T17:15:00-05:00"

@@ -15,6 +15,8 @@ from tests.mutations.drawn import Drawn, drawn
 from tests.mutations.table import PAGE, ROOT, Mutation, mutations, page
 
 _LEFT_OUT = shutil.ignore_patterns(".*", "build", "__pycache__", "node_modules")
+_BROKEN = 4
+"""How predue chaos ends when a promise was broken."""
 _PATIENCE = 600
 """Seconds for one test, mutated: some changes make a state machine run in circles until its own limits end it."""
 
@@ -55,6 +57,55 @@ def _caught(mutation: Mutation | Drawn) -> tuple[str, float, str]:
         (project / mutation.file).write_text(changed, encoding="utf-8")
         verdict, said = _tested(project, mutation.tests, "-x", "-n", "0")
     return verdict, time.monotonic() - begun, said
+
+
+_NO_RULES = ("functions/predue/aws/", "functions/predue/bulk", "functions/predue/connectors/", "infrastructure/")
+"""What a simulation does not play: adapters, files, forms, and the stack itself."""
+
+
+def _found_by_chaos(mutation: Mutation, seeds: int) -> str:
+    """Whether seeds at the ports find a mutation, without any test that was written for it."""
+    with TemporaryDirectory(prefix="mutant-") as folder:
+        project = _copied(folder)
+        (project / mutation.file).write_text(mutation.mutated(project), encoding="utf-8")
+        command = [
+            sys.executable,
+            "-m",
+            "infrastructure.local.cli",
+            "chaos",
+            f"--seeds=1-{seeds}",
+            "--handlers=0",
+        ]
+        path = f"{project / 'functions'}{os.pathsep}{project}"
+        environment = {**os.environ, "PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1"}
+        try:
+            done = subprocess.run(  # noqa: S603 - our own interpreter and command
+                [*command, "--first", "--jobs=1"],
+                cwd=project,
+                env=environment,
+                capture_output=True,
+                text=True,
+                timeout=_PATIENCE,
+                check=False,
+            )
+        except subprocess.TimeoutExpired:
+            return "found"
+    return {_BROKEN: "found", 0: "not found"}.get(done.returncode, f"broke: {done.stderr[-300:]}")
+
+
+def chaos(names: Sequence[str], jobs: int, seeds: int) -> int:
+    """Tell which mutations of the rules so many seeds of chaos find; a listing, since chance decides."""
+    chosen = [one for one in mutations() if not one.file.startswith(_NO_RULES) and (not names or one.name in names)]
+    ends: dict[str, str] = {}
+    with ThreadPoolExecutor(jobs) as pool:
+        tries = {pool.submit(_found_by_chaos, one, seeds): one for one in chosen}
+        for number, done in enumerate(as_completed(tries), 1):
+            one = tries[done]
+            ends[one.name] = done.result()
+            print(f"{number:3}/{len(chosen)}  {ends[one.name]:9}  {one.name}", flush=True)
+    missed = sorted(name for name, end in ends.items() if end != "found")
+    print(f"mutants: {len(chosen) - len(missed)} of {len(chosen)} are found by {seeds} seeds; not: {', '.join(missed)}")
+    return 0
 
 
 def _pass_unmutated(chosen: Sequence[Mutation | Drawn]) -> bool:
@@ -122,7 +173,12 @@ def main() -> int:
     parser.add_argument("--random", type=int, default=0, metavar="N", help="N changes drawn by chance, not the table's")
     parser.add_argument("--seed", type=int, default=1, help="what draws them (default: 1)")
     parser.add_argument("--only", default="", metavar="A,B", help="draw from these modules of the rules alone")
+    parser.add_argument(
+        "--chaos", type=int, metavar="SEEDS", help="tell which rules' mutations these seeds find instead"
+    )
     given = parser.parse_args()
+    if given.chaos:
+        return chaos(given.names, given.jobs, given.chaos)
     if given.page:
         PAGE.parent.mkdir(exist_ok=True)
         PAGE.write_text(page(), encoding="utf-8")

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from infrastructure.local.runs.run import run
 from predue import wiring
 from predue.aws import clients
 from tests.flow.published import event as event_body
@@ -86,7 +87,7 @@ def outputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("personal")
     made = book()
     spoiled(folder, made)
-    return play(folder, made, DUE, DUE).out
+    return play(folder, made, DUE, DUE, through=run).out
 
 
 @pytest.mark.parametrize("name", OUTPUTS)

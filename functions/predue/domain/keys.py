@@ -12,6 +12,7 @@ from itsdangerous import BadSignature, Signer
 from predue.domain.record import REF_LENGTH
 
 
+@lru_cache(maxsize=32)
 def _derived(root: bytes, purpose: str) -> bytes:
     return hmac.new(root, f"predue/{purpose}".encode(), hashlib.sha256).digest()
 

@@ -254,6 +254,15 @@ class Rulebook:
     def _places(self) -> dict[tuple[str, date], Rules]:
         return {}
 
+    @cached_property
+    def followed(self) -> dict[tuple[str, date], Any]:
+        """What others worked out from these rules alone, by its name and a day, so that it is worked out once."""
+        return {}
+
+    @cached_property
+    def _labels(self) -> dict[date, str]:
+        return {}
+
     def rules(self, jurisdiction: str, day: date) -> Rules:
         """The rules for a jurisdiction on a day."""
         if (jurisdiction, day) not in self._places:
@@ -263,7 +272,10 @@ class Rulebook:
 
     def label(self, day: date) -> str:
         """What names the policy and the editions of all packs that hold on a day."""
-        return "|".join((self.policy.label, *sorted(rules.pack.label for rules in self.every(day))))
+        if day not in self._labels:
+            packs_then = sorted(rules.pack.label for rules in self.every(day))
+            self._labels[day] = "|".join((self.policy.label, *packs_then))
+        return self._labels[day]
 
     def every(self, day: date) -> tuple[Rules, ...]:
         """The rules with each pack in force on a day, for what must hold whoever the borrower is."""

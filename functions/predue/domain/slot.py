@@ -60,10 +60,15 @@ def instant_of(day: date, wall: time, zone: ZoneInfo) -> datetime:
 
 def window(day: date, hours: Hours, zones: Sequence[ZoneInfo]) -> Window | None:
     """The instants of local day `day` that lie inside `hours` in every zone; None where there are none."""
+    return _window(day, hours.start, hours.end, tuple(zones))
+
+
+@lru_cache(maxsize=1 << 14)
+def _window(day: date, opens: time, closes: time, zones: tuple[ZoneInfo, ...]) -> Window | None:
     if not zones:
         return None
-    start = max(instant_of(day, hours.start, zone) for zone in zones)
-    end = min(instant_of(day, hours.end, zone) for zone in zones)
+    start = max(instant_of(day, opens, zone) for zone in zones)
+    end = min(instant_of(day, closes, zone) for zone in zones)
     return Window(start, end) if start < end else None
 
 

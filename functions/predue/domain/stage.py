@@ -20,11 +20,7 @@ class Stage:
     @classmethod
     def named(cls, name: str, channels: tuple[str, ...] = ()) -> "Stage":
         """Read `T-7`, `T0`, `T+1`; raises ValueError for any other form."""
-        match = _NAME.fullmatch(name)
-        if not match:
-            raise ValueError(f"stage {name!r} is not of the form T-3, T0 or T+1")
-        sign, days = match.groups()
-        return cls(name, 0 if days is None else int(f"{sign}{days}"), channels)
+        return cls(name, _offset(name), channels)
 
     def day(self, due_date: date) -> date:
         """The stage's local day for a due date."""
@@ -37,7 +33,11 @@ class Stage:
 
 @lru_cache(maxsize=1024)
 def _offset(name: str) -> int:
-    return Stage.named(name).offset
+    match = _NAME.fullmatch(name)
+    if not match:
+        raise ValueError(f"stage {name!r} is not of the form T-3, T0 or T+1")
+    sign, days = match.groups()
+    return 0 if days is None else int(f"{sign}{days}")
 
 
 @lru_cache(maxsize=4096)

@@ -9,6 +9,9 @@ from predue.domain.keys import Keys
 from predue.domain.profile import Profile
 from predue.events.models import Updated
 
+_EMPTY: Mapping[str, Any] = {"channels": (), "consent": (), "preferred_time": None}
+"""What a field is that was withdrawn; the others are empty texts."""
+
 
 def merged(profile: Profile, event: Updated, keys: Keys) -> Profile:
     """The profile with those given fields that are newer than what is known of each."""
@@ -21,29 +24,24 @@ def with_fields(profile: Profile, fields: Mapping[str, Any], keys: Keys) -> Prof
     """The profile with fields set; contact points are checked, and a bad one loses its channels, not the borrower."""
     # The place that was said together with a number: what a number means must not hang on what came before it.
     place = fields.get("jurisdiction") or ""
-    for name, value in fields.items():
-        profile = (
-            _with_address(profile, name, contact_point.point(name, value or "", place), keys)
-            if name in contact_point.FIELDS
-            else _with_field(profile, name, value)
-        )
-    return profile
+    plain = {name: _EMPTY.get(name, "") if value is None else value for name, value in fields.items()}
+    points = {
+        name: contact_point.point(name, plain.pop(name) or "", place) for name in fields if name in contact_point.FIELDS
+    }
+    if points:
+        plain |= _with_addresses(profile, points, keys)
+    return replace(profile, **plain)
 
 
-def _with_field(profile: Profile, name: str, value: Any) -> Profile:
-    empty: Any = () if name in ("channels", "consent") else None if name == "preferred_time" else ""
-    return replace(profile, **{name: empty if value is None else value})
-
-
-def _with_address(profile: Profile, name: str, point: contact_point.Point, keys: Keys) -> Profile:
-    """The profile with one contact point set, mended, lost or taken away."""
-    channels = contact_point.FIELDS[name]
-    addresses = {channel: known for channel, known in profile.addresses.items() if channel not in channels}
-    refs = {channel: known for channel, known in profile.address_refs.items() if channel not in channels}
-    bad = tuple(known for known in profile.bad_addresses if known != name)
-    return replace(
-        profile,
-        addresses=addresses | dict.fromkeys(point.channels, point.text),
-        address_refs=refs | {channel: keys.address_ref(channel, point.text) for channel in point.channels},
-        bad_addresses=(*bad, name) if point.fault else bad,
-    )
+def _with_addresses(profile: Profile, points: Mapping[str, contact_point.Point], keys: Keys) -> dict[str, Any]:
+    """The fields of the profile that change with contact points that are set, mended, lost or taken away."""
+    gone = {channel for name in points for channel in contact_point.FIELDS[name]}
+    addresses = {channel: known for channel, known in profile.addresses.items() if channel not in gone}
+    refs = {channel: known for channel, known in profile.address_refs.items() if channel not in gone}
+    bad = [known for known in profile.bad_addresses if known not in points]
+    for name, point in points.items():
+        addresses |= dict.fromkeys(point.channels, point.text)
+        refs |= {channel: keys.address_ref(channel, point.text) for channel in point.channels}
+        if point.fault:
+            bad.append(name)
+    return {"addresses": addresses, "address_refs": refs, "bad_addresses": tuple(bad)}

@@ -234,6 +234,7 @@ def _hand_over(entry: IndexEntry, now: datetime, services: ClosingServices, tall
         keys = [key for key, _ in view.unanswered(due, now, due.last_day - LOOK_BACK)]
         ends = [settled_as(view, (key,), now, "expired", "no_run") for key in keys]
         settle.settle(view, ends, now, services.events.borrowers, {})
+        _record_ends(due, view, now, services)
         services.bus.overdue(due, overdue_id(due), now)
         if warned := early_warning.earlier_overdue(due, view, now):
             open_case(at_risk(warned, "earlier_overdue", now), services.events)
@@ -241,6 +242,19 @@ def _hand_over(entry: IndexEntry, now: datetime, services: ClosingServices, tall
         tally.handed_over += 1
 
     until_it_stands(hand_over_once, "hand a due over")
+
+
+def _record_ends(due: Due, view: View, now: datetime, services: ClosingServices) -> None:
+    """Make sure of the records of a due's last stages, whose day may have been closed only half: no run meets them once
+    the due has left the index.
+    """
+    about = (due.loan_id, due.installment_no, due.due_date)
+    last = now - LOOK_BACK
+    ended = [one for one in view.ledger.settled if one.at > last and any(key[:3] == about for key in one.keys)]
+    settle.record_known(view, ended, services.events.borrowers, {})
+    for contact in view.ledger.contacts:
+        if contact.counts and contact.at > last and any(key[:3] == about for key in contact.keys):
+            settle.record_unknown(view, contact, services.events.borrowers)
 
 
 def _is(due: Due, entry: IndexEntry) -> bool:

@@ -114,21 +114,29 @@ class Sweep:
 
     def tasks(self, in_use: InUse, after: datetime) -> list[Task]:
         """The tasks whose moment lies after `after` and up to the target, in order."""
+        found: list[Task] = []
+        for day in _days(after, self.target):
+            # The same for every quarter hour of the day, and for every shard that a warm function runs.
+            known = self.rulebook.followed.get((self.run, day))
+            if known is None or known[0] != in_use.pairs:
+                known = self.rulebook.followed[self.run, day] = (in_use.pairs, self._tasks_of(day, in_use))
+            found += [task for task in known[1] if after < task.at <= self.target]
+        return sorted(found)
+
+    def _tasks_of(self, day: date, in_use: InUse) -> frozenset[Task]:
+        """The tasks of a local day, whenever they are."""
         pairs = in_use.pairs if self.by_time else {(zone_key, ANY_TIME) for zone_key, _ in in_use.pairs}
         found = set()
-        for day in _days(after, self.target):
-            for rules in self.rulebook.every(day):
-                for zone_key, send_time in pairs:
-                    zones = zone.zones_of(zone_key, rules.pack.zones)
-                    send_at = (
-                        rules.policy.default_time
-                        if send_time in (NO_PREFERENCE, ANY_TIME)
-                        else time.fromisoformat(send_time)
-                    )
-                    at = self.moment(day, send_at, rules.hours, zones)
-                    if after < at <= self.target:
-                        found.add(Task(at, zone_key, send_time, day))
-        return sorted(found)
+        for rules in self.rulebook.every(day):
+            for zone_key, send_time in pairs:
+                zones = zone.zones_of(zone_key, rules.pack.zones)
+                send_at = (
+                    rules.policy.default_time
+                    if send_time in (NO_PREFERENCE, ANY_TIME)
+                    else time.fromisoformat(send_time)
+                )
+                found.add(Task(self.moment(day, send_at, rules.hours, zones), zone_key, send_time, day))
+        return frozenset(found)
 
     def _pages(
         self, task: Task, offsets: Iterable[int], after: str

@@ -126,8 +126,11 @@ class Evidence:
         return self.terms.every_cap(person.place.jurisdiction if person else "", line.local.date())
 
     def hours_fault(self, line: OutcomeLine, key: AuditKey, moment: datetime) -> str | None:
-        """Tell why an instant is no allowed hour of the stage's local day, in any zone that is possible."""
-        person = self.person(line, moment)
+        """Tell why an instant is no allowed hour of the stage's local day, in any zone that is possible; what was
+        acknowledged between a claim and its call comes too late for it.
+        """
+        known = max((at for at in self._claims.get(line.reminder_id, ()) if at <= moment), default=moment)
+        person = self.person(line, known)
         return self.days.fault(person.place, key.day(), moment) if person else NO_PROFILE
 
     def settled(self, line: OutcomeLine, key: AuditKey, moment: datetime) -> str | None:

@@ -7,7 +7,7 @@ one derivation shows as a difference. Events that come at the very instant of a 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from functools import partial
 from itertools import pairwise
 
@@ -27,6 +27,8 @@ from infrastructure.local.audit.outcomes import OUTCOMES, OutcomeLine, ProviderC
 from infrastructure.local.audit.planned import PlannedStage
 from infrastructure.local.audit.terms import AuditKey, CapTerm, Terms
 from infrastructure.local.audit.values import instant_text
+
+_EVER = datetime.max.replace(tzinfo=UTC)
 
 __all__ = ["Audit", "Coverage", "Inputs", "PromiseVerdict", "Results", "Run", "Terms", "audit", "read_inputs"]
 
@@ -283,11 +285,13 @@ def _explained(evidence: Evidence) -> Iterator[Check]:
 
 
 def _local_fault(evidence: Evidence, line: OutcomeLine) -> str | None:
-    """Tell how the local time contradicts the instant, or the zones that the borrower may be in."""
+    """Tell how the local time contradicts the instant, or the zones that the borrower may be in; an outcome that was
+    interrupted is recorded by somebody else later, when the borrower may have moved.
+    """
     if line.local != line.at:
         return f"local_time {line.local.isoformat()} is not the instant {instant_text(line.at)}"
-    person = evidence.person(line, line.at)
-    zones = evidence.days.zones(person.place, line.local.date()) if person else ()
+    people = filter(None, (evidence.person(line, line.at), evidence.person(line, _EVER)))
+    zones = {zone for person in people for zone in evidence.days.zones(person.place, line.local.date())}
     offsets = {line.at.astimezone(zone).utcoffset() for zone in zones}
     fits = not offsets or line.local.utcoffset() in offsets
     return None if fits else f"local_time {line.local.isoformat()} is in no zone of the borrower"

@@ -15,7 +15,8 @@ from botocore.awsrequest import AWSPreparedRequest, AWSResponse, HTTPHeaders
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
 from werkzeug.serving import make_server
 
-from infrastructure.local.virtual.carrier import Carrier, Odds
+from infrastructure.local.virtual.carrier import Odds
+from infrastructure.local.virtual.provider_wire import ProviderWire
 
 Environ = dict[str, Any]
 Start = Callable[[str, list[tuple[str, str]]], Any]
@@ -46,7 +47,7 @@ class AwsServer:
         """Begin anew with no message sent; no fate is left to chance, so that every message is taken."""
         self._wire = io.StringIO()
         sure = Odds(0, 0, 0, 0, 0)
-        self._carrier = Carrier(1, lambda: datetime.now(UTC), self._wire, lambda *_: None, sure)
+        self._carrier = ProviderWire(1, lambda: datetime.now(UTC), self._wire, lambda *_: None, sure)
         self.hooked: list[tuple[dict[str, str], bytes]] = []
 
     @property

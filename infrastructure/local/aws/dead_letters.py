@@ -4,10 +4,10 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from typing import Any
 
-from infrastructure.local.runs.outputs import named
+from infrastructure.local.aws.lambdas import Function
+from infrastructure.local.runs.outputs import job_line
 from infrastructure.local.virtual.pollers import Poller
 from predue.aws.clients import client
-from predue.domain import instant
 from predue.domain.job import Job, parts
 from predue.errors import BadJob
 
@@ -42,12 +42,10 @@ def _jobs(body: str) -> list[dict[str, Any]]:
     found: list[Job] = []
     with suppress(BadJob):
         found = [Job.read(part) for part in parts(body)]
-    return [
-        {"borrower_id": job.borrower_id, "slot": instant.to_text(job.slot), "dues": named(job.keys)} for job in found
-    ]
+    return [job_line(job) for job in found]
 
 
-def redriven(pollers: Iterable[Poller]) -> int:
+def redriven(pollers: Iterable[Poller[Function]]) -> int:
     """Move every dead letter of a fed queue back to it; returns how many."""
     sqs, moved = client("sqs"), 0
     for poller in pollers:

@@ -34,12 +34,15 @@ class Context:
         return max(0, (self._deadline - self._clock()) // timedelta(milliseconds=1))
 
 
+Handler = Callable[[Any, Any], Any]
+
+
 @dataclass(frozen=True)
 class Function:
     """One function of the template; the handler is the deployed one."""
 
     name: str
-    handler: Callable[[Any, Any], Any]
+    handler: Handler
     environment: Mapping[str, str]
     timeout: int
     dead_letters_arn: str = ""

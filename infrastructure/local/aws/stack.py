@@ -8,7 +8,7 @@ only from one happening to the next.
 
 import json
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from datetime import datetime, timedelta
 from functools import partial
@@ -27,20 +27,23 @@ from infrastructure.local.aws.played_bus import PlayedBus
 from infrastructure.local.aws.streams import Stream
 from infrastructure.local.aws.wire import Wire
 from infrastructure.local.aws.wire_answers import answer, json_body
-from infrastructure.local.chaos.faults import Chaos, Killed, RunningFunction
-from infrastructure.local.chaos.meanwhile import Meanwhile, concerned
+from infrastructure.local.chaos.faults import Chaos, RunningFunction
 from infrastructure.local.sam.deployment import deployed
 from infrastructure.local.sam.resources import Resources
 from infrastructure.local.sam.template import ACCOUNT, REGION, TemplateFile
-from infrastructure.local.virtual.agenda import EVENT, QUEUE, SCHEDULE, Agenda
-from infrastructure.local.virtual.carrier import Carrier
-from infrastructure.local.virtual.pollers import Poller
+from infrastructure.local.virtual.agenda import EVENT
+from infrastructure.local.virtual.meanwhile import concerned
+from infrastructure.local.virtual.platform import Platform
+from infrastructure.local.virtual.pollers import QueueMessage
 from infrastructure.local.virtual.provider_events import ProviderEvents
+from infrastructure.local.virtual.provider_wire import ProviderWire
 from infrastructure.local.virtual.schedule import fires
+from infrastructure.local.virtual.sqs import SqsPoller, sqs_record
 from infrastructure.local.virtual.virtual_clock import VirtualClock
 from predue import wiring
 from predue.aws import clients
 from predue.domain import instant
+from predue.events.event_services import EventServices
 
 ROOT = Path(__file__).parents[3]
 PARAMETERS = {
@@ -55,7 +58,7 @@ PARAMETERS = {
 }
 
 
-class Stack(Agenda):
+class Stack(Platform):
     """See the module. Use as a context; `run_until` moves time."""
 
     def __init__(
@@ -72,29 +75,21 @@ class Stack(Agenda):
         make_clock: Callable[[datetime], VirtualClock] = VirtualClock,
         public_url: str = "",
     ) -> None:
-        super().__init__(make_clock(start))
+        super().__init__(make_clock(start), log, chaos)
         stored = Stored()
         self.meter = Meter(stored)
         self.news_meter = Meter(stored)
-        self.log = log
         self.bus = PlayedBus(self.clock, self._at_events_turn, self._tell_freely)
         clients.forget()
         wiring.forget()
-        self.chaos = chaos
         self._wire = Wire(clients.session(), self.meter, chaos, endpoint)
-        self.carrier = Carrier(seed, self.clock, wire, self._publish_later)
+        self.carrier = ProviderWire(seed, self.clock, wire, self._publish_later)
         self._listen()
         self._resources = Resources(clients.client)
         given = PARAMETERS | dict(parameters or {})
         self.root = TemplateFile(ROOT / "template.yaml", given, self._resources.physical, application=application)
-        self.functions: dict[str, Function] = {}
-        if chaos:
-            chaos.clock, chaos.pass_time = self.clock, lambda wait: self.run_until(self.clock() + wait)
-        self._meanwhile = Meanwhile(chaos, self.functions, self.invoke, self.clock) if chaos else None
-        self.pollers: dict[str, Poller] = {}
         self._streams: list[Stream] = []
         self.routes: list[Route] = []
-        self.schedules: dict[str, datetime] = {}
         self.queue_arns: dict[str, str] = {}
         self._notices: list[Notice] = []
         try:
@@ -137,43 +132,16 @@ class Stack(Agenda):
         for rule in made.rules:
             self.bus.add(rule)
         for expression, function in made.schedules:
-            self._every(fires(expression, self.clock()), function)
-        calling = self._at_queues_turn, self.invoke, self._log_failure
+            self.every(fires(expression, self.clock()), function)
         for url, source in made.sources.items():
-            self.pollers[url] = Poller(url, source, self.clock, *calling, self.chaos)
-        self._streams += [Stream(one, self.clock, *calling, self._put, self._free) for one in made.streams]
+            calling = self.at_queues_turn, self.deliver, self.log_failure
+            self.pollers[url] = SqsPoller(url, source, self.clock, *calling, self.chaos)
+        streaming = self.at_queues_turn, self.invoke, self.log_failure
+        self._streams += [Stream(one, self.clock, *streaming, self._put, self._free) for one in made.streams]
 
     def physical(self, name: str) -> str:
         """What `Ref` gives for the resource of a logical id, in whichever file it stands."""
         return str(next(self._resources.physical(one, "") for one in self.root.resources() if one.name == name))
-
-    # Schedules
-
-    def _every(self, moments: Iterator[datetime], function: Function) -> None:
-        # A machine that slept has missed some: one run covers them all.
-        moment = next(one for one in moments if one >= self.clock())
-        self.schedules[function.name] = moment
-
-        def fire() -> None:
-            event = {
-                "source": "aws.scheduler",
-                "detail-type": "Scheduled Event",
-                "time": self.clock().isoformat(),
-                "detail": "{}",
-            }
-            for _ in range(self._fires()):
-                self._invoke_async(function, event)
-            self._every(moments, function)
-
-        self.at(moment, SCHEDULE, fire)
-
-    def _fires(self) -> int:
-        """How often a schedule fires this time: once, where nothing goes wrong."""
-        if self.chaos:
-            self.chaos.maybe_away()
-        if self.chaos and self.chaos.strikes("schedule_skipped"):
-            return 0
-        return 2 if self.chaos and self.chaos.strikes("schedule_doubled") else 1
 
     def functions_environment(self) -> dict[str, str]:
         """The variables of all functions together, for what feeds the stack from outside of them."""
@@ -181,13 +149,17 @@ class Stack(Agenda):
 
     @contextmanager
     def feeding(self) -> Iterator[None]:
-        """Within this, events may be applied as a function of the stack would; its calls are counted apart."""
+        """See Platform; its calls are counted apart."""
         before, self._wire.meter = self._wire.meter, self.news_meter
         try:
             with self.playing(), environment(self.functions_environment()):
                 yield
         finally:
             self._wire.meter = before
+
+    def event_services(self) -> EventServices:
+        """See Platform."""
+        return wiring.event_services()
 
     # Functions
 
@@ -205,37 +177,31 @@ class Stack(Agenda):
             finally:
                 self.meter.at_work = before
 
+    def deliver(self, function: Function, messages: Sequence[QueueMessage]) -> set[str]:
+        """Call a handler as an event source mapping would; gives the ids of the messages that it could not take."""
+        url = next((url for url, one in self.pollers.items() if one.source.function is function), "")
+        event = {"Records": [sqs_record(url, message) for message in messages]}
+        result = self.invoke(function, event) or {}
+        return {failure["itemIdentifier"] for failure in result.get("batchItemFailures", ())}
+
     def _under_chaos(self, function: Function, event: Any) -> AbstractContextManager[None]:
-        if self.chaos is None or self._meanwhile is None:
+        if self.chaos is None or self.meanwhile is None:
             return nullcontext()
         bodies = [record["body"] for record in event.get("Records", ()) if "body" in record]
-        self._meanwhile.note(function, bodies)
+        self.meanwhile.note(function, bodies)
         deadline = self.clock() + timedelta(seconds=function.timeout)
         return self.chaos.around(RunningFunction(deadline, about=concerned(bodies)))
 
     def _invoke_later(self, request: AWSPreparedRequest) -> AWSResponse:
         """Play Lambda's asynchronous invocation."""
         name = request.url.split("/functions/")[1].split("/")[0]
-        event = json_body(request)
-        for _ in range(2 if self.chaos and self.chaos.strikes("invoked_twice") else 1):
-            self.at(self.clock(), SCHEDULE, lambda: self._invoke_async(self.functions[name], event))
+        self.invoke_later(self.functions[name], json_body(request))
         return answer(request, 202, {})
 
-    def _invoke_async(self, function: Function, event: Any, failures: int = 0) -> None:
-        """Call a function that nobody waits for: a failure is tried twice more, then goes to its dead letters."""
-        try:
-            self.invoke(function, event)
-        except (Exception, Killed) as error:  # noqa: BLE001 - whatever a handler raises, Lambda retries
-            self._log_failure(function, error)
-            if failures < len(_ASYNC_WAITS):
-                again = self.clock() + _ASYNC_WAITS[failures]
-                self.at(again, SCHEDULE, lambda: self._invoke_async(function, event, failures + 1))
-            elif function.dead_letters_arn:
-                self._put(function.dead_letters_arn, json.dumps(event))
-
-    def _log_failure(self, function: Function, error: BaseException) -> None:
-        line = {"message": "a function failed", "function": function.name, "error": type(error).__name__}
-        self.log.write(json.dumps(line) + "\n")
+    def bury(self, function: Function, event: Any) -> None:
+        """See Platform."""
+        if function.dead_letters_arn:
+            self._put(function.dead_letters_arn, json.dumps(event))
 
     def request(self, method: str, path: str, **more: Any) -> Any:
         """What a function answers to one request, `more` being fields of HttpRequest; raises what it raises."""
@@ -251,9 +217,6 @@ class Stack(Agenda):
     def _note_sent(self, url: str) -> None:
         if url in self.pollers:
             self.pollers[url].note_sent()
-
-    def _at_queues_turn(self, moment: datetime, happening: Callable[[], None]) -> None:
-        self.at(moment, QUEUE, happening)
 
     def _at_events_turn(self, moment: datetime, happening: Callable[[], None]) -> None:
         self.at(moment, EVENT, happening)
@@ -285,13 +248,11 @@ class Stack(Agenda):
     def _note_schedule(self, schedule: dict[str, Any]) -> None:
         """Play a one-off schedule: at its instant the input goes to the target queue, and the schedule goes away."""
         moment = datetime.fromisoformat(schedule["ScheduleExpression"].removeprefix("at(").removesuffix(")") + "+00:00")
-
-        def fire() -> None:
-            clients.client("scheduler").delete_schedule(Name=schedule["Name"], GroupName=schedule["GroupName"])
-            for _ in range(2 if self.chaos and self.chaos.strikes("schedule_doubled") else 1):
-                self._put(schedule["Target"]["Arn"], schedule["Target"]["Input"])
-
-        self.at(moment, SCHEDULE, fire)
+        self.once(
+            moment,
+            lambda: self._put(schedule["Target"]["Arn"], schedule["Target"]["Input"]),
+            lambda: clients.client("scheduler").delete_schedule(Name=schedule["Name"], GroupName=schedule["GroupName"]),
+        )
 
     def _note_stored(self, bucket: str, key: str, operation: str) -> None:
         """Play what a bucket tells of an object that was put."""
@@ -332,14 +293,10 @@ class Stack(Agenda):
             self._wire.meter = before
 
     def redrive(self) -> int:
-        """Move every dead letter of a fed queue back to it, as an operator would; returns how many."""
+        """See Platform."""
         return dead_letters.redriven(self.pollers.values())
 
     @property
     def claims(self) -> list[dict[str, Any]]:
         """Under chaos, each claim and the instant of its write, as the table saw it."""
         return self._wire.claims
-
-
-# Lambda retries an asynchronous call after one minute and after two more (developer guide, "Asynchronous invocation").
-_ASYNC_WAITS = (timedelta(minutes=1), timedelta(minutes=2))

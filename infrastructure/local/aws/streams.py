@@ -16,8 +16,8 @@ from botocore.config import Config
 from moto.events.models import EventPattern
 
 from infrastructure.local.aws.lambdas import Function
-from infrastructure.local.chaos.faults import Killed
 from infrastructure.local.sam.template import REGION
+from infrastructure.local.virtual.chances import Killed
 from infrastructure.local.virtual.virtual_clock import VirtualClock
 from predue.aws import clients
 

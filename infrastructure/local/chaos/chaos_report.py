@@ -39,7 +39,11 @@ def _ending(tally: ChaosTally) -> list[str]:
 def _failure(failure: SeedOutcome) -> list[str]:
     more = len(failure.wrong) - _SHOWN
     rest = [f"    and {more} more"] if more > 0 else []
-    return [f"FAILED: seed {failure.case.seed}", *(f"    {what}" for what in failure.wrong[:_SHOWN]), *rest]
+    return [
+        f"FAILED: seed {failure.case.seed} over the {failure.case.over}",
+        *(f"    {what}" for what in failure.wrong[:_SHOWN]),
+        *rest,
+    ]
 
 
 def kept(place: Path) -> str:

@@ -1,21 +1,20 @@
 """Many runs under chaos side by side, each seed in a process of its own, and what became of them together."""
 
-import multiprocessing
 import shutil
 import signal
 import tempfile
 import traceback
-import warnings
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from infrastructure.local.chaos import chaos_data
-from infrastructure.local.chaos.chaos_case import ChaosCase
+from infrastructure.local.chaos.chaos_case import ChaosCase, Over
+from infrastructure.local.runs.pools import as_done
 from infrastructure.local.runs.run import Progress
 
 _PATIENCE = 300
@@ -54,10 +53,10 @@ class ChaosTally:
         return [one for one in self.done if one.wrong]
 
 
-def generated(seed: int, folder: Path) -> ChaosCase:
+def generated(seed: int, folder: Path, over: Over = "handlers") -> ChaosCase:
     """A case over a portfolio of its own, which is written into the folder."""
     chaos_data.write_portfolio(folder, seed)
-    return ChaosCase(folder, seed, chaos_data.FIRST_DAY, chaos_data.LAST_DAY)
+    return ChaosCase(folder, seed, chaos_data.FIRST_DAY, chaos_data.LAST_DAY, over=over)
 
 
 def play(case: ChaosCase, scratch: Path) -> SeedOutcome:
@@ -95,55 +94,29 @@ def _watched(patience: int = _PATIENCE) -> Iterator[Progress]:
         signal.signal(signal.SIGALRM, before)
 
 
-def _begin() -> None:
-    """A worker leaves Ctrl-C to the one who started it."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    warnings.simplefilter("ignore")
-
-
 def play_all(
-    cases: Sequence[ChaosCase], scratch: Path, jobs: int, progress: Progress = lambda _share, _what: None
+    cases: Sequence[ChaosCase],
+    scratch: Path,
+    jobs: int,
+    progress: Progress = lambda _share, _what: None,
+    *,
+    first: bool = False,
 ) -> ChaosTally:
-    """Run cases, `jobs` at a time; Ctrl-C, a killed process and a full disk end it with what is done until then."""
+    """Run cases, `jobs` at a time; Ctrl-C, a killed process and a full disk end it with what is done until then, and so
+    does the `first` failure, if that is all that is asked for.
+    """
     tally = ChaosTally()
-    pool = ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context("spawn"), initializer=_begin)
     try:
-        for outcome in _as_done(pool, cases, scratch, jobs):
+        for outcome in as_done(partial(play, scratch=scratch), cases, jobs):
             tally.done.append(outcome)
             progress(len(tally.done) / len(cases), f"seed {outcome.case.seed}")
-            if outcome.unfit:
-                tally.stopped = outcome.unfit
+            if outcome.unfit or (first and outcome.wrong):
+                tally.stopped = outcome.unfit or "the first failure is found"
                 break
     except KeyboardInterrupt:
         tally.stopped = "stopped by hand"
     except BrokenProcessPool:
         tally.stopped = "a process was killed"
-    finally:
-        _end(pool)
-    done = {outcome.case.seed for outcome in tally.done if not outcome.unfit}
-    tally.lost = [case.seed for case in cases if case.seed not in done]
+    done = {(outcome.case.over, outcome.case.seed) for outcome in tally.done if not outcome.unfit}
+    tally.lost = [case.seed for case in cases if (case.over, case.seed) not in done]
     return tally
-
-
-def _as_done(pool: ProcessPoolExecutor, cases: Sequence[ChaosCase], scratch: Path, jobs: int) -> Iterator[SeedOutcome]:
-    """Outcomes as they come; only a few are begun at a time, so that ending early leaves little behind."""
-    left = iter(cases)
-    begun: set[Future[SeedOutcome]] = set()
-    while True:
-        while len(begun) < 2 * jobs and (case := next(left, None)) is not None:
-            begun.add(pool.submit(play, case, scratch))
-        if not begun:
-            return
-        finished, begun = wait(begun, return_when=FIRST_COMPLETED)
-        for one in finished:
-            yield one.result()
-
-
-def _end(pool: ProcessPoolExecutor) -> None:
-    """End the workers, whatever they are at."""
-    workers = list((pool._processes or {}).values())  # noqa: SLF001 - terminate_workers comes with Python 3.14
-    pool.shutdown(wait=False, cancel_futures=True)
-    for worker in workers:
-        if worker.is_alive():
-            worker.terminate()
-        worker.join()

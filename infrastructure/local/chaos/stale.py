@@ -8,7 +8,7 @@ import copy
 import random
 from collections import deque
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, NamedTuple
 
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
@@ -17,8 +17,8 @@ from moto.dynamodb.models.dynamo_type import DynamoType
 
 from infrastructure.local.aws.wire_answers import json_body
 from infrastructure.local.sam.template import ACCOUNT, REGION
+from infrastructure.local.virtual.chances import LONGEST_STALE
 
-LONGEST = timedelta(seconds=60)
 _WRITES = ("PutItem", "UpdateItem", "DeleteItem")
 _READS = ("Query", "BatchGetItem", "GetItem")
 
@@ -66,7 +66,7 @@ class StaleReads:
 
     def answer(self, now: datetime, act: Callable[[], AWSResponse | None]) -> AWSResponse | None:
         """What `act` reads while some of the last writes are not to be seen."""
-        while self._writes and now - self._writes[0].at > LONGEST:
+        while self._writes and now - self._writes[0].at > LONGEST_STALE:
             self._writes.popleft()
         hidden: dict[tuple[str, str, str], Any] = {}
         for write in self._writes:

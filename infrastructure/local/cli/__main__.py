@@ -8,14 +8,11 @@ from importlib.metadata import version
 from infrastructure.local.aws.engine import EndpointFailed
 from infrastructure.local.cli import chaos_command, import_command, mapping_command, run_commands, serve_command
 from infrastructure.local.cli.buckets import CannotImport
-from infrastructure.local.cli.terminal import DONE, USAGE, UsageError
+from infrastructure.local.cli.terminal import DONE, INTERRUPTED, USAGE, UsageError
 from infrastructure.local.report.explain import NotFound
 from infrastructure.local.runs.portfolio import PortfolioError
 from infrastructure.local.serve.server import CannotServe
 from predue.errors import BadPolicy
-
-INTERRUPTED = 130
-"""What shells say of a command that ended by Ctrl-C."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -47,6 +44,10 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     through = "a portfolio through the real handlers over the stack on one machine, in virtual time"
     run_commands.add(commands.add_parser("run", help=through))
+    memory = (
+        "a portfolio through the very rules over memory, fifty times as fast; docs/local.md says when to take which"
+    )
+    run_commands.add_simulate(commands.add_parser("simulate", help=memory))
     run_commands.add_explain(commands.add_parser("explain", help="why each message to a borrower went or did not"))
     chaos_command.add(commands.add_parser("chaos", help="many seeds of faults, side by side; keeps each that fails"))
     import_command.add(commands.add_parser("import", help=import_command.HELP, description=import_command.HELP))

@@ -13,6 +13,8 @@ from predue.errors import BadPolicy
 
 DONE, UNDONE, USAGE, REJECTED, BROKEN, HELD = 0, 1, 2, 3, 4, 5
 """Exit statuses; see cli.main."""
+INTERRUPTED = 130
+"""What shells say of a command that ended by Ctrl-C."""
 
 
 class UsageError(Exception):

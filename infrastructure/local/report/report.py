@@ -1,7 +1,6 @@
 """The report of a run: one HTML page with everything inline, that a manager can read, print and pass on."""
 
 import math
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -85,7 +84,7 @@ def write_report(
     `hours` are the allowed local hours, to shade them: the first, and the one at which they end. `cases` are those
     that are open, in words. Equal arguments give equal pages.
     """
-    figures = {**summarise(contacts), **summary}
+    figures = summary if "receipts" in summary else {**summarise(contacts), **summary}
     page = (
         pages()
         .get_template("report.html.j2")
@@ -96,7 +95,7 @@ def write_report(
             series=_series(figures["by_channel"]),
             **_headline(figures),
             **_charts(figures, period, hours),
-            **_outcomes(figures, contacts),
+            **_outcomes(figures),
             **_business(figures),
             cases=cases,
             dead_letters=figures.get("dead_letters") or {},
@@ -229,10 +228,10 @@ def _stage_rows(by_stage: Mapping[str, Mapping[str, int]]) -> list[dict[str, Any
     return rows
 
 
-def _chart(items: Sequence[tuple[str, str, Mapping[str, int]]], *, thin: bool = True) -> Chart:
+def _chart(items: Sequence[tuple[str, str, Mapping[str, int]]], *, thin: bool = True, most: int = 0) -> Chart:
     """Lay out columns: each item a name for tooltip and table, a label for the axis, and its counts by series."""
     series = tuple(_ordered({code for *_, counts in items for code in counts}))
-    scale = _scale(max((sum(counts.values()) for *_, counts in items), default=0))
+    scale = _scale(most or max((sum(counts.values()) for *_, counts in items), default=0))
     band = 100 / max(1, len(items))
     width = min(band * 0.72, _WIDEST_BAR)
     every = math.ceil(len(items) / _LABELS) if thin else 1
@@ -245,6 +244,15 @@ def _chart(items: Sequence[tuple[str, str, Mapping[str, int]]], *, thin: bool = 
         columns.append(Column(name, shown, middle - width / 2, width, middle, top, total, segments))
     ticks = tuple((PLOT_HEIGHT * (1 - value / scale[-1]), _number(value)) for value in scale)
     return Chart(tuple(columns), ticks, series)
+
+
+def columns_of(labels: Sequence[str], sides: Sequence[Mapping[str, int]]) -> list[Chart]:
+    """Charts of one series each, with a column for each label, under one scale."""
+    most = max((count for counts in sides for count in counts.values()), default=0)
+    return [
+        _chart([(one, one[:3], {"borrowers": counts.get(one, 0)}) for one in labels], thin=False, most=most)
+        for counts in sides
+    ]
 
 
 def _segments(counts: Mapping[str, int], series: Sequence[str], most: int) -> tuple[tuple[Segment, ...], int]:
@@ -268,19 +276,12 @@ def _scale(most: int) -> list[int]:
 # Outcomes
 
 
-def _outcomes(figures: Mapping[str, Any], contacts: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
-    receipts: Counter[str] = Counter()
-    digests = switched = 0
-    for line in contacts:
-        if line["outcome"] in words.CONTACTS:
-            receipts[str(line.get("receipt") or "none yet").replace("_", " ")] += 1
-            digests += len(line.get("dues") or ()) > 1
-            switched += len({attempt["channel"] for attempt in line.get("attempts") or ()}) > 1
+def _outcomes(figures: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "groups": _stacked(held_back(figures)),
-        "receipts": receipts.most_common(),
-        "digests": digests,
-        "switched": switched,
+        "receipts": list(figures["receipts"].items()),
+        "digests": figures["digests"],
+        "switched": figures["switched"],
     }
 
 

@@ -23,6 +23,8 @@ def summarise(contacts: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     - `by_channel`: {channel: contacts}
     - `by_stage`, `by_day`, `by_hour`: {stage, local day or local hour: {channel: contacts}}; a digest counts once,
       under its most urgent stage
+    - `receipts`: {what the provider said of a contact: n}; `digests`: contacts about several installments;
+      `switched`: contacts that another channel was asked for first
 
     The caller adds, all optional: `cases` {`opened`, `open`, `by_reason`: {reason: cases}}, `aws` {`calls`, `units`:
     {operation: number}}, `cost_per_million_reminders` {`total_usd`, `lines`: {item: usd}}, `seconds` {`wall`, `cpu`},
@@ -34,7 +36,8 @@ def summarise(contacts: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     borrowers: Counter[str] = Counter()
     cross = {name: defaultdict[str, Counter[str]](Counter) for name in ("by_stage", "by_day", "by_hour")}
     channels: Counter[str] = Counter()
-    stages = 0
+    receipts: Counter[str] = Counter()
+    stages = digests = switched = 0
     for line in contacts:
         outcome, channel = str(line["outcome"]), str(line.get("channel") or "")
         outcomes[outcome] += 1
@@ -45,6 +48,9 @@ def summarise(contacts: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
             reasons[outcome][str(line.get("reason") or "")] += 1
         if contacted:
             channels[channel] += 1
+            receipts[str(line.get("receipt") or "none yet").replace("_", " ")] += 1
+            digests += len(line.get("dues") or ()) > 1
+            switched += len({attempt["channel"] for attempt in line.get("attempts") or ()}) > 1
             cross["by_stage"][urgent_stage(line)][channel] += 1
             cross["by_day"][str(line["local_time"])[:10]][channel] += 1
             cross["by_hour"][str(line["local_time"])[11:13]][channel] += 1
@@ -55,11 +61,14 @@ def summarise(contacts: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
         "reasons": {outcome: _ranked(reasons[outcome]) for outcome in sorted(reasons)},
         "borrowers": len(borrowers),
         "borrowers_contacted": sum(count > 0 for count in borrowers.values()),
-        "contacts_per_borrower": _per_borrower(borrowers),
+        "contacts_per_borrower": _per_borrower(Counter(borrowers.values())),
         "by_channel": _ranked(channels),
         "by_stage": _nested(cross["by_stage"], words.stage_offset),
         "by_day": _nested(cross["by_day"], str),
         "by_hour": _nested(cross["by_hour"], str),
+        "receipts": _ranked(receipts),
+        "digests": digests,
+        "switched": switched,
     }
 
 
@@ -77,14 +86,47 @@ def _nested(counts: Mapping[str, Counter[str]], order: Callable[[str], Any]) -> 
     return {name: _ranked(counts[name]) for name in sorted(counts, key=order)}
 
 
-def _per_borrower(borrowers: Mapping[str, int]) -> dict[str, Any]:
-    histogram = Counter(borrowers.values())
-    total = sum(borrowers.values())
+_ORDERS: Mapping[str, Callable[[str], Any]] = {
+    "reasons": str,
+    "by_stage": words.stage_offset,
+    "by_day": str,
+    "by_hour": str,
+}
+
+
+def _per_borrower(histogram: Mapping[int, int]) -> dict[str, Any]:
+    """Contacts per borrower, of which a histogram counts the borrowers."""
+    borrowers = sum(histogram.values())
+    contacts = sum(count * number for count, number in histogram.items())
     return {
-        "max": max(borrowers.values(), default=0),
-        "mean": round(total / len(borrowers), 4) if borrowers else 0.0,
+        "max": max(histogram, default=0),
+        "mean": round(contacts / borrowers, 4) if borrowers else 0.0,
         "histogram": {str(count): histogram[count] for count in sorted(histogram)},
     }
+
+
+def total(parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The summary of a whole from those of its parts, which have no borrower in common."""
+    found: dict[str, Any] = _sum(parts) if parts else summarise(())
+    histogram = {int(count): borrowers for count, borrowers in found["contacts_per_borrower"]["histogram"].items()}
+    every = Counter({number: count for number, count in histogram.items() if count})
+    found["contacts_per_borrower"] = _per_borrower(every)
+    for name in ("outcomes", "by_channel", "receipts"):
+        found[name] = _ranked(Counter(found[name]))
+    for name, order in _ORDERS.items():
+        found[name] = _nested({key: Counter(counts) for key, counts in found[name].items()}, order)
+    if "coverage" in found:
+        planned, reminded = found["coverage"]["planned_stages"], found["coverage"]["reminded"]
+        found["coverage"]["share"] = round(reminded / planned if planned else 1.0, 4)
+    return found
+
+
+def _sum(parts: Sequence[Any]) -> Any:
+    """Values added up: numbers, lists one after the other, mappings by name."""
+    if isinstance(parts[0], Mapping):
+        names = dict.fromkeys(name for part in parts for name in part)
+        return {name: _sum([part[name] for part in parts if name in part]) for name in names}
+    return [item for part in parts for item in part] if isinstance(parts[0], list) else sum(parts)
 
 
 def contacts_in(summary: Mapping[str, Any]) -> int:

@@ -1,7 +1,7 @@
 """The cases of a run, as cases.jsonl, summary, report and explanation show them."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from infrastructure.local.report import words
@@ -17,17 +17,23 @@ Line = dict[str, Any]
 
 def read(table_name: str) -> list[Line]:
     """Every case as a line of cases.jsonl, in the order in which they were opened."""
-    found = sorted(map(read_case, outputs.scan(table_name, "K#")), key=lambda one: (one.opened_at, one.case_id))
+    found = [read_case(item) for item in outputs.scan(table_name, "K#")]
     if not found:
         return []
     dues = {(item["pk"], item["sk"]): item for item in outputs.scan(table_name, "D#")}
     table = wiring.table()
-    lines = []
-    for one in found:
+
+    def is_open(one: Case) -> bool:
         due = dues.get(_due_key(one))
-        is_open = one.state(items.read_due(due) if due else None, table.ledger(one.borrower_id)) == "open"
-        lines.append(line(one, is_open=is_open))
-    return lines
+        return one.state(items.read_due(due) if due else None, table.ledger(one.borrower_id)) == "open"
+
+    return lines(found, is_open)
+
+
+def lines(found: Iterable[Case], is_open: Callable[[Case], bool]) -> list[Line]:
+    """Cases as lines of cases.jsonl, in the order in which they were opened."""
+    ordered = sorted(found, key=lambda one: (one.opened_at, one.case_id))
+    return [line(one, is_open=is_open(one)) for one in ordered]
 
 
 def _due_key(case: Case) -> table_keys.Key:

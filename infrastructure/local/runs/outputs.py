@@ -3,13 +3,14 @@ its API.
 """
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from predue.aws import items
 from predue.aws.clients import client
 from predue.domain import instant
+from predue.domain.job import Job
 from predue.domain.record import Record, most_urgent
 from predue.domain.stage import StageKey
 from predue.messages.encoding import measure
@@ -73,10 +74,47 @@ def named(keys: Iterable[StageKey]) -> list[dict[str, Any]]:
     ]
 
 
+def job_line(job: Job) -> dict[str, Any]:
+    """A job as a line of dead_letters.jsonl names it."""
+    return {"borrower_id": job.borrower_id, "slot": instant.to_text(job.slot), "dues": named(job.keys)}
+
+
 def write_lines(path: Path, lines: Iterable[dict[str, Any]]) -> None:
     """JSON lines, one object a line."""
     with path.open("w", encoding="utf-8") as file:
         file.writelines(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
+
+
+def write_records(out: Path, contacts: Sequence[dict[str, Any]], records: Sequence[Record]) -> None:
+    """contacts.jsonl, and records.jsonl, whose lines say what the gate saw besides."""
+    with (
+        (out / "contacts.jsonl").open("w", encoding="utf-8") as one,
+        (out / "records.jsonl").open("w", encoding="utf-8") as other,
+    ):
+        for line, record in zip(contacts, records, strict=True):
+            text = json.dumps(line, ensure_ascii=False)
+            one.write(f"{text}\n")
+            other.write(f'{text[:-1]}, "inputs": {json.dumps(dict(record.inputs), ensure_ascii=False)}}}\n')
+
+
+def sort_lines(path: Path) -> list[dict[str, Any]]:
+    """Sort a file of lines by their instants, and return what they say."""
+    texts = path.read_text(encoding="utf-8").splitlines()
+    both = sorted(((json.loads(text), text) for text in texts), key=lambda one: by_instant(one[0]))
+    path.write_text("".join(f"{text}\n" for _, text in both), encoding="utf-8")
+    return [line for line, _ in both]
+
+
+def read_lines(path: Path) -> Iterator[dict[str, Any]]:
+    """The objects of a file of JSON lines, one after the other."""
+    with path.open(encoding="utf-8") as file:
+        yield from map(json.loads, file)
+
+
+def by_instant(line: Mapping[str, Any]) -> tuple[str, str]:
+    """What sorts lines by their instant, with and without a fraction of a second, then by reminder."""
+    at = str(line["at"])
+    return at if "." in at else f"{at[:-1]}.000Z", str(line.get("reminder_id", ""))
 
 
 def samples(found: Sequence[Record], kept: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -1,9 +1,7 @@
 """A run: a portfolio through the deployed handlers over the stack on one machine, in virtual time."""
 
-import json
 import time
-from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
@@ -15,28 +13,28 @@ from zoneinfo import ZoneInfo
 from moto import mock_aws
 
 from infrastructure.cost.bill import bill, per_million
-from infrastructure.local.audit.promises import Audit, Results, Run, Terms, audit, read_inputs
 from infrastructure.local.aws import dead_letters, engine
 from infrastructure.local.aws.fast_moto import fast_queries
 from infrastructure.local.aws.kept_answers import kept_answers
-from infrastructure.local.aws.stack import ROOT, Stack
+from infrastructure.local.aws.stack import Stack
 from infrastructure.local.chaos.faults import Chaos, no_waiting
-from infrastructure.local.report.report import write_report
-from infrastructure.local.report.summary import contacts_in, summarise
+from infrastructure.local.report.summary import contacts_in
 from infrastructure.local.runs import case_lines, outputs
-from infrastructure.local.runs.feed import Feed
-from infrastructure.local.runs.portfolio import Portfolio, Rejected, write_rejected
+from infrastructure.local.runs.portfolio import Portfolio, Rejected
+from infrastructure.local.runs.results import Left, Period, report, written
+from infrastructure.local.virtual.feed import Feed
+from infrastructure.local.virtual.platform import Platform
 from predue import wiring
 from predue.domain import zone
 from predue.domain.policy import Policy, Rulebook
 from predue.domain.slot import instant_of
 from predue.events import applying
+from predue.events.event_services import EventServices
 from predue.events.models import Updated
 from predue.imports import book_events
-from predue.imports.row_report import WARNED_COLUMNS
 
 Progress = Callable[[float, str], None]
-PACKS = ROOT / "functions" / "predue" / "packs"
+_TOLD_EVERY = timedelta(hours=1)
 _LONGEST_SETTLING = timedelta(days=4)
 """SMS receipts may come for 72 hours (facts of End User Messaging); then the run ends with what it knows."""
 
@@ -65,8 +63,8 @@ class RunOptions:
 def run(portfolio: Portfolio, options: RunOptions, progress: Progress = lambda _share, _what: None) -> dict[str, Any]:
     """Run a portfolio, write every output file, and return the summary."""
     began = time.monotonic(), time.process_time()
-    policy = _bounded(options)
-    start, end = _span(portfolio.borrowers, policy, options)
+    policy = bounded(options)
+    start, end = span(places_of(portfolio.borrowers), policy, options)
     rejected = list(portfolio.rejected)
     with (
         engine.serving(options.endpoint) if options.endpoint else moto(),
@@ -86,59 +84,62 @@ def run(portfolio: Portfolio, options: RunOptions, progress: Progress = lambda _
             with stack.feeding():
                 load(portfolio, start, progress)
             feed = Feed(portfolio.events, end, stack, rejected)
-            _play(stack, start, end, progress)
-            found = outputs.records(stack.functions_environment()["TABLE_NAME"])
-            with stack.feeding():
-                opened = case_lines.read(stack.functions_environment()["TABLE_NAME"])
-            given_up = [
-                letter | {"queue": _usual_name(stack, letter["queue"])}
-                for letter in dead_letters.listed(stack.queue_arns.values())
-            ]
+            play(stack, start, end, progress)
+            left = _left(stack, feed, rejected, options)
         finally:
             if options.endpoint:
                 stack.remove()
-    write_rejected(options.out / "rejected.csv", rejected)
-    write_rejected(options.out / "warnings.csv", portfolio.warnings, WARNED_COLUMNS)
-    contacts = [outputs.contact_line(record) for record in found]
-    outputs.write_lines(options.out / "contacts.jsonl", contacts)
-    outputs.write_lines(
-        options.out / "records.jsonl",
-        [line | {"inputs": dict(record.inputs)} for line, record in zip(contacts, found, strict=True)],
-    )
-    outputs.write_lines(options.out / "overdue.jsonl", stack.handed_over)
-    outputs.write_lines(options.out / "cases.jsonl", opened)
     if options.publish:
         outputs.write_lines(options.out / "published.jsonl", stack.bus.emitted)
-    outputs.write_lines(options.out / "dead_letters.jsonl", given_up)
-    verdict = audit(
-        read_inputs(*portfolio.files, options.out / "rejected.csv"),
-        Run(policy.first_day or options.first_day, policy.last_day or options.last_day, disturbed=options.chaos),
-        Results.read(options.out, stack.claims if options.chaos else None, feed.arrivals() if options.chaos else None),
-        Terms.read(policy.model_dump(mode="json", exclude_unset=True), PACKS),
-    )
-    summary = _summary(contacts, stack, verdict, options, rejected, portfolio.warnings)
-    summary["dead_letters"] = dict(sorted(Counter(letter["queue"] for letter in given_up).items()))
-    summary["cases"] = case_lines.counts(opened)
-    summary["seconds"] = {
-        "wall": round(time.monotonic() - began[0], 1),
-        "cpu": round(time.process_time() - began[1], 1),
-    }
-    (options.out / "summary.json").write_text(json.dumps(summary, indent=2, default=str) + "\n", encoding="utf-8")
-    hours = policy.hours.start.hour, policy.hours.end.hour
-    write_report(
-        options.out / "report.html",
-        summary=summary,
-        contacts=contacts,
-        cases=[case_lines.told(one) for one in opened if one["open"]],
-        samples=outputs.samples(found, stack.carrier.samples),
-        title=options.title,
-        period=(options.first_day, options.last_day),
-        hours=hours,
-    )
+    period = Period(options.first_day, options.last_day)
+    summary = summary_head(options, policy) | written(options.out, portfolio, policy, period, left)
+    summary |= _billed(stack, summary, (options.out / "logs.jsonl").stat().st_size)
+    summary["seconds"] = taken(began)
+    samples = outputs.samples(left.records, left.samples)
+    report(options.out, summary, policy, period, options.title, samples)
     return summary
 
 
-def _bounded(options: RunOptions) -> Policy:
+def summary_head(options: RunOptions, policy: Policy) -> dict[str, Any]:
+    """Policy, period and seed, as a summary tells them."""
+    return {
+        "policy": policy.label,
+        "period": {
+            "from": options.first_day.isoformat(),
+            "to": options.last_day.isoformat(),
+            "seed": options.seed,
+        },
+    }
+
+
+def taken(began: tuple[float, float]) -> dict[str, float]:
+    """The seconds since an instant of the machine, on the clock and of the processor."""
+    return {"wall": round(time.monotonic() - began[0], 1), "cpu": round(time.process_time() - began[1], 1)}
+
+
+def _left(stack: Stack, feed: Feed, rejected: list[Rejected], options: RunOptions) -> Left:
+    """What stands in the stack when time has passed."""
+    table = stack.functions_environment()["TABLE_NAME"]
+    with stack.feeding():
+        opened = case_lines.read(table)
+    return Left(
+        records=outputs.records(table),
+        opened=opened,
+        handed_over=stack.handed_over,
+        samples=stack.carrier.samples,
+        rejected=rejected,
+        sent=stack.carrier.sent,
+        dead_letters=[
+            letter | {"queue": _usual_name(stack, letter["queue"])}
+            for letter in dead_letters.listed(stack.queue_arns.values())
+        ],
+        faults=stack.chaos.counted if stack.chaos else {},
+        claims=stack.claims if options.chaos else None,
+        arrivals=feed.arrivals() if options.chaos else None,
+    )
+
+
+def bounded(options: RunOptions) -> Policy:
     """The policy with the run's days, inside the days that it may name itself."""
     policy = options.policy
     first = max(filter(None, (policy.first_day, options.first_day)))
@@ -146,15 +147,20 @@ def _bounded(options: RunOptions) -> Policy:
     return policy.model_copy(update={"first_day": first, "last_day": last})
 
 
-def _span(borrowers: list[Updated], policy: Policy, options: RunOptions) -> tuple[datetime, datetime]:
+def places_of(borrowers: Iterable[Updated]) -> set[tuple[str, str]]:
+    """Every time zone and jurisdiction of a borrower."""
+    return {(row.time_zone or "", row.jurisdiction or "") for row in borrowers}
+
+
+def span(places: Iterable[tuple[str, str]], policy: Policy, options: RunOptions) -> tuple[datetime, datetime]:
     """From the first local midnight of the first day, wherever a borrower may be, to the last one after the last
     day.
     """
     rulebook = Rulebook(policy)
     zones = {ZoneInfo("UTC")}
-    for row in borrowers:
-        pack = rulebook.rules(row.jurisdiction or "", options.first_day).pack
-        zones.update(zone.zones_of(zone.label(row.time_zone or "", row.jurisdiction or ""), pack.zones))
+    for time_zone, jurisdiction in places:
+        pack = rulebook.rules(jurisdiction, options.first_day).pack
+        zones.update(zone.zones_of(zone.label(time_zone, jurisdiction), pack.zones))
     start = min(instant_of(options.first_day, wall(), one) for one in zones)
     return start, max(instant_of(options.last_day + timedelta(days=1), wall(), one) for one in zones)
 
@@ -173,9 +179,9 @@ def _folder(path: Path) -> Iterator[None]:
     yield
 
 
-def load(portfolio: Portfolio, start: datetime, progress: Progress) -> None:
-    """The files' rows, known from the first instant on."""
-    services = wiring.event_services()
+def load(portfolio: Portfolio, start: datetime, progress: Progress, services: EventServices | None = None) -> None:
+    """The files' rows, known from the first instant on; `services` is the stack's own unless one is given."""
+    services = services or wiring.event_services()
     for number, event in enumerate(portfolio.borrowers):
         applying.apply(event, start, services)
         progress(number / len(portfolio.borrowers) * 0.05, "borrowers")
@@ -184,59 +190,37 @@ def load(portfolio: Portfolio, start: datetime, progress: Progress) -> None:
         progress(0.05 + number / len(portfolio.installments) * 0.05, "installments")
 
 
-def _play(stack: Stack, start: datetime, end: datetime, progress: Progress) -> None:
+def play(platform: Platform, start: datetime, end: datetime, progress: Progress) -> None:
     """The whole period, then what the carriers still have to say."""
+    shown = start
 
     def show(now: datetime) -> None:
+        nonlocal shown
+        if now - shown < _TOLD_EVERY:
+            return
+        shown = now
         progress(0.1 + 0.88 * (now - start) / (end - start), f"{now:%Y-%m-%d}")
 
-    stack.run_until(end, show)
-    if stack.chaos:
-        stack.chaos.stop()
-        while stack.redrive():
-            stack.run_until(stack.clock() + timedelta(hours=1))
-    while not stack.quiet() and stack.clock() < end + _LONGEST_SETTLING:
-        stack.run_until(stack.clock() + timedelta(hours=1))
+    platform.run_until(end, show)
+    if platform.chaos:
+        platform.chaos.stop()
+        while platform.redrive() and platform.clock() < end + _LONGEST_SETTLING:
+            platform.run_until(platform.clock() + timedelta(hours=1))
+    while not platform.quiet() and platform.clock() < end + _LONGEST_SETTLING:
+        platform.run_until(platform.clock() + timedelta(hours=1))
     progress(0.99, "report")
 
 
-def _summary(
-    contacts: list[dict[str, Any]],
-    stack: Stack,
-    verdict: Audit,
-    options: RunOptions,
-    rejected: list[Rejected],
-    warnings: list[Rejected],
-) -> dict[str, Any]:
-    summary = summarise(contacts)
-    log_bytes = (options.out / "logs.jsonl").stat().st_size
-    costs = bill(stack.meter, log_bytes)
-    coverage = verdict.coverage
-    return summary | {
-        "period": {"from": options.first_day.isoformat(), "to": options.last_day.isoformat(), "seed": options.seed},
-        "rejected_rows": len(rejected),
-        "warned": len(warnings),
-        "faults": dict(sorted(stack.chaos.counted.items())) if stack.chaos else {},
-        "handed_over": len({one["event_id"] for one in stack.handed_over}),
+def _billed(stack: Stack, summary: Mapping[str, Any], log_bytes: int) -> dict[str, Any]:
+    """What the run called of AWS, and what a million reminders at its price would cost."""
+    return {
         "aws": {
             "calls": dict(sorted(stack.meter.calls.items())),
             "units": dict(sorted(stack.meter.units.items())),
             "invocations": _usual_names(stack, stack.meter.invocations),
             "news_calls": dict(sorted(stack.news_meter.calls.items())),
         },
-        "cost_per_million_reminders": per_million(costs, contacts_in(summary)),
-        "promises": {
-            "checked": {str(number): one.checked for number, one in verdict.verdicts.items()},
-            "broken": [
-                {"promise": number, "detail": text} for number, one in verdict.verdicts.items() for text in one.broken
-            ],
-        },
-        "coverage": {
-            "planned_stages": coverage.planned,
-            "reminded": coverage.reminded,
-            "share": round(coverage.share, 4),
-            "by_outcome": dict(coverage.by_outcome),
-        },
+        "cost_per_million_reminders": per_million(bill(stack.meter, log_bytes), contacts_in(summary)),
     }
 
 

@@ -4,14 +4,14 @@ Making it makes the resources. Nothing runs yet.
 """
 
 import importlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
 from infrastructure.local.aws.bus_rules import BusRule
 from infrastructure.local.aws.http_api import Route
-from infrastructure.local.aws.lambdas import Function, environment
+from infrastructure.local.aws.lambdas import Function, Handler, environment
 from infrastructure.local.aws.notices import Notice, notices_of
 from infrastructure.local.aws.streams import StreamSource, stream_source
 from infrastructure.local.sam.resources import Resources
@@ -28,7 +28,7 @@ class Deployment:
     resources: list[Resource]
     functions: dict[str, Function] = field(default_factory=dict)
     queue_urls: dict[str, str] = field(default_factory=dict)
-    sources: dict[str, QueueMapping] = field(default_factory=dict)
+    sources: dict[str, QueueMapping[Function]] = field(default_factory=dict)
     streams: list[StreamSource] = field(default_factory=list)
     routes: list[Route] = field(default_factory=list)
     schedules: list[tuple[str, Function]] = field(default_factory=list)
@@ -36,7 +36,20 @@ class Deployment:
     notices: list[Notice] = field(default_factory=list)
 
 
-def deployed(root: TemplateFile, resources: Resources, addresses: Mapping[str, str]) -> Deployment:
+HandlerOf = Callable[[str, Mapping[str, str]], Handler]
+
+
+def imported(handler: str, variables: Mapping[str, str]) -> Handler:
+    """The deployed handler, imported in its function's own environment, as Lambda does at a cold start."""
+    module, _, attribute = handler.partition(".")
+    with environment(variables):
+        found: Handler = getattr(importlib.import_module(module), attribute)
+    return found
+
+
+def deployed(
+    root: TemplateFile, resources: Resources, addresses: Mapping[str, str], handler_of: HandlerOf = imported
+) -> Deployment:
     """Make what the templates describe; raises TemplateError for anything that is not known here.
 
     `addresses` are parts of the functions' variables that stand for others: the HTTP API's own address by the one at
@@ -55,24 +68,24 @@ def deployed(root: TemplateFile, resources: Resources, addresses: Mapping[str, s
     shared = root.resolve(root.raw["Globals"]["Function"], deep=True)["Environment"]["Variables"]
     for resource in made.resources:
         if resource.type == "AWS::Serverless::Function":
-            function = _function(resource, shared, addresses)
+            function = _function(resource, shared, addresses, handler_of)
             made.functions[function.name] = function
             for event in resource.get("Events", default={}).values():
                 _subscribe(made, function, event["Type"], event["Properties"], by_arn)
     return made
 
 
-def _function(resource: Resource, shared: Mapping[str, Any], addresses: Mapping[str, str]) -> Function:
-    """The function of a template, its handler imported in its own environment, as Lambda does at a cold start."""
-    module, _, attribute = resource.get("Handler").partition(".")
+def _function(
+    resource: Resource, shared: Mapping[str, Any], addresses: Mapping[str, str], handler_of: HandlerOf
+) -> Function:
+    """The function of a template."""
     own = resource.get("Environment", "Variables", default={})
     name = resource.get("FunctionName")
     variables = {key: str(value) for key, value in {**shared, **own}.items()}
     for address, other in addresses.items():
         variables = {key: value.replace(address, other) for key, value in variables.items()}
     variables |= {"AWS_LAMBDA_FUNCTION_NAME": name, "POWERTOOLS_TRACE_DISABLED": "true"}
-    with environment(variables):
-        handler = getattr(importlib.import_module(module), attribute)
+    handler = handler_of(resource.get("Handler"), variables)
     dead_letters = resource.get("EventInvokeConfig", "DestinationConfig", "OnFailure", "Destination", default="")
     return Function(name, handler, variables, resource.get("Timeout"), dead_letters)
 
@@ -95,7 +108,9 @@ def _subscribe(
             raise TemplateError(f"{function.name}: an event of type {kind} is not played here")
 
 
-def _source(made: Deployment, function: Function, properties: Mapping[str, Any], queue: Resource) -> QueueMapping:
+def _source(
+    made: Deployment, function: Function, properties: Mapping[str, Any], queue: Resource
+) -> QueueMapping[Function]:
     redrive = queue.get("RedrivePolicy")
     return QueueMapping(
         function,

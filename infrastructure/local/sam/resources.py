@@ -79,17 +79,23 @@ def _parameter(resource: Resource, clients: Clients) -> dict[str, Any]:
 
 
 def _secret(resource: Resource, clients: Clients) -> dict[str, Any]:
-    """As the template gives it; what is to be drawn is the same in every run, so that a run's opaque ids are, too."""
-    text = resource.get("SecretString")
-    if text is None:
-        content = json.loads(resource.get("GenerateSecretString", "SecretStringTemplate"))
-        content[resource.get("GenerateSecretString", "GenerateStringKey")] = "one-machine-".ljust(
-            resource.get("GenerateSecretString", "PasswordLength"), "0"
-        )
-        text = json.dumps(content)
     name = f"{resource.file.application}-{resource.name}"
-    made = clients("secretsmanager").create_secret(Name=name, SecretString=text)
+    made = clients("secretsmanager").create_secret(Name=name, SecretString=drawn_secret(resource))
     return {"": made["ARN"]}
+
+
+def drawn_secret(resource: Resource) -> str:
+    """A secret as the template gives it; what is to be drawn is the same in every run, so that a run's opaque ids are,
+    too.
+    """
+    text = resource.get("SecretString")
+    if text is not None:
+        return str(text)
+    content = json.loads(resource.get("GenerateSecretString", "SecretStringTemplate"))
+    content[resource.get("GenerateSecretString", "GenerateStringKey")] = "one-machine-".ljust(
+        resource.get("GenerateSecretString", "PasswordLength"), "0"
+    )
+    return json.dumps(content)
 
 
 def _bus(resource: Resource, clients: Clients) -> dict[str, Any]:

@@ -25,12 +25,12 @@ from infrastructure.local.aws.http_api import HttpAnswer
 from infrastructure.local.aws.stack import Stack
 from infrastructure.local.runs import outputs
 from infrastructure.local.runs.demo_now import HISTORY, write_current
-from infrastructure.local.runs.feed import Feed
 from infrastructure.local.runs.portfolio import Portfolio, Rejected, read_portfolio, write_rejected
 from infrastructure.local.runs.run import Progress, load, moto
 from infrastructure.local.serve.book_routes import BookRoutes
 from infrastructure.local.serve.console import Console, Seen
 from infrastructure.local.serve.server import App, CannotServe, Server, Work
+from infrastructure.local.virtual.feed import Feed
 from infrastructure.local.virtual.virtual_clock import LiveClock, machine_time
 from predue.aws import clients
 from predue.domain.policy import Policy

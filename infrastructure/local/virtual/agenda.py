@@ -4,7 +4,7 @@ import heapq
 import itertools
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from infrastructure.local.virtual.virtual_clock import VirtualClock
 from predue.runtime import clock as predue_clock
@@ -21,6 +21,8 @@ class Agenda:
         self.clock = clock
         self._entries: list[tuple[datetime, int, int, Callable[[], None]]] = []
         self._order = itertools.count()
+        self.apart = timedelta(0)
+        """What parts a happening that comes late from what made it late."""
 
     def at(self, moment: datetime, rank: int, happening: Callable[[], None]) -> None:
         """Have something happen at an instant; `rank` orders what happens at the same one."""
@@ -31,8 +33,8 @@ class Agenda:
         with self.playing():
             while self._entries and self._entries[0][0] < end:
                 moment, _, _, happening = heapq.heappop(self._entries)
-                # Time may have passed inside of what happened before: then this comes late.
-                self.clock.move_to(max(moment, self.clock()))
+                # Time may have passed inside of what happened before: then this comes late, at an instant of its own.
+                self.clock.move_to(moment if moment >= self.clock() else self.clock() + self.apart)
                 happening()
                 progress(moment)
         self.clock.move_to(max(end, self.clock()))

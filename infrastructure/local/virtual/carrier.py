@@ -1,24 +1,22 @@
-"""The carrier simulator: answers SES and End User Messaging at the SDK's wire, and sends their events afterwards.
+"""The carrier simulator: takes or refuses messages as real carriers do, and sends their events afterwards.
 
-It makes the providers' message ids, writes one line per call into wire.jsonl, refuses what real carriers refuse, and
-draws receipts, bounces and delays from its seed and the reminder's id, so that the same call always meets the same
-fate.
+It makes the providers' message ids, writes one line per call into wire.jsonl, and draws refusals, receipts, bounces and
+delays from its seed, the reminder and the instant, so that the same call always meets the same fate, whoever calls
+before it.
 """
 
 import hashlib
 import json
-import random
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, TextIO
+from typing import Any, NamedTuple, TextIO
 
-from botocore.awsrequest import AWSPreparedRequest, AWSResponse
-
-from infrastructure.local.aws.wire_answers import answer, json_body
 from predue.domain import instant
 
 _SAMPLES = 500
+_UNDELIVERED = ("TEXT_UNREACHABLE", "TEXT_CARRIER_UNREACHABLE", "TEXT_UNKNOWN")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +30,28 @@ class Odds:
     email_complained: float = 0.001
 
 
+class Letter(NamedTuple):
+    """One message as its carrier gets it; a text message has neither subject nor HTML."""
+
+    reminder_id: str
+    to: str
+    sender: str
+    body: str
+    subject: str = ""
+    html: str = ""
+    segments: int = 0
+
+
+class CarrierAnswer(NamedTuple):
+    """What a carrier answers: the id of a message that it took, or the reason why it refuses one."""
+
+    message_id: str = ""
+    refused: str = ""
+
+
+BAD_NUMBER, STOPPED_NUMBER = "FIELD_VALIDATION_FAILED", "DESTINATION_PHONE_NUMBER_OPTED_OUT"
+
+
 @dataclass
 class Carrier:
     """Plays both providers; `later` takes a delay and an event (channel, body) to be published then."""
@@ -42,99 +62,72 @@ class Carrier:
     later: Callable[[timedelta, str, dict[str, Any]], None]
     odds: Odds = field(default_factory=Odds)
     samples: list[dict[str, Any]] = field(default_factory=list)
-    calls: int = 0
+    sent: Counter[str] = field(default_factory=Counter)
+    """The messages that were taken, by channel, and the `sms_segments` in them."""
 
-    def send_text_message(self, request: AWSPreparedRequest) -> AWSResponse:
-        """Answer `SendTextMessage` (JSON protocol of pinpoint-sms-voice-v2)."""
-        body = json_body(request)
-        reminder, number = body["Context"]["reminder_id"], body["DestinationPhoneNumber"]
-        fate = self._draw("number", number)
+    def text(self, letter: Letter) -> CarrierAnswer:
+        """Take a text message, or refuse its number."""
+        fate = next(self._draws("number", letter.to))
         if fate < self.odds.bad_number:
-            fields = [{"Name": "DestinationPhoneNumber", "Message": "not a reachable number"}]
-            return self._refuse(
-                request, "sms", reminder, "ValidationException", "FIELD_VALIDATION_FAILED", {"Fields": fields}
-            )
+            return self._refuse("sms", letter, BAD_NUMBER)
         if fate < self.odds.bad_number + self.odds.stopped_number:
-            return self._refuse(request, "sms", reminder, "ConflictException", "DESTINATION_PHONE_NUMBER_OPTED_OUT", {})
-        message_id = self._accept("sms", reminder)
-        self._sample("sms", reminder, number, body["OriginationIdentity"].rpartition("/")[2], body["MessageBody"])
-        event = {"context": body["Context"], "messageId": message_id, "destinationPhoneNumber": number}
-        self._text_events(reminder, event)
-        return answer(request, 200, {"MessageId": message_id})
+            return self._refuse("sms", letter, STOPPED_NUMBER)
+        message_id = self._accept("sms", letter)
+        self.sent["sms_segments"] += letter.segments
+        context = {"reminder_id": letter.reminder_id}
+        self._text_events(letter, {"context": context, "messageId": message_id, "destinationPhoneNumber": letter.to})
+        return CarrierAnswer(message_id)
 
-    def _text_events(self, reminder: str, event: dict[str, Any]) -> None:
-        rng = self._rng("sms", reminder)
-        self.later(timedelta(seconds=rng.randint(1, 5)), "sms", event | {"eventType": "TEXT_SENT", "isFinal": False})
-        arrived = rng.random() >= self.odds.sms_undelivered
-        final = (
-            "TEXT_DELIVERED"
-            if arrived
-            else rng.choice(["TEXT_UNREACHABLE", "TEXT_CARRIER_UNREACHABLE", "TEXT_UNKNOWN"])
-        )
-        self.later(timedelta(seconds=rng.randint(6, 900)), "sms", event | {"eventType": final, "isFinal": True})
+    def _text_events(self, letter: Letter, event: dict[str, Any]) -> None:
+        soon, arrives, reason, late = self._fate("sms", letter)
+        self.later(timedelta(seconds=1 + int(5 * soon)), "sms", event | {"eventType": "TEXT_SENT", "isFinal": False})
+        arrived = arrives >= self.odds.sms_undelivered
+        final = "TEXT_DELIVERED" if arrived else _UNDELIVERED[int(len(_UNDELIVERED) * reason)]
+        self.later(timedelta(seconds=6 + int(895 * late)), "sms", event | {"eventType": final, "isFinal": True})
 
-    def send_email(self, request: AWSPreparedRequest) -> AWSResponse:
-        """Answer `SendEmail` (REST JSON protocol of sesv2)."""
-        body = json_body(request)
-        reminder = next(tag["Value"] for tag in body["EmailTags"] if tag["Name"] == "reminder_id")
-        to = body["Destination"]["ToAddresses"][0]
-        content = body["Content"]["Simple"]
-        message_id = self._accept("email", reminder)
-        parts = content["Body"]
-        self._sample(
-            "email",
-            reminder,
-            to,
-            body["FromEmailAddress"],
-            parts["Text"]["Data"],
-            content["Subject"]["Data"],
-            parts["Html"]["Data"],
-        )
-        tags = {"reminder_id": [reminder], "ses:configuration-set": [body["ConfigurationSetName"]]}
-        self._email_events(reminder, {"messageId": message_id, "destination": [to], "tags": tags})
-        return answer(request, 200, {"MessageId": message_id})
+    def email(self, letter: Letter, tags: dict[str, list[str]]) -> CarrierAnswer:
+        """Take an email; what it is worth shows later. `tags` come back with its events."""
+        message_id = self._accept("email", letter)
+        mail = {"mail": {"messageId": message_id, "destination": [letter.to], "tags": tags}}
+        soon, late, complains, _ = self._fate("email", letter)
+        self.later(timedelta(seconds=1 + int(3 * soon)), "email", mail | {"eventType": "Send", "send": {}})
+        wait = timedelta(seconds=4 + int(117 * late))
+        if next(self._draws("mailbox", letter.to)) < self.odds.email_bounced:
+            bounce = {"bounceType": "Permanent", "bounceSubType": "NoEmail"}
+            self.later(wait, "email", mail | {"eventType": "Bounce", "bounce": bounce})
+        else:
+            self.later(wait, "email", mail | {"eventType": "Delivery", "delivery": {}})
+            if complains < self.odds.email_complained:
+                complaint = mail | {"eventType": "Complaint", "complaint": {}}
+                self.later(wait + timedelta(hours=3), "email", complaint)
+        return CarrierAnswer(message_id)
 
-    def _email_events(self, reminder: str, mailed: dict[str, Any]) -> None:
-        rng = self._rng("email", reminder)
-        mail = {"mail": mailed}
-        self.later(timedelta(seconds=rng.randint(1, 3)), "email", mail | {"eventType": "Send", "send": {}})
-        wait = timedelta(seconds=rng.randint(4, 120))
-        if self._draw("mailbox", mailed["destination"][0]) < self.odds.email_bounced:
-            self.later(
-                wait,
-                "email",
-                mail | {"eventType": "Bounce", "bounce": {"bounceType": "Permanent", "bounceSubType": "NoEmail"}},
-            )
-            return
-        self.later(wait, "email", mail | {"eventType": "Delivery", "delivery": {}})
-        if rng.random() < self.odds.email_complained:
-            self.later(wait + timedelta(hours=3), "email", mail | {"eventType": "Complaint", "complaint": {}})
-
-    def _draw(self, *what: str) -> float:
-        """A number from 0 to 1 that depends on the seed and on what it is drawn for, and on nothing else."""
+    def _draws(self, *what: str) -> Iterator[float]:
+        """Five numbers from 0 to 1 that depend on the seed and on what they are drawn for, and on nothing else."""
         digest = hashlib.sha256("#".join((str(self.seed), *what)).encode()).digest()
-        return int.from_bytes(digest[:6]) / 2**48
+        return (int.from_bytes(digest[start : start + 6]) / 2**48 for start in range(0, 30, 6))
 
-    def _rng(self, *what: str) -> random.Random:
-        return random.Random(f"{self.seed}#{'#'.join(what)}#{self.calls}")
+    def _fate(self, channel: str, letter: Letter) -> tuple[float, ...]:
+        drawn = self._draws(channel, letter.reminder_id, instant.to_text(self.clock()))
+        return next(drawn), next(drawn), next(drawn), next(drawn)
 
-    def _accept(self, channel: str, reminder: str) -> str:
-        self.calls += 1
-        message_id = hashlib.sha256(f"{self.seed}#{channel}#{reminder}#{self.calls}".encode()).hexdigest()[:32]
-        self._write(channel, reminder, message_id, "accepted")
+    def _accept(self, channel: str, letter: Letter) -> str:
+        at = instant.to_text(self.clock())
+        named = f"{self.seed}#{channel}#{letter.reminder_id}#{at}"
+        message_id = hashlib.sha256(named.encode()).hexdigest()[:32]
+        self.sent[channel] += 1
+        self._write(at, channel, letter.reminder_id, message_id, "accepted")
+        if len(self.samples) < _SAMPLES:
+            self._sample(channel, letter, at)
         return message_id
 
-    def _refuse(
-        self, request: AWSPreparedRequest, channel: str, reminder: str, code: str, reason: str, more: dict[str, Any]
-    ) -> AWSResponse:
-        self.calls += 1
-        self._write(channel, reminder, "", f"refused:{reason}")
-        body = {"__type": code, "Message": reason, "Reason": reason} | more
-        return answer(request, 400, body, {"x-amzn-ErrorType": code})
+    def _refuse(self, channel: str, letter: Letter, reason: str) -> CarrierAnswer:
+        self._write(instant.to_text(self.clock()), channel, letter.reminder_id, "", f"refused:{reason}")
+        return CarrierAnswer(refused=reason)
 
-    def _write(self, channel: str, reminder: str, message_id: str, said: str) -> None:
+    def _write(self, at: str, channel: str, reminder: str, message_id: str, said: str) -> None:
         line = {
-            "at": instant.to_text(self.clock()),
+            "at": at,
             "channel": channel,
             "reminder_id": reminder,
             "provider_message_id": message_id,
@@ -142,18 +135,18 @@ class Carrier:
         }
         self.wire.write(json.dumps(line) + "\n")
 
-    def _sample(
-        self, channel: str, reminder: str, to: str, sender: str, body: str, subject: str = "", html: str = ""
-    ) -> None:
-        """Keep some of the messages as their borrowers see them, for the report."""
-        if len(self.samples) < _SAMPLES:
-            label = f"{to[:-4]}••••" if channel == "sms" else f"{to[:2]}•••@{to.rpartition('@')[2]}"
-            sample = {
-                "reminder_id": reminder,
+    def _sample(self, channel: str, letter: Letter, at: str) -> None:
+        """Keep a message as its borrower sees it, for the report."""
+        to = letter.to
+        self.samples.append(
+            {
+                "reminder_id": letter.reminder_id,
                 "channel": channel,
-                "to_label": label,
-                "from": sender,
-                "subject": subject,
-                "body": body,
+                "to_label": f"{to[:-4]}••••" if channel == "sms" else f"{to[:2]}•••@{to.rpartition('@')[2]}",
+                "from": letter.sender,
+                "subject": letter.subject,
+                "body": letter.body,
+                "html": letter.html,
+                "at": at,
             }
-            self.samples.append(sample | {"html": html, "at": instant.to_text(self.clock())})
+        )

@@ -1,32 +1,25 @@
 """Queues as event source mappings poll them: batches, visibility, partial answers and dead letters, in virtual time.
 
-A message is received once from the queue and stays in flight there; the poller keeps its visibility, so that any queue
-that speaks the API will do.
+What lies behind a poller is a queue of any kind: it receives each message once, and the poller keeps the message and
+its visibility from then on.
 """
 
 import heapq
 import itertools
-from collections.abc import Callable, Iterator
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Generic, TypeVar
 
-from infrastructure.local.aws.lambdas import Function
-from infrastructure.local.aws.wire import delay_of
-from infrastructure.local.chaos.faults import Chaos, Killed
-from infrastructure.local.sam.template import ACCOUNT, REGION
+from infrastructure.local.virtual.chances import Chances, Killed
 from infrastructure.local.virtual.virtual_clock import VirtualClock
-from predue.aws import clients
 
-_MOST_RECEIVED = 10
-_LONGEST_IN_FLIGHT = 43_200
-"""Seconds, the most that SQS takes: the queue counts them on the wall's clock, and must not bring back by it what the
-stack keeps on the virtual one.
-"""
+Function = TypeVar("Function")
 
 
 @dataclass(frozen=True)
-class QueueMapping:
+class QueueMapping(Generic[Function]):
     """One event source mapping: a queue, and the function that it feeds.
 
     `window` is how long a batch may wait to fill.
@@ -42,34 +35,50 @@ class QueueMapping:
 
 @dataclass(order=True)
 class QueueMessage:
-    """A message in flight: received once from the queue, and kept by the stack until a handler is done with it."""
+    """A message in flight: received once from the queue, and kept by the poller until a function is done with it."""
 
     visible_at: datetime
     order: int
-    body: str = field(compare=False)
+    body: Any = field(compare=False)
     message_id: str = field(compare=False)
     receipt_handle: str = field(compare=False)
     receives: int = field(compare=False, default=0)
 
 
+Received = tuple[Any, timedelta, str, str]
+"""A message as its queue gives it: body, delay, id and receipt handle."""
+
+
 @dataclass
-class Poller:
-    """Polls one queue for one function; `at` has something done at an instant, `invoke` calls the function,
-    and `failed` hears of a call that raised.
+class Poller(ABC, Generic[Function]):
+    """Polls one queue for one function; `at` has something done at an instant, `deliver` calls the function with a
+    batch and gives the ids of the messages that failed, and `failed` hears of a call that raised.
     """
 
     url: str
-    source: QueueMapping
+    source: QueueMapping[Function]
     clock: VirtualClock
     at: Callable[[datetime, Callable[[], None]], None]
-    invoke: Callable[[Function, Any], Any]
+    deliver: Callable[[Function, Sequence[QueueMessage]], set[str]]
     failed: Callable[[Function, BaseException], None]
-    chaos: Chaos | None = None
+    chaos: Chances | None = None
     _inbox: list[QueueMessage] = field(default_factory=list)
     _defer: dict[str, timedelta] = field(default_factory=dict)
     _waiting: bool = False
     _gathering: bool = False
     _order: Iterator[int] = field(default_factory=itertools.count)
+
+    @abstractmethod
+    def receive(self) -> Iterable[Received]:
+        """The messages that have come."""
+
+    @abstractmethod
+    def delete(self, messages: Sequence[QueueMessage]) -> None:
+        """Take messages that are done out of the queue."""
+
+    @abstractmethod
+    def bury(self, message: QueueMessage) -> None:
+        """Move a message that failed too often to the dead letters."""
 
     @property
     def waiting(self) -> int:
@@ -89,33 +98,19 @@ class Poller:
     def _poll(self) -> None:
         """Receive what has come, then let the function have what is visible."""
         self._waiting = False
-        while messages := self._receive():
-            for message in messages:
-                self._take(message)
-            if len(messages) < _MOST_RECEIVED:
-                break
+        for body, delay, message_id, handle in self.receive():
+            self._take(body, delay, message_id, handle)
         self._gather()
 
-    def _receive(self) -> list[dict[str, Any]]:
-        got = clients.client("sqs").receive_message(
-            QueueUrl=self.url,
-            MaxNumberOfMessages=_MOST_RECEIVED,
-            MessageAttributeNames=["All"],
-            VisibilityTimeout=_LONGEST_IN_FLIGHT,
-        )
-        return list(got.get("Messages", []))
-
-    def _take(self, message: dict[str, Any]) -> None:
+    def _take(self, body: Any, delay: timedelta, message_id: str, handle: str) -> None:
         """Keep a received message until its delay is over."""
-        visible = self.clock() + delay_of(message)
+        visible = self.clock() + delay
         if self.chaos and self.chaos.strikes("delivered_late"):
             visible += self.chaos.late()
-        self._keep(
-            QueueMessage(visible, next(self._order), message["Body"], message["MessageId"], message["ReceiptHandle"])
-        )
+        self._keep(QueueMessage(visible, next(self._order), body, message_id, handle))
         if self.chaos and self.chaos.strikes("delivered_twice"):
             again = visible + self.chaos.late()
-            self._keep(QueueMessage(again, next(self._order), message["Body"], f"{message['MessageId']}-again", ""))
+            self._keep(QueueMessage(again, next(self._order), body, f"{message_id}-again", ""))
 
     def _keep(self, message: QueueMessage) -> None:
         heapq.heappush(self._inbox, message)
@@ -145,7 +140,7 @@ class Poller:
             batch.append(heapq.heappop(self._inbox))
         return batch
 
-    def _reorder(self, chaos: Chaos) -> None:
+    def _reorder(self, chaos: Chances) -> None:
         """Mix up what is visible: a queue keeps no order."""
         visible = sorted(message for message in self._inbox if message.visible_at <= self.clock())
         places = [(message.visible_at, message.order) for message in visible]
@@ -153,48 +148,24 @@ class Poller:
             message.visible_at, message.order = visible_at, order
         heapq.heapify(self._inbox)
 
-    def _deliver(self, batch: list[QueueMessage]) -> None:
+    def _deliver(self, batch: Sequence[QueueMessage]) -> None:
         """One call of the function; what failed becomes visible again later, or goes to the dead letters."""
         for message in batch:
             message.receives += 1
         try:
-            records = [sqs_record(self.url, message) for message in batch]
-            result = self.invoke(self.source.function, {"Records": records}) or {}
-            failed = {failure["itemIdentifier"] for failure in result.get("batchItemFailures", ())}
+            failed = self.deliver(self.source.function, batch)
         except (Exception, Killed) as error:  # noqa: BLE001 - a handler that fails fails its batch, as in Lambda
             self.failed(self.source.function, error)
             failed = {message.message_id for message in batch}
-        self._delete([message for message in batch if message.message_id not in failed])
+        self.delete([message for message in batch if message.message_id not in failed])
         for message in batch:
             if message.message_id in failed:
                 self._again(message)
 
-    def _delete(self, messages: list[QueueMessage]) -> None:
-        if any(message.receipt_handle for message in messages):
-            handles = [message.receipt_handle for message in messages if message.receipt_handle]
-            entries = [{"Id": str(number), "ReceiptHandle": handle} for number, handle in enumerate(handles)]
-            clients.client("sqs").delete_message_batch(QueueUrl=self.url, Entries=entries)
-
     def _again(self, message: QueueMessage) -> None:
         if message.receives >= self.source.max_receives:
-            clients.client("sqs").send_message(QueueUrl=self.source.dead_letters_url, MessageBody=message.body)
-            self._delete([message])
+            self.bury(message)
+            self.delete([message])
             return
         message.visible_at = self.clock() + self._defer.pop(message.receipt_handle, self.source.visibility)
         self._keep(message)
-
-
-def sqs_record(url: str, message: QueueMessage) -> dict[str, Any]:
-    """One record of the event that Lambda makes of a batch."""
-    name = url.rpartition("/")[2]
-    return {
-        "messageId": message.message_id,
-        "receiptHandle": message.receipt_handle,
-        "body": message.body,
-        "attributes": {"ApproximateReceiveCount": str(message.receives)},
-        "messageAttributes": {},
-        "md5OfBody": "",
-        "eventSource": "aws:sqs",
-        "eventSourceARN": f"arn:aws:sqs:{REGION}:{ACCOUNT}:{name}",
-        "awsRegion": REGION,
-    }

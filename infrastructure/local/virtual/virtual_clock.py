@@ -5,7 +5,9 @@ from datetime import UTC, datetime
 
 
 class VirtualClock:
-    """Tells the instant that it was last set to; never runs back."""
+    """Tells the instant that it was last set to, in whole milliseconds, which is what the table keeps; never runs
+    back.
+    """
 
     def __init__(self, start: datetime) -> None:
         self._now = start.astimezone(UTC)
@@ -19,6 +21,8 @@ class VirtualClock:
         if moment < self._now:
             raise ValueError(f"the clock stands at {self._now.isoformat()} and cannot go back to {moment.isoformat()}")
         self._now = moment.astimezone(UTC)
+        if self._now.microsecond % 1000:
+            self._now = self._now.replace(microsecond=self._now.microsecond // 1000 * 1000)
 
 
 def machine_time() -> datetime:

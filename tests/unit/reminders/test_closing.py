@@ -8,6 +8,7 @@ from predue.borrowers.ports import Refused
 from predue.domain.ledger import Contact
 from predue.domain.policy import HoursSetting, Policy, Rulebook
 from predue.domain.record import reminder_id
+from predue.domain.stage import StageKey
 from predue.errors import LedgerMoved, Unreachable
 from predue.reminders import closing
 from tests.unit.world import SLOT, World, key, ready, utc
@@ -178,6 +179,46 @@ def test_a_hand_over_that_dies_before_it_is_stored_is_repeated_with_the_same_id(
     assert len(world.bus.events) == 2
     assert len({identity for identity, _, _ in world.bus.events}) == 1
     assert world.due().handed_over_at == world.now
+
+
+def test_a_stage_whose_record_failed_on_the_last_day_has_it_before_its_due_is_handed_over() -> None:
+    world = World()
+    world.borrower()
+    world.installment(grace_days=0)
+    world.now = utc("06-16 00:10")
+    failing = ["write_record"]
+
+    def before(name: str) -> None:
+        if failing and name == failing[0]:
+            failing.pop()
+            raise Unreachable("the table is away for a moment")
+
+    world.hook(before)
+    tally = world.close()
+    assert (tally.failed, tally.handed_over) == (1, 1)
+    assert world.outcomes().get("L-1 T0") == ("expired", "no_run")
+
+
+def test_a_claim_that_the_last_day_left_without_a_record_is_unknown_before_its_due_is_handed_over() -> None:
+    world = World()
+    world.borrower()
+    world.installment(grace_days=0)
+    world.now = utc("06-15 14:00")
+    world.hook(crash_at("write_record"))
+    with pytest.raises(Crash):
+        world.deliver(world.job(StageKey("L-1", 1, date(2026, 6, 15), "T0")))
+    world.now = utc("06-16 00:10")
+    failing = ["record"]
+
+    def before(name: str) -> None:
+        if failing and name == failing[0]:
+            failing.pop()
+            raise Unreachable("the table is away for a moment")
+
+    world.hook(before)
+    tally = world.close()
+    assert (tally.failed, tally.handed_over) == (1, 1)
+    assert world.outcomes().get("L-1 T0") == ("unknown", "no_answer")
 
 
 def test_what_was_paid_in_the_grace_is_not_handed_over() -> None:

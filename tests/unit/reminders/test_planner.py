@@ -366,10 +366,11 @@ def test_one_installment_that_the_index_showed_too_late_is_found_beside_others_t
     world = ready()
     world.installment("L-2")
     lately(world)
-    lagging = dict(world.store.index)
-    world.store.index = {name: row for name, row in lagging.items() if row[2].loan_id == "L-2"}
+    late = {name: row for name, row in world.store.index.items() if row[2].loan_id == "L-1"}
+    for name in late:
+        del world.store.index[name]
     world.plan()
-    world.store.index = lagging
+    world.store.index.update(late)
     world.now = SLOT + QUARTER - timedelta(seconds=1)
     world.plan()
     assert [names for _, _, names in jobs(world)] == [["L-2 T-3"], ["L-1 T-3", "L-2 T-3"]]

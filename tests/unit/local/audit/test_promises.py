@@ -538,6 +538,25 @@ def test_a_claim_that_the_table_took_after_events_breaks_promise_3_whatever_the_
     assert world.audit().broken_promises == {3}
 
 
+def test_a_borrower_who_moves_between_a_claim_and_its_call_moves_too_late_for_its_hours(world: World) -> None:
+    world.watch()
+    slot = instant(world.line("T+1")["at"])
+    world.tell(instant_text(slot + timedelta(milliseconds=2)), "borrower.updated", time_zone="America/Los_Angeles")
+    world.wired("T+1")["at"] = instant_text(slot + timedelta(milliseconds=5))
+    assert world.audit().broken == ()
+    for claim in world.claims or ():
+        claim["at"] += timedelta(milliseconds=4) if claim["at"] == slot else timedelta(0)
+    assert world.audit().broken_promises == {2}
+
+
+def test_an_interrupted_outcome_may_have_the_local_time_of_where_its_borrower_moved(world: World) -> None:
+    at = instant(world.line("T+1")["at"])
+    world.line("T+1")["local_time"] = at.astimezone(ZoneInfo("America/Los_Angeles")).isoformat()
+    assert world.audit().broken_promises == {9}
+    world.tell(instant_text(at + timedelta(hours=1)), "borrower.updated", time_zone="America/Los_Angeles")
+    assert world.audit().broken == ()
+
+
 def test_a_call_without_a_claim_in_a_watched_table_breaks_promise_5(world: World) -> None:
     world.watch()
     assert world.audit().broken == ()

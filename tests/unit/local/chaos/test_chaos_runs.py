@@ -12,10 +12,11 @@ from pathlib import Path
 import pytest
 
 from infrastructure.local.chaos import chaos_report, chaos_runs
-from infrastructure.local.chaos.chaos_case import ChaosCase, kept_cases
+from infrastructure.local.chaos.chaos_case import FILES, ChaosCase, kept_cases
 from infrastructure.local.chaos.chaos_data import write_portfolio
+from infrastructure.local.chaos.shrinking import shrunk
 from infrastructure.local.cli.__main__ import main
-from tests.flow.small import Book
+from tests.flow.small import Book, utc
 
 DAY = date(2026, 12, 10)
 
@@ -27,6 +28,37 @@ def case(folder: Path, seed: int = 1, policy: str = "") -> ChaosCase:
     if policy:
         (folder / "policy.toml").write_text(policy, encoding="utf-8")
     return ChaosCase(folder, seed, DAY, DAY)
+
+
+def test_the_smallest_portfolio_that_still_fails_is_found_and_said(tmp_path: Path) -> None:
+    folder = tmp_path / "a"
+    folder.mkdir()
+    book = Book()
+    for number in range(9):
+        book.borrower(f"b-{number}").installment(f"b-{number}", loan_id=f"l-{number}")
+        book.installment(f"b-{number}", loan_id=f"m-{number}").paid(utc(10, 12), f"l-{number}")
+    book.event(utc(10, 13), "borrower.hold_started", borrower_id="b-5", reason="hardship")
+    book.write(folder)
+
+    def plays(tried: ChaosCase) -> tuple[str, ...]:
+        """Fails as long as one loan and the hold of its borrower are there."""
+        both = (
+            "m-5" in (tried.folder / "installments.csv").read_text(),
+            "hold" in (tried.folder / "events.jsonl").read_text(),
+        )
+        return ("broken",) if all(both) and tried.seed != 7 else ()
+
+    found, wrong = shrunk(ChaosCase(folder, 7, DAY, DAY, over="ports"), ("before",), tmp_path, plays)
+    rows = {name: (found.folder / name).read_text().splitlines() for name in FILES}
+    assert [line.split(",")[0] for line in rows["borrowers.csv"]] == ["borrower_id", "b-5"]
+    assert [line.split(",")[0] for line in rows["installments.csv"]] == ["loan_id", "m-5"]
+    assert len(rows["events.jsonl"]) == 1
+    assert (wrong, found.over) == (("broken",), "ports")
+
+
+def test_what_cannot_be_made_smaller_stays_as_it_is(tmp_path: Path) -> None:
+    one = case(tmp_path / "a")
+    assert shrunk(one, ("broken",), tmp_path, lambda _tried: ()) == (one, ("broken",))
 
 
 def broken(folder: Path, seed: int = 1) -> ChaosCase:
@@ -82,9 +114,8 @@ def test_a_kept_case_is_whole_and_says_the_same_when_it_is_read(tmp_path: Path) 
 
 @contextmanager
 def struck(one: ChaosCase, strike: Callable[[], None]) -> Iterator[None]:
-    """Within this the run of a case stands still where it reads its borrowers, from a pipe; there it is struck."""
-    pipe = one.folder / "borrowers.csv"
-    pipe.unlink()
+    """Within this the run of a case stands still where it reads its policy, from a pipe; there it is struck."""
+    pipe = one.folder / "policy.toml"
     os.mkfifo(pipe)
     over = threading.Event()
 
@@ -147,9 +178,9 @@ def test_a_portfolio_of_ones_own_runs_under_each_seed(tmp_path: Path, capsys: py
     borrowers, installments, events = map(str, Book().borrower().installment().write(tmp_path))
     files = ["--borrowers", borrowers, "--installments", installments, "--events", events]
     given = [*files, "--from", str(DAY), "--to", str(DAY), "--keep", str(tmp_path / "kept"), "--jobs", "1"]
-    assert main(["chaos", "--seeds", "3-4", *given]) == 0
+    assert main(["chaos", "--seeds", "3-5", "--handlers", "1", *given]) == 0
     told = capsys.readouterr().out
-    assert told.startswith("2 seeds ran")
+    assert told.startswith("4 seeds ran")
     assert "Every promise was kept." in told
     assert not (tmp_path / "kept").exists()
 

@@ -7,7 +7,8 @@ import pytest
 from botocore.awsrequest import AWSPreparedRequest
 from botocore.compat import HTTPHeaders
 
-from infrastructure.local.virtual.carrier import Carrier, Odds
+from infrastructure.local.virtual.carrier import Odds
+from infrastructure.local.virtual.provider_wire import ProviderWire
 
 NOW = datetime(2026, 12, 10, 15, tzinfo=UTC)
 CERTAIN, NEVER = 1.0, 0.0
@@ -20,7 +21,7 @@ class Office:
         self.later: list[tuple[timedelta, str, dict[str, Any]]] = []
         self.lines = io.StringIO()
         given = {"bad_number": NEVER, "stopped_number": NEVER} | odds
-        self.carrier = Carrier(seed, lambda: NOW, self.lines, lambda *said: self.later.append(said), Odds(**given))
+        self.carrier = ProviderWire(seed, lambda: NOW, self.lines, lambda *said: self.later.append(said), Odds(**given))
 
     def sms(self, reminder: str = "r-1", number: str = "+12125550100") -> tuple[int, dict[str, Any]]:
         body = {
@@ -86,6 +87,24 @@ def test_the_same_calls_under_the_same_seed_meet_the_same_fates(seed: int) -> No
     first = all_of(Office(seed, **odds))
     assert first == all_of(Office(seed, **odds))
     assert first != all_of(Office(seed + 1, **odds))
+
+
+def test_two_calls_get_two_message_ids() -> None:
+    office = Office()
+    ids = [office.sms("r-1")[1]["MessageId"], office.email("r-1")[1]["MessageId"]]
+    office.carrier.clock = lambda: NOW + timedelta(milliseconds=1)
+    assert len({*ids, office.sms("r-1")[1]["MessageId"]}) == 3
+
+
+def test_the_fate_of_a_call_does_not_follow_from_the_calls_before_it() -> None:
+    alone, after = Office(), Office()
+    alone.email("r-1")
+    after.email("r-2")
+    after.sms("r-3")
+    told = after.later[:]
+    after.email("r-1")
+    assert after.later[len(told) :] == alone.later
+    assert after.wire[-1] == alone.wire[-1]
 
 
 def test_a_bad_number_is_refused_for_its_field_every_time_and_says_nothing_later() -> None:

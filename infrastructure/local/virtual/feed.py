@@ -10,11 +10,10 @@ from datetime import datetime, timedelta
 from functools import partial
 from itertools import islice
 
-from infrastructure.local.aws.stack import Stack
-from infrastructure.local.chaos.faults import Killed, RunningFunction
 from infrastructure.local.runs.portfolio import EventRow, Rejected
 from infrastructure.local.virtual.agenda import LOAN_EVENTS
-from predue import wiring
+from infrastructure.local.virtual.chances import Killed, RunningFunction
+from infrastructure.local.virtual.platform import Platform
 from predue.errors import InvalidEvent, Retryable
 from predue.events import applying
 from predue.events.models import InstallmentEvent
@@ -29,9 +28,9 @@ _LOOKED_AT = 2000
 
 
 class Feed:
-    """Feeds the rows that arrive before `end` to a stack; those that cannot be used go to `rejected`."""
+    """Feeds the rows that arrive before `end` to a platform; those that cannot be used go to `rejected`."""
 
-    def __init__(self, rows: list[EventRow], end: datetime, stack: Stack, rejected: list[Rejected]) -> None:
+    def __init__(self, rows: list[EventRow], end: datetime, stack: Platform, rejected: list[Rejected]) -> None:
         self._stack = stack
         self._rejected = rejected
         self._waiting = {number: row for number, row in enumerate(rows) if row.at < end}
@@ -78,7 +77,7 @@ class Feed:
             tries += 1
             try:
                 with self._stack.feeding(), chaos.around(RunningFunction(news=True)) if chaos else nullcontext():
-                    applying.apply(row.event, self._stack.clock(), wiring.event_services())
+                    applying.apply(row.event, self._stack.clock(), self._stack.event_services())
             except InvalidEvent as error:
                 return error
             except Killed:
