@@ -13,7 +13,7 @@ from predue.reminders.closing import close
 from predue.runtime.telemetry import count, failures, logger, metrics
 
 
-def _run(shard: int, target: datetime, time_left: Callable[[], float]) -> bool:
+def _close_shard(shard: int, target: datetime, time_left: Callable[[], float]) -> bool:
     with failures("the closing run failed"):
         tally, finished = close(shard, target, wiring.closing(time_left))
     count("StagesExpired", tally.expired)
@@ -40,4 +40,4 @@ def _run(shard: int, target: datetime, time_left: Callable[[], float]) -> bool:
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: Any) -> None:
     """Close up to now; `{"shard": n, "target": instant}` goes on with one shard."""
-    fan_out(event, context, _run)
+    fan_out(event, context, _close_shard)

@@ -10,7 +10,7 @@ from predue.reminders.planner import plan
 from predue.runtime.telemetry import count, failures, logger, metrics
 
 
-def _run(shard: int, target: datetime, time_left: Callable[[], float]) -> bool:
+def _plan_shard(shard: int, target: datetime, time_left: Callable[[], float]) -> bool:
     with failures("the planner failed"):
         tally, finished = plan(shard, target, wiring.planning(time_left))
     count("JobsQueued", tally.queued)
@@ -32,4 +32,4 @@ def _run(shard: int, target: datetime, time_left: Callable[[], float]) -> bool:
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: Any) -> None:
     """Plan up to now; `{"shard": n, "target": instant}` goes on with one shard."""
-    fan_out(event, context, _run)
+    fan_out(event, context, _plan_shard)

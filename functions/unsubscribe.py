@@ -29,14 +29,14 @@ _HEADERS = {
 }
 
 
-def _page(status: HTTPStatus, title: str, body: str) -> Response[str]:
+def _html(status: HTTPStatus, title: str, body: str) -> Response[str]:
     return Response(status, "text/html; charset=utf-8", _PAGE.format(title=escape(title), body=body), dict(_HEADERS))
 
 
 def _unknown() -> Response[str]:
     count("LinkUnknown")
     help_there = "<p>Please use the link in your newest message, or call your lender.</p>"
-    return _page(HTTPStatus.NOT_FOUND, "This link does not work", help_there)
+    return _html(HTTPStatus.NOT_FOUND, "This link does not work", help_there)
 
 
 @app.get("/unsubscribe/<token>")
@@ -49,7 +49,7 @@ def show(token: str) -> Response[str]:
         "<p>You will get no more payment reminders by email. Your payments stay due as agreed.</p>"
         '<form method="post"><button>Stop emails</button></form>'
     )
-    return _page(HTTPStatus.OK, "Stop reminders by email?", form)
+    return _html(HTTPStatus.OK, "Stop reminders by email?", form)
 
 
 @app.post("/unsubscribe/<token>")
@@ -62,7 +62,7 @@ def act(token: str) -> Response[str]:
         return _unknown()
     own_stop.stop(borrower_id, meant[1], f"one-click-{meant[0]}", "one-click", clock.now(), store)
     count("OneClickStop")
-    return _page(HTTPStatus.OK, "Done", "<p>You will get no more payment reminders by email.</p>")
+    return _html(HTTPStatus.OK, "Done", "<p>You will get no more payment reminders by email.</p>")
 
 
 @app.not_found  # API Gateway decodes the path, so that a garbled token may fit no route

@@ -32,7 +32,7 @@ def document() -> Part:
     described = {
         "POST /webhooks/{source}": _webhook(),
         "GET /unsubscribe/{token}": _show(),
-        "POST /unsubscribe/{token}": _stop(),
+        "POST /unsubscribe/{token}": _stop_page(),
     }
     if described.keys() != routes():
         raise UnknownRoute(", ".join(sorted(described.keys() ^ routes())))
@@ -151,23 +151,23 @@ def _answers() -> dict[str, Part]:
     }
     for status in sorted({one.status for one in examples.problems()}):
         given[str(status)] = _problems(status)
-    given["413"]["content"] |= _message("API Gateway's own limit is 10 MB.")["content"]
+    given["413"]["content"] |= _message_route("API Gateway's own limit is 10 MB.")["content"]
     return dict(sorted((given | _edge() | {"503": _waiting()}).items()))
 
 
 def _problems(status: int) -> Part:
     """The problems of one status."""
-    told = [one for one in examples.problems() if one.status == status]
-    names = [one.type for one in told]
+    stated = [one for one in examples.problems() if one.status == status]
+    names = [one.type for one in stated]
     exact = {"properties": {"type": {"enum": names}, "status": {"const": status}}}
     return {
-        "description": "; ".join(one.title for one in told) + ".",
+        "description": "; ".join(one.title for one in stated) + ".",
         "content": {
             _PROBLEM: {
                 "schema": {"allOf": [ref("Problem"), exact]},
                 "examples": {
                     one.type.rpartition(":")[2]: {"value": one.model_dump(mode="json", exclude_none=True)}
-                    for one in told
+                    for one in stated
                 },
             }
         },
@@ -187,7 +187,7 @@ def _waiting() -> Part:
         },
         "content": {
             _PROBLEM: {"schema": {"anyOf": [ref("ResultsProblem"), ref("Problem")]}, "examples": examples.waiting()},
-            **_message("")["content"],
+            **_message_route("")["content"],
         },
     }
 
@@ -195,12 +195,12 @@ def _waiting() -> Part:
 def _edge() -> dict[str, Part]:
     """What API Gateway answers before a function is asked."""
     return {
-        "404": _message("No such route: the address holds no source, or no token, or a further part."),
-        "429": _message("Too many requests; wait a second and repeat."),
+        "404": _message_route("No such route: the address holds no source, or no token, or a further part."),
+        "429": _message_route("Too many requests; wait a second and repeat."),
     }
 
 
-def _message(description: str) -> Part:
+def _message_route(description: str) -> Part:
     return {"description": description, "content": {_JSON: {"schema": ref("Message")}}}
 
 
@@ -216,7 +216,7 @@ def _show() -> Part:
     }
 
 
-def _stop() -> Part:
+def _stop_page() -> Part:
     return {
         "operationId": "stop",
         "summary": "Stop emails, by the page's button or by a mail client's one click (RFC 8058)",
@@ -243,6 +243,6 @@ def _path_parameter(name: str, description: str, example: str | None) -> Part:
 
 def _pages(done: str) -> dict[str, Part]:
     page = {_PAGE: {"schema": {"type": "string"}}}
-    gone = {"description": "The link leads nowhere.", "content": page | _message("")["content"]}
-    failed = {"500": _message("A fault of ours, which is alarmed; the link may be tried again.")}
+    gone = {"description": "The link leads nowhere.", "content": page | _message_route("")["content"]}
+    failed = {"500": _message_route("A fault of ours, which is alarmed; the link may be tried again.")}
     return dict(sorted((_edge() | failed | {"200": {"description": done, "content": page}, "404": gone}).items()))

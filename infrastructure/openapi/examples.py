@@ -11,12 +11,12 @@ Examples = dict[str, dict[str, Any]]
 _LOAN = {"loan_id": "loan-77", "installment_no": 3}
 
 
-def _event(kind: str, sequence: int, **fields: Any) -> dict[str, Any]:
+def _example_event(kind: str, sequence: int, **fields: Any) -> dict[str, Any]:
     return {"type": kind, "event_id": f"evt-{sequence}", "sequence": sequence, **fields}
 
 
 _EVENTS = (
-    _event(
+    _example_event(
         "borrower.updated",
         1,
         borrower_id="cust-9",
@@ -30,7 +30,7 @@ _EVENTS = (
         consent=["sms", "email"],
         preferred_time="18:00",
     ),
-    _event(
+    _example_event(
         "installment.scheduled",
         2,
         **_LOAN,
@@ -40,20 +40,20 @@ _EVENTS = (
         currency="USD",
         grace_days=5,
     ),
-    _event("installment.rescheduled", 3, **_LOAN, due_date="2027-03-08", amount="100.00"),
-    _event("installment.paid", 4, **_LOAN, amount="40.00", currency="USD"),
-    _event("installment.payment_reversed", 5, **_LOAN, amount="40.00"),
-    _event("installment.disputed", 6, **_LOAN),
-    _event("installment.dispute_ended", 7, **_LOAN),
-    _event("installment.cancelled", 8, **_LOAN),
-    _event("borrower.opted_out", 9, borrower_id="cust-9", channel="sms"),
-    _event("borrower.opted_in", 10, borrower_id="cust-9", channel="sms"),
-    _event("borrower.hold_started", 11, borrower_id="cust-9", reason="hardship"),
-    _event("borrower.hold_ended", 12, borrower_id="cust-9", reason="hardship"),
+    _example_event("installment.rescheduled", 3, **_LOAN, due_date="2027-03-08", amount="100.00"),
+    _example_event("installment.paid", 4, **_LOAN, amount="40.00", currency="USD"),
+    _example_event("installment.payment_reversed", 5, **_LOAN, amount="40.00"),
+    _example_event("installment.disputed", 6, **_LOAN),
+    _example_event("installment.dispute_ended", 7, **_LOAN),
+    _example_event("installment.cancelled", 8, **_LOAN),
+    _example_event("borrower.opted_out", 9, borrower_id="cust-9", channel="sms"),
+    _example_event("borrower.opted_in", 10, borrower_id="cust-9", channel="sms"),
+    _example_event("borrower.hold_started", 11, borrower_id="cust-9", reason="hardship"),
+    _example_event("borrower.hold_ended", 12, borrower_id="cust-9", reason="hardship"),
 )
 _ARRAY = [
-    _event("installment.paid", 13, loan_id="loan-78", installment_no=1, amount="15.50"),
-    _event("borrower.opted_out", 14, borrower_id="cust-9", channel="all"),
+    _example_event("installment.paid", 13, loan_id="loan-78", installment_no=1, amount="15.50"),
+    _example_event("borrower.opted_out", 14, borrower_id="cust-9", channel="all"),
 ]
 
 

@@ -18,11 +18,11 @@ def tables() -> str:
     """The lifecycles as Markdown: one row a step, and one for each state that is final."""
     rows = ["| of | from | to | when |", "|---|---|---|---|"]
     for one in (CONTACT, RECORD, EVENT, IMPORT, CASE):
-        rows += _rows(one)
+        rows += _step_rows(one)
     return "\n".join(rows) + "\n"
 
 
-def _rows(one: Lifecycle[Any]) -> list[str]:
+def _step_rows(one: Lifecycle[Any]) -> list[str]:
     steps = [
         f"| {one.of} | `{old}` | `{new}` | {why} |" for old, into in one.steps.items() for new, why in into.items()
     ]

@@ -23,10 +23,10 @@ def ref(name: str) -> Schema:
 
 def schemas() -> dict[str, Schema]:
     """The document's schemas by name."""
-    return dict(sorted((_events() | _answers() | _others()).items()))
+    return dict(sorted((_event_schema() | _answers() | _others()).items()))
 
 
-def _events() -> dict[str, Schema]:
+def _event_schema() -> dict[str, Schema]:
     """`Event`, one of its kinds; the models' own `source` may be left out, since the address names it."""
     event = TypeAdapter(Annotated[Event, Field(discriminator="type")]).json_schema(ref_template=_AT)
     kinds: dict[str, Schema] = event.pop("$defs")

@@ -16,7 +16,7 @@ from typing import Any
 from infrastructure.cost.bill import bill, prices
 from infrastructure.cost.meter import Meter
 from infrastructure.local.aws.stack import Stack
-from infrastructure.local.runs.portfolio import tell_rows
+from infrastructure.local.runs.portfolio import apply_rows
 from infrastructure.local.runs.run import moto
 from predue import wiring
 from predue.borrowers.ports import Checkpoint
@@ -61,7 +61,7 @@ def _feed(borrowers: int, due_date: date, channel: str) -> None:
             due | {"installment_no": "1", "due_date": "2026-11-20", "status": "paid"},
             due | {"installment_no": "2", "due_date": due_date.isoformat(), "status": "open"},
         ]
-        tell_rows(fields, rows, _START - timedelta(days=60), services)
+        apply_rows(fields, rows, _START - timedelta(days=60), services)
         profile = services.dues.profile(name)
         assert profile is not None
         _remember(name, loan, profile.ref, wiring.table())

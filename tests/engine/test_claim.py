@@ -16,7 +16,7 @@ import pytest
 from infrastructure.local.aws import engine
 from infrastructure.local.aws.stack import Stack
 from infrastructure.local.runs import outputs
-from infrastructure.local.runs.portfolio import tell_rows
+from infrastructure.local.runs.portfolio import apply_rows
 from predue import wiring
 from predue.domain.ledger import Ledger
 from predue.domain.policy import Policy
@@ -69,7 +69,7 @@ def know_the_borrower() -> None:
          "amount": "120.00", "currency": "USD", "grace_days": "3", "status": "open"}
         for loan, due_date in dues()
     ]  # fmt: skip
-    tell_rows(fields, rows, STATED, wiring.event_services())
+    apply_rows(fields, rows, STATED, wiring.event_services())
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ from botocore.exceptions import ClientError
 from infrastructure.local.aws import engine
 from infrastructure.local.aws.lambdas import Function, call, environment
 from infrastructure.local.runs import outputs
-from infrastructure.local.runs.portfolio import tell_rows
+from infrastructure.local.runs.portfolio import apply_rows
 from infrastructure.local.virtual.pollers import QueueMessage
 from infrastructure.local.virtual.sqs import sqs_record
 from infrastructure.local.virtual.virtual_clock import VirtualClock
@@ -104,7 +104,7 @@ def know_a_borrower() -> None:
               "consent": "email"}  # fmt: skip
     due = {"loan_id": "loan-1", "installment_no": "1", "borrower_id": WHO, "due_date": "2026-12-10",
            "amount": "120.00", "currency": "USD", "grace_days": "3", "status": "open"}  # fmt: skip
-    tell_rows(fields, [due], SLOT - timedelta(hours=1), services)
+    apply_rows(fields, [due], SLOT - timedelta(hours=1), services)
 
 
 def taken(url: str) -> list[dict[str, Any]]:

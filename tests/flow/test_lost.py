@@ -112,11 +112,11 @@ from datetime import date
 from pathlib import Path
 
 sys.modules["predue"] = None  # whoever imports it fails
-from infrastructure.local.audit.promises import Results, Run, Terms, audit, read_inputs
+from infrastructure.local.audit.promises import RunResults, Run, Terms, audit, read_inputs
 
 folder, day = Path(sys.argv[1]), date.fromisoformat(sys.argv[2])
 inputs = read_inputs(*(folder / name for name in ("borrowers.csv", "installments.csv", "events.jsonl")))
-found = audit(inputs, Run(day, day), Results.read(folder / "out"), Terms.read({}, Path("functions/predue/packs")))
+found = audit(inputs, Run(day, day), RunResults.read(folder / "out"), Terms.read({}, Path("functions/predue/packs")))
 print(found.coverage.planned, *found.broken, sep="\\n")
 print(*sorted(name for name in sys.modules if name.startswith("infrastructure.local.")), sep="\\n", file=sys.stderr)
 """

@@ -2,7 +2,7 @@ from datetime import timedelta
 
 import pytest
 
-from infrastructure.local.runs.portfolio import tell_rows
+from infrastructure.local.runs.portfolio import apply_rows
 from tests.unit.world import DUE_DATE, SLOT, World
 
 PERSON = {"borrower_id": "b-1", "phone": "+12015550100", "channels": "sms", "consent": "sms"}
@@ -25,7 +25,7 @@ class Crash(BaseException):
 def put(world: World, status: str = "open", amount: str = "100.00", **fields: str) -> None:
     """Bring in a borrower's row, then an installment's."""
     person = PERSON | {"time_zone": "America/New_York"} | fields
-    tell_rows(person, [DUE | {"status": status, "amount": amount}], world.now, world.event_services())
+    apply_rows(person, [DUE | {"status": status, "amount": amount}], world.now, world.event_services())
 
 
 def test_a_row_makes_an_open_installment_known() -> None:

@@ -160,7 +160,7 @@ def ledger_item(ledger: Ledger) -> Item:
         "version": ledger.version,
         "whose": ref,
         "points": _string(points),
-        "contacts": _string([_contact(contact, ref, points) for contact in ledger.contacts]),
+        "contacts": _string([_short_contact(contact, ref, points) for contact in ledger.contacts]),
         "settled": _string(
             [
                 {"t": _ms(one.at), "k": _keys(one.keys), "o": one.outcome, "r": one.reason}
@@ -175,7 +175,7 @@ def ledger_item(ledger: Ledger) -> Item:
     }
 
 
-def _contact(contact: Contact, ref: str, points: list[str]) -> dict[str, Any]:
+def _short_contact(contact: Contact, ref: str, points: list[str]) -> dict[str, Any]:
     """A contact in short: its day is that of its keys, and its reminder's id follows from them."""
     short: dict[str, Any] = {
         "t": _ms(contact.at),

@@ -54,14 +54,14 @@ def _packed(jobs: Sequence[str]) -> Iterator[str]:
     pack: list[str] = []
     for job in jobs:
         if pack and (len(pack) == _JOBS or sum(map(len, pack)) + len(job) > _BYTES):
-            yield _message(pack)
+            yield _body_of_jobs(pack)
             pack = []
         pack.append(job)
     if pack:
-        yield _message(pack)
+        yield _body_of_jobs(pack)
 
 
-def _message(jobs: Sequence[str]) -> str:
+def _body_of_jobs(jobs: Sequence[str]) -> str:
     return jobs[0] if len(jobs) == 1 else f"[{','.join(jobs)}]"
 
 

@@ -28,11 +28,11 @@ def read(body: Any, source: MessageSource, headers: Mapping[str, str]) -> Readin
     """One event, a batch of them, or in binary mode the data with the attributes in `ce-` headers."""
     if "ce-specversion" in headers:
         attributes = {name[3:]: _attribute(name, value) for name, value in headers.items() if name.startswith("ce-")}
-        return _event(Fields.of({**attributes, "data": body}), source)
+        return _one_event(Fields.of({**attributes, "data": body}), source)
     stated = body if isinstance(body, list) else [body]
     reading = Reading()
     for index, one in enumerate(stated):
-        reading += _event(Fields.of(one, f"[{index}]" if isinstance(body, list) else ""), source)
+        reading += _one_event(Fields.of(one, f"[{index}]" if isinstance(body, list) else ""), source)
     return reading
 
 
@@ -46,7 +46,7 @@ def _attribute(name: str, value: str) -> str:
         raise InvalidEvent(f"{name}: is not percent-encoded in UTF-8") from None
 
 
-def _event(event: Fields, source: MessageSource) -> Reading:
+def _one_event(event: Fields, source: MessageSource) -> Reading:
     if event.text("specversion") != "1.0":
         raise InvalidEvent(f"{event.name('specversion')}: is not 1.0")
     kind = _type(event.text("type"))

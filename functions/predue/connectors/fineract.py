@@ -90,9 +90,9 @@ def read(body: Any, source: MessageSource, _headers: Mapping[str, str]) -> Readi
         raise InvalidEvent("tenantId: is another tenant's")
     reading, ahead = Reading(), Ahead(source)
     for item in _items(message, source):
-        told = _read_message(item, ahead.source)
-        ahead.tell(told.events)
-        reading += told
+        stated = _read_message(item, ahead.source)
+        ahead.take(stated.events)
+        reading += stated
     return reading
 
 
@@ -178,7 +178,7 @@ def _row(period: Fields) -> Row:
     return Row(period.whole("period"), period.day("dueDate"), owed)
 
 
-def _due(item: _Item, due: Fields, source: MessageSource) -> Reading:
+def _due_soon(item: _Item, due: Fields, source: MessageSource) -> Reading:
     """An installment that is due soon, or overdue; its message names no borrower, so it cannot create one."""
     loan_events = _loan_events(item, due.text("loanId"), source)
     installment = due.part("installment")
@@ -211,7 +211,7 @@ def _adjustment(item: _Item, adjustment: Fields, source: MessageSource) -> Readi
     reading = loan_events.reversed(old.text("id"))
     if adjustment.has("newTransactionDetail"):
         ahead, new = Ahead(source), adjustment.part("newTransactionDetail")
-        ahead.tell(reading.events)
+        ahead.take(reading.events)
         pays = _is_payment(new.part("type"))
         reading += (
             _payment(replace(loan_events, source=ahead.source), new, source) if pays else Reading(ignored=("type",))
@@ -241,7 +241,7 @@ def _payment(loan_events: LoanEvents, transaction: Fields, source: MessageSource
 
 _READERS = {
     "LoanAccountDataV1": _account,
-    "LoanRepaymentDueDataV1": _due,
+    "LoanRepaymentDueDataV1": _due_soon,
     "LoanTransactionDataV1": _transaction,
     "LoanTransactionAdjustmentDataV1": _adjustment,
 }

@@ -41,7 +41,7 @@ class Ahead:
             self._known[loan_id] = dict(self._given(loan_id))
         return self._known[loan_id]
 
-    def tell(self, events: Iterable[Event]) -> None:
+    def take(self, events: Iterable[Event]) -> None:
         """These events come next."""
         for event in events:
             if isinstance(event, InstallmentEvent):

@@ -84,8 +84,8 @@ def _at(fields: Fields, key: str) -> datetime:
 
 def _check_filled(message: Fields, key: str) -> None:
     """Raise InvalidEvent for a placeholder of the template that Mambu did not know: it would be taken for an id."""
-    told = {message.name(name): value for name, value in message.raw.items() if name in _FIELDS} | {"event_id": key}
-    wrong = [name for name, value in told.items() if isinstance(value, str) and _PLACEHOLDER.search(value)]
+    stated = {message.name(name): value for name, value in message.raw.items() if name in _FIELDS} | {"event_id": key}
+    wrong = [name for name, value in stated.items() if isinstance(value, str) and _PLACEHOLDER.search(value)]
     if wrong:
         raise InvalidEvent(
             *(f"{name}: holds a placeholder that Mambu did not fill; mend the template" for name in wrong)
@@ -104,14 +104,14 @@ def _read_message(message: Fields, key: str, at: datetime, source: MessageSource
     if kind in _ENDS:
         return loan_events.nothing_owed()
     if source.settings.payments == "stated":
-        return _schedule(message, loan_events)
+        return _whole_schedule(message, loan_events)
     return _payment_events(kind, message, loan_events)
 
 
-def _schedule(message: Fields, loan_events: LoanEvents) -> Reading:
+def _whole_schedule(message: Fields, loan_events: LoanEvents) -> Reading:
     """The loan's whole schedule, as the Mambu API gives it."""
-    told = Schedule.read(message.part("schedule").parts("installments"), "number", _row)
-    return loan_events.stated(told, message.text("borrower_id"), message.text("currency"))
+    stated = Schedule.read(message.part("schedule").parts("installments"), "number", _row)
+    return loan_events.stated(stated, message.text("borrower_id"), message.text("currency"))
 
 
 def _row(installment: Fields) -> Row:

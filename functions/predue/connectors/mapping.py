@@ -148,7 +148,9 @@ def read(body: Any, source: MessageSource, _headers: Mapping[str, str]) -> Readi
     rules = [rule for rule in read_mapping(source.settings.mapping).rules if _fits(rule, message)]
     if not rules:
         return Reading(ignored=("no rule",))
-    return Reading(tuple(_event(rule, message, one, source) for rule in rules for one in _elements(rule, message)))
+    return Reading(
+        tuple(_mapped_event(rule, message, one, source) for rule in rules for one in _elements(rule, message))
+    )
 
 
 def _fits(rule: MappingRule, message: Mapping[str, Any]) -> bool:
@@ -183,7 +185,7 @@ def _found(path: Any, value: Any, name: str) -> Any:
         raise InvalidEvent(f"{name}: the path does not fit what stands there") from None
 
 
-def _event(rule: MappingRule, message: Mapping[str, Any], element: Any, source: MessageSource) -> ev.Event:
+def _mapped_event(rule: MappingRule, message: Mapping[str, Any], element: Any, source: MessageSource) -> ev.Event:
     stated: dict[str, Any] = {"type": rule.type, "source": source.name}
     # The currency comes first: amounts in minor units need it.
     for name in sorted(rule.fields, key=lambda name: name != "currency"):

@@ -70,7 +70,7 @@ def point(field: str, text: str, jurisdiction: str = "") -> Point:
             case _ if not text.strip():
                 return Point()
             case "phone":
-                return _phone_point(_number(text, jurisdiction))
+                return _phone_point(_phone_number(text, jurisdiction))
             case "email":
                 return Point(email(text), ("email",))
             case _:
@@ -106,7 +106,7 @@ def phone(text: str, jurisdiction: str = "") -> str:
     then names the country for certain; with any of the usual punctuation. Raises ValueError for what is no number of
     the numbering plan that it names (source: libphonenumber's metadata).
     """
-    return _e164(_number(text, jurisdiction))
+    return _e164(_phone_number(text, jurisdiction))
 
 
 def _e164(number: Any) -> str:
@@ -115,7 +115,7 @@ def _e164(number: Any) -> str:
     return str(phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164))
 
 
-def _number(text: str, jurisdiction: str) -> Any:
+def _phone_number(text: str, jurisdiction: str) -> Any:
     """The number of a text, as libphonenumber keeps it; raises ValueError as `phone` does."""
     text = _plain(text).removeprefix("'")  # by which spreadsheets mark a text
     region = jurisdiction.strip()[:2].upper()

@@ -20,12 +20,12 @@ from predue.errors import BadPolicy
 LOCAL_DAY = "day"
 
 
-def _wall(value: object) -> object:
+def _time_of_day(value: object) -> object:
     """`HH:MM` as a time; other forms are left for pydantic to refuse."""
     return time.fromisoformat(value) if isinstance(value, str) else value
 
 
-Wall = Annotated[time, BeforeValidator(_wall)]
+Wall = Annotated[time, BeforeValidator(_time_of_day)]
 
 
 class _Model(BaseModel):

@@ -20,7 +20,7 @@ class Stage:
     @classmethod
     def named(cls, name: str, channels: tuple[str, ...] = ()) -> "Stage":
         """Read `T-7`, `T0`, `T+1`; raises ValueError for any other form."""
-        return cls(name, _offset(name), channels)
+        return cls(name, _days_of(name), channels)
 
     def day(self, due_date: date) -> date:
         """The stage's local day for a due date."""
@@ -32,7 +32,7 @@ class Stage:
 
 
 @lru_cache(maxsize=1024)
-def _offset(name: str) -> int:
+def _days_of(name: str) -> int:
     match = _NAME.fullmatch(name)
     if not match:
         raise ValueError(f"stage {name!r} is not of the form T-3, T0 or T+1")
@@ -42,7 +42,7 @@ def _offset(name: str) -> int:
 
 @lru_cache(maxsize=4096)
 def _day(due_date: date, name: str) -> date:
-    return due_date + timedelta(days=_offset(name))
+    return due_date + timedelta(days=_days_of(name))
 
 
 class StageKey(NamedTuple):
@@ -65,7 +65,7 @@ class StageKey(NamedTuple):
 
     def offset(self) -> int:
         """Days from the due date to the stage's day."""
-        return _offset(self.stage)
+        return _days_of(self.stage)
 
     def day(self) -> date:
         """The local day of the stage."""

@@ -38,13 +38,13 @@ _NO_CODE = re.compile(r"[^A-Za-z0-9-]")
 def zone(name: str) -> ZoneInfo | None:
     """The IANA time zone of that name, or None if there is none."""
     try:
-        return ZoneInfo(name) if name in _names() else None
+        return ZoneInfo(name) if name in _iana_names() else None
     except (ZoneInfoNotFoundError, ValueError, OSError):
         return None
 
 
 @lru_cache(maxsize=1)
-def _names() -> frozenset[str]:
+def _iana_names() -> frozenset[str]:
     """The IANA names that tzdata lists; a machine's own database may hold files that are no zones of IANA's."""
     return frozenset((resources.files("tzdata") / "zones").read_text(encoding="utf-8").split())
 

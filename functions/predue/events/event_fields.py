@@ -25,7 +25,7 @@ _ID_TEXT = rf"(?! )[^#{_UNSEEN}]+(?<! )"
 _ID = re.compile(_ID_TEXT)
 
 
-def _id(value: str) -> str:
+def _usable_key(value: str) -> str:
     """Ids go into keys, logs and tables of people's: no `#`, which parts keys, and nothing that nobody sees, since two
     ids that look alike must be alike.
     """
@@ -50,7 +50,7 @@ def _decimal(value: object) -> object:
     return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
 
 
-def _whole(value: object) -> object:
+def _whole_number(value: object) -> object:
     """A whole number, also one written as a text or, as JSON lets one, as `7.0`; `true` is none."""
     if isinstance(value, str) and _WHOLE.fullmatch(value):
         return int(value)
@@ -70,7 +70,7 @@ def _each_once(value: tuple[Any, ...]) -> tuple[Any, ...]:
     return tuple(dict.fromkeys(value))
 
 
-def _wall(value: object) -> object:
+def _hour_minute(value: object) -> object:
     """`HH:MM`, or empty for no wish."""
     if value is None or value == "":
         return None
@@ -79,7 +79,7 @@ def _wall(value: object) -> object:
     return time.fromisoformat(value)
 
 
-def _day(value: object) -> object:
+def _iso_date(value: object) -> object:
     """An ISO date, and no instant, in the years that a due may have."""
     if isinstance(value, str) and not _ISO_DATE.fullmatch(value):
         if value.isdecimal():
@@ -110,25 +110,25 @@ def _currency(value: str) -> str:
 # A `json_schema` says of a field, for the API's document (infrastructure/openapi), how it may be written.
 
 
-def _text(pattern: str, **more: str) -> Any:
+def _plain_text(pattern: str, **more: str) -> Any:
     return Annotated[str, Field(json_schema_extra={"pattern": pattern, **more})]
 
 
 _ANY_CHANNEL = "|".join(CHANNELS)
 _SEQUENCE, _NUMBER, _GRACE = Field(ge=0, lt=2**53), Field(ge=1, lt=10**9), Field(ge=0, le=365)
 _AMOUNT = Field(gt=0, le=10**15)
-_AMOUNT_TEXT = _text(r"^(?=.*[1-9])[0-9]{1,15}(\.[0-9]{1,9})?$")
-_DAY_TEXT = _text(r"^(19[7-9]|2[0-9]{2})[0-9]-[0-9]{2}-[0-9]{2}$", format="date")
-_CHANNELS_TEXT = _text(rf"^({_ANY_CHANNEL})?(\|({_ANY_CHANNEL})?)*$")
-_WALL_TEXT = _text("^(([01][0-9]|2[0-3]):[0-5][0-9])?$")
-_SEQUENCE_TEXT = _text("^[0-9]{1,15}$")
-_NUMBER_TEXT = _text("^0{0,9}[1-9][0-9]{0,8}$")
-_GRACE_TEXT = _text("^0{0,9}([0-9]{1,2}|[12][0-9]{2}|3[0-5][0-9]|36[0-5])$")
+_AMOUNT_TEXT = _plain_text(r"^(?=.*[1-9])[0-9]{1,15}(\.[0-9]{1,9})?$")
+_DAY_TEXT = _plain_text(r"^(19[7-9]|2[0-9]{2})[0-9]-[0-9]{2}-[0-9]{2}$", format="date")
+_CHANNELS_TEXT = _plain_text(rf"^({_ANY_CHANNEL})?(\|({_ANY_CHANNEL})?)*$")
+_WALL_TEXT = _plain_text("^(([01][0-9]|2[0-3]):[0-5][0-9])?$")
+_SEQUENCE_TEXT = _plain_text("^[0-9]{1,15}$")
+_NUMBER_TEXT = _plain_text("^0{0,9}[1-9][0-9]{0,8}$")
+_GRACE_TEXT = _plain_text("^0{0,9}([0-9]{1,2}|[12][0-9]{2}|3[0-5][0-9]|36[0-5])$")
 
 Id = Annotated[
     str,
     Field(json_schema_extra={"minLength": 1, "maxLength": LONGEST_ID, "pattern": f"^{_ID_TEXT}$"}),
-    AfterValidator(_id),
+    AfterValidator(_usable_key),
 ]
 Amount = Annotated[
     Decimal,
@@ -137,7 +137,7 @@ Amount = Annotated[
     PlainSerializer(written, when_used="json"),
 ]
 Currency = Annotated[str, Field(json_schema_extra={"pattern": r"^[A-Z]{3}$"}), AfterValidator(_currency)]
-Day = Annotated[date, BeforeValidator(_day, json_schema_input_type=_DAY_TEXT)]
+Day = Annotated[date, BeforeValidator(_iso_date, json_schema_input_type=_DAY_TEXT)]
 Channels = Annotated[
     tuple[Channel, ...],
     BeforeValidator(_list, json_schema_input_type=tuple[Channel, ...] | _CHANNELS_TEXT),
@@ -145,13 +145,15 @@ Channels = Annotated[
 ]
 PreferredTime = Annotated[
     time | None,
-    BeforeValidator(_wall, json_schema_input_type=_WALL_TEXT | None),
+    BeforeValidator(_hour_minute, json_schema_input_type=_WALL_TEXT | None),
     PlainSerializer(lambda send_time: send_time and f"{send_time:%H:%M}", when_used="json"),
 ]
 Sequence = Annotated[
-    int, _SEQUENCE, BeforeValidator(_whole, json_schema_input_type=Annotated[int, _SEQUENCE] | _SEQUENCE_TEXT)
+    int, _SEQUENCE, BeforeValidator(_whole_number, json_schema_input_type=Annotated[int, _SEQUENCE] | _SEQUENCE_TEXT)
 ]
 InstallmentNo = Annotated[
-    int, _NUMBER, BeforeValidator(_whole, json_schema_input_type=Annotated[int, _NUMBER] | _NUMBER_TEXT)
+    int, _NUMBER, BeforeValidator(_whole_number, json_schema_input_type=Annotated[int, _NUMBER] | _NUMBER_TEXT)
 ]
-GraceDays = Annotated[int, _GRACE, BeforeValidator(_whole, json_schema_input_type=Annotated[int, _GRACE] | _GRACE_TEXT)]
+GraceDays = Annotated[
+    int, _GRACE, BeforeValidator(_whole_number, json_schema_input_type=Annotated[int, _GRACE] | _GRACE_TEXT)
+]

@@ -39,7 +39,7 @@ def schedule(event: ev.Scheduled, at: datetime, services: EventServices, waiting
         effect: Effect = "applied"
     else:
         effect = change(event, at, services)
-    waiting(_about(event))
+    waiting(_awaited_by(event))
     return effect
 
 
@@ -70,7 +70,7 @@ def change(event: InstallmentEvent, at: datetime, services: EventServices) -> Ef
     if due is None:
         if not _gone(where[1], at):
             raise LedgerMoved("the installment is just being created; read again")
-        return _keep(event, at, services, lambda: _there(event, where, services), awaited=False)
+        return _keep(event, at, services, lambda: _is_stored(event, where, services), awaited=False)
     profile = services.dues.profile(where[0])
     if profile is None:
         raise InvalidEvent("borrower_id: the installment's borrower has no profile")
@@ -97,7 +97,7 @@ def _gone(last_day: date, at: datetime) -> bool:
     return at.date() - last_day > KEEP
 
 
-def _there(event: InstallmentEvent, where: tuple[str, date], services: EventServices) -> bool:
+def _is_stored(event: InstallmentEvent, where: tuple[str, date], services: EventServices) -> bool:
     return services.dues.due(*where, event.loan_id, event.installment_no) is not None
 
 
@@ -105,7 +105,7 @@ def _pointed(event: InstallmentEvent, services: EventServices) -> bool:
     return services.dues.pointer(event.loan_id, event.installment_no) is not None
 
 
-def _about(event: InstallmentEvent) -> str:
+def _awaited_by(event: InstallmentEvent) -> str:
     return f"installment#{event.loan_id}#{event.installment_no}"
 
 
@@ -151,7 +151,7 @@ class Arrived(LedgerMoved):
 
 def awaits(event: InstallmentEvent) -> str:
     """What must come before an event can be applied."""
-    return f"borrower#{event.borrower_id}" if isinstance(event, ev.Scheduled) else _about(event)
+    return f"borrower#{event.borrower_id}" if isinstance(event, ev.Scheduled) else _awaited_by(event)
 
 
 def _keep(

@@ -11,7 +11,7 @@ from predue.events.event_services import Effect, EventServices
 from predue.events.models import Event, Scheduled, read_event
 
 
-def tell(event: Event, status: str, at: datetime, services: EventServices) -> Effect:
+def apply_row(event: Event, status: str, at: datetime, services: EventServices) -> Effect:
     """Tell what a row says; of an installment that is paid or cancelled that first, so that it is never open between.
 
     Raises InvalidEvent.
@@ -22,10 +22,10 @@ def tell(event: Event, status: str, at: datetime, services: EventServices) -> Ef
     if where is None:
         applying.apply(_ending(status, event, minor_units(event.amount, event.currency), event.currency), at, services)
         return applying.apply(event, at, services)
-    told = applying.apply(event, at, services)
+    stated = applying.apply(event, at, services)
     due = services.dues.due(*where, event.loan_id, event.installment_no)
     if due is None or due.closed_by is not None:
-        return told
+        return stated
     # What the due has counted is part of the id: once it is opened again, the same row says something new.
     return applying.apply(_ending(status, event, due.missing, due.currency, sorted(due.payments)), at, services)
 

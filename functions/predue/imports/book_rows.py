@@ -41,14 +41,14 @@ class InstallmentRow(NamedTuple):
 def borrower_row(row: Mapping[str, str], source: Source) -> Updated:
     """Read a row that has BORROWER_COLUMNS; raises InvalidEvent."""
     # A number means the same however it was written, and however much of the row is said later on.
-    event = _named("borrower.updated", BORROWER_COLUMNS, contact_point.canonical(row), source)
+    event = _named_by_content("borrower.updated", BORROWER_COLUMNS, contact_point.canonical(row), source)
     assert isinstance(event, Updated)
     return event
 
 
 def installment_row(row: Mapping[str, str], source: Source) -> InstallmentRow:
     """Read a row that has INSTALLMENT_COLUMNS; raises InvalidEvent."""
-    event = _named("installment.scheduled", _SAID_COLUMNS, row, source)
+    event = _named_by_content("installment.scheduled", _SAID_COLUMNS, row, source)
     assert isinstance(event, Scheduled)
     if _GROUPED.fullmatch(row["amount"]) and exponent(event.currency) != _THOUSANDTHS:
         raise InvalidEvent("amount: its point may part thousands or decimals; write it like 125.50")
@@ -64,13 +64,13 @@ def row_id(columns: Sequence[str], row: Mapping[str, str] | BadRow) -> str:
     return value if is_id(value) else ""
 
 
-def _named(kind: str, columns: Sequence[str], row: Mapping[str, str], source: Source) -> Event:
+def _named_by_content(kind: str, columns: Sequence[str], row: Mapping[str, str], source: Source) -> Event:
     """A row's event under an id that follows from all that it says: the same row in another file is the same event. It
     is older than anything that events say.
     """
     if lost := [name for name in ("loan_id", "borrower_id") if name in columns and _SCIENTIFIC.fullmatch(row[name])]:
-        told = "was turned into scientific notation by a spreadsheet, which lost its digits; format it as text, anew"
-        raise InvalidEvent(*(f"{name}: {told}" for name in lost))
+        stated = "was turned into scientific notation by a spreadsheet, which lost its digits; format it as text, anew"
+        raise InvalidEvent(*(f"{name}: {stated}" for name in lost))
     body: dict[str, Any] = {"type": kind} | {name: row[name] for name in columns}
     said = json.dumps(body, sort_keys=True).encode()
     return event_of(body | {"event_id": f"row-{hashlib.sha256(said).hexdigest()[:32]}", "sequence": 0}, source)

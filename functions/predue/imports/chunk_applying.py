@@ -13,7 +13,7 @@ from predue.imports.file_check import checking
 from predue.imports.file_reading import reading
 from predue.imports.import_report import finishing, report, reported
 from predue.imports.import_state import CLOSES_NOTHING, REPORT, Chunked, Files, Import, ImportServices
-from predue.imports.row_report import Told, about
+from predue.imports.row_report import RowNote, about
 from predue.imports.unpacked import BadFile
 from predue.inbound.deliveries import batches
 
@@ -90,7 +90,7 @@ def _applied(state: Import, services: ImportServices) -> Import:
     rows = Chunked.read(services.files.get(state.work(name)))
     event_services, at = services.events(), services.now()
 
-    def one_after_the_other(group: list[int]) -> list[tuple[str, Told | None]]:
+    def one_after_the_other(group: list[int]) -> list[tuple[str, RowNote | None]]:
         return [_outcome(rows[index], at, event_services) for index in group]
 
     apart = batches({index: [row.event] for index, row in enumerate(rows)})
@@ -100,13 +100,13 @@ def _applied(state: Import, services: ImportServices) -> Import:
     return replace(reported("rejected", refused, state.counting(**counted), services), applied=state.applied + 1)
 
 
-def _outcome(row: Chunked, at: datetime, services: EventServices) -> tuple[str, Told | None]:
+def _outcome(row: Chunked, at: datetime, services: EventServices) -> tuple[str, RowNote | None]:
     """What became of one row, and why if it was refused; what may pass by itself is tried again, then raised."""
     for left in reversed(range(_TRIES)):
         try:
-            return book_events.tell(row.event, row.status, at, services).replace(" ", "_"), None
+            return book_events.apply_row(row.event, row.status, at, services).replace(" ", "_"), None
         except InvalidEvent as fault:
-            return "rejected", Told(row.line, str(fault), about(row.event.body()), fault.fields[0][0])
+            return "rejected", RowNote(row.line, str(fault), about(row.event.body()), fault.fields[0][0])
         except LedgerMoved:
             if not left:
                 raise

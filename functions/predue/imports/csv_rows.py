@@ -11,7 +11,7 @@ from itertools import islice
 from typing import Any, NamedTuple
 
 from predue.events import strict_json
-from predue.imports.row_report import Told
+from predue.imports.row_report import RowNote
 from predue.imports.unpacked import SAVE_AS
 
 LONGEST_LINE = 64 * 1024
@@ -115,24 +115,24 @@ def header(lines: Lines, *kinds: Sequence[str]) -> list[str]:
     if first.too_long:
         raise BadHeader(f"the first line is no header in UTF-8; {SAVE_AS}")
     try:
-        names = _names(_split(first.text.decode()) or ())
+        names = _column_names(_split(first.text.decode()) or ())
     except UnicodeDecodeError:
         raise BadHeader(f"the header is not UTF-8; {SAVE_AS}") from None
     columns = kind_of(names, *kinds)
     missing = [column for column in columns if column not in names]
     if missing:
-        told = f"missing columns {', '.join(missing)}; the header needs {','.join(columns)}"
-        raise BadHeader(_why(first, lines, kinds) or told)
+        stated = f"missing columns {', '.join(missing)}; the header needs {','.join(columns)}"
+        raise BadHeader(_why(first, lines, kinds) or stated)
     named = [name for name in names if name]
     if len(set(named)) < len(named):
         raise BadHeader("a column stands in the header twice; keep one of each name")
     return names
 
 
-def unused(names: Sequence[str], *kinds: Sequence[str]) -> list[Told]:
+def unused(names: Sequence[str], *kinds: Sequence[str]) -> list[RowNote]:
     """The columns that nothing is read of."""
     reason = "is a column that nothing is read of; take it out, or mend its name"
-    return [Told(1, reason, field=name) for name in names if name and name not in kind_of(names, *kinds)]
+    return [RowNote(1, reason, field=name) for name in names if name and name not in kind_of(names, *kinds)]
 
 
 def kind_of(names: Sequence[str], *kinds: Sequence[str]) -> Sequence[str]:
@@ -145,7 +145,7 @@ def cells(names: Sequence[str], fields: Sequence[str]) -> dict[str, str]:
     return dict(zip(names, map(str.strip, fields), strict=True))
 
 
-def _names(fields: Sequence[str]) -> list[str]:
+def _column_names(fields: Sequence[str]) -> list[str]:
     """Column names as they are known: however their letters and blanks were written."""
     names = ["_".join(field.lower().split()) for field in fields]
     while names and not names[-1]:
@@ -157,7 +157,7 @@ def _why(first: CsvLine, lines: Lines, kinds: Sequence[Sequence[str]]) -> str:
     """How a first line seems to have come to be no header, as far as it and those below it show; else empty."""
     for line in (first, *islice(lines, _TITLES)):
         for mark, word in _SEPARATORS.items():
-            names = _names(line.text.decode(errors="replace").split(mark))
+            names = _column_names(line.text.decode(errors="replace").split(mark))
             columns = kind_of(names, *kinds)
             if 2 * len(set(columns) & set(names)) > len(columns):
                 above = f"the header stands on line {line.number}; take out what stands above it"
@@ -180,18 +180,18 @@ def records(lines: Lines, width: int) -> Iterator[tuple[int, list[str] | BadRow]
         try:
             text = line.text.decode()
         except UnicodeDecodeError:
-            told = f"the row is not UTF-8, perhaps Windows-1252 or GBK; {SAVE_AS}"
-            yield line.number, _broken(told, line.text.decode(errors="replace"))
+            stated = f"the row is not UTF-8, perhaps Windows-1252 or GBK; {SAVE_AS}"
+            yield line.number, _broken(stated, line.text.decode(errors="replace"))
             continue
-        fields = _fitted(_split(text), width) or _joined(lines, text, width)
+        fields = _fitted(_split(text), width) or _whole_record(lines, text, width)
         if fields is None:
-            told = "a quotation mark is not closed or stands inside a field; double it or take it out"
-            yield line.number, _broken(told, text)
+            stated = "a quotation mark is not closed or stands inside a field; double it or take it out"
+            yield line.number, _broken(stated, text)
         elif not any(map(str.strip, fields)):
             continue
         elif len(fields) != width:
-            told = f"the row has {len(fields)} fields and the header {width}; quote fields that hold a comma"
-            yield line.number, _broken(told, text)
+            stated = f"the row has {len(fields)} fields and the header {width}; quote fields that hold a comma"
+            yield line.number, _broken(stated, text)
         else:
             yield line.number, fields
 
@@ -220,7 +220,7 @@ def json_of(line: CsvLine) -> Any:
         raise BadRow("the line is no JSON as a webhook takes it; write one whole object a line") from None
 
 
-def _joined(lines: Lines, text: str, width: int) -> list[str] | None:
+def _whole_record(lines: Lines, text: str, width: int) -> list[str] | None:
     """Read on over further lines until the record ends; None, with those lines put back, when it does not end well."""
     taken: list[CsvLine] = []
     for item in lines:

@@ -14,7 +14,7 @@ from predue.imports.csv_rows import BadHeader, BadRow, Lines, cells, header, jso
 from predue.imports.import_report import reported
 from predue.imports.import_state import BOOKS, CHUNK_ROWS, Chunked, Import, ImportServices
 from predue.imports.name_index import NameIndex, name_of
-from predue.imports.row_report import Told, about
+from predue.imports.row_report import RowNote, about
 from predue.imports.unpacked import BadFile, plain, unpacked
 from predue.inbound.deliveries import event_of
 from predue.inbound.sources import Source
@@ -44,7 +44,7 @@ def reading(state: Import, services: ImportServices) -> Iterator[Import]:
     Raises BadFile, and whatever `Files.blocks` raises.
     """
     taken = _Taken()
-    text = _text(state, services, taken)
+    text = _text_of_blocks(state, services, taken)
     lines = Lines(text, state.line, state.offset)
     if not state.columns and not state.events:
         state = replace(state, columns=tuple(_header(lines, state)))
@@ -77,7 +77,7 @@ class _Taken:
             yield block
 
 
-def _text(state: Import, services: ImportServices, taken: _Taken) -> Iterator[bytes]:
+def _text_of_blocks(state: Import, services: ImportServices, taken: _Taken) -> Iterator[bytes]:
     start = 0 if state.packed else state.offset
     blocks = taken.counted(services.files.blocks(state.key, state.etag, start), start)
     return unpacked(blocks, state.offset) if state.packed else plain(blocks, state.offset)
@@ -107,7 +107,7 @@ Row = tuple[int, Any]
 def _chunks(state: Import, lines: Lines) -> Iterator[list[Row]]:
     """The rows at hand, some at a time: their line, and the fields of a record or the bytes of a line."""
     rows: list[Row] = []
-    for row in _events(lines) if state.events else records(lines, len(state.columns)):
+    for row in _event_lines(lines) if state.events else records(lines, len(state.columns)):
         rows.append(row)
         if len(rows) == CHUNK_ROWS:
             yield rows
@@ -116,26 +116,26 @@ def _chunks(state: Import, lines: Lines) -> Iterator[list[Row]]:
         yield rows
 
 
-def _events(lines: Lines) -> Iterator[Row]:
+def _event_lines(lines: Lines) -> Iterator[Row]:
     for line in lines:
         if line.text.strip():
             yield line.number, line
 
 
-def _sorted_out(rows: list[Row], state: Import, source: Source) -> tuple[list[Chunked], list[Told], list[Told]]:
+def _sorted_out(rows: list[Row], state: Import, source: Source) -> tuple[list[Chunked], list[RowNote], list[RowNote]]:
     """The events of rows, the rows that have none, and what of the others cannot be used as it stands."""
     good: list[Chunked] = []
-    rejected: list[Told] = []
+    rejected: list[RowNote] = []
     for line, row in rows:
         said = row if state.events or isinstance(row, BadRow) else cells(state.columns, row)
         try:
-            good.append(_read(line, said, state, source))
+            good.append(_read_row(line, said, state, source))
         except (InvalidEvent, BadRow) as fault:
-            rejected.append(Told(line, str(fault), _whose(said, state), fault.fields[0][0]))
-    return good, rejected, [told for row in good for told in _warnings(row)]
+            rejected.append(RowNote(line, str(fault), _whose(said, state), fault.fields[0][0]))
+    return good, rejected, [stated for row in good for stated in _warnings(row)]
 
 
-def _read(line: int, said: Any, state: Import, source: Source) -> Chunked:
+def _read_row(line: int, said: Any, state: Import, source: Source) -> Chunked:
     """What one row says; raises BadRow or InvalidEvent."""
     if state.events:
         return Chunked(line, event_of(json_of(said), source))
@@ -156,13 +156,13 @@ def _whose(said: Any, state: Import) -> str:
         return ""
 
 
-def _warnings(row: Chunked) -> list[Told]:
+def _warnings(row: Chunked) -> list[RowNote]:
     if not isinstance(row.event, Updated):
         return []
-    return [Told(row.line, reason, about(row.event.body()), field) for field, reason in warned(row.event.given())]
+    return [RowNote(row.line, reason, about(row.event.body()), field) for field, reason in warned(row.event.given())]
 
 
-def _noted(state: Import, good: list[Chunked], rejected: list[Told], services: ImportServices) -> Import:
+def _noted(state: Import, good: list[Chunked], rejected: list[RowNote], services: ImportServices) -> Import:
     """Put a chunk and what was set aside of it; names follow from their numbers, so that a repeat writes the same."""
     if good:
         services.files.put(state.work(f"chunk-{state.chunks:06}"), Chunked.text(good))
@@ -170,8 +170,8 @@ def _noted(state: Import, good: list[Chunked], rejected: list[Told], services: I
     return replace(state, rows=state.rows + len(good) + len(rejected), chunks=state.chunks + bool(good))
 
 
-def _warned(told: list[Told], state: Import, services: ImportServices) -> Import:
-    return reported("warned", told, state.counting(warned=len(told)), services)
+def _warned(stated: list[RowNote], state: Import, services: ImportServices) -> Import:
+    return reported("warned", stated, state.counting(warned=len(stated)), services)
 
 
 def _named_in(names_index: NameIndex, good: list[Chunked], state: Import, services: ImportServices) -> Import:

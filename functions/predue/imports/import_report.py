@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from predue.imports.import_state import REJECTED, WARNINGS, Import, ImportServices
-from predue.imports.row_report import REJECTED_COLUMNS, WARNED_COLUMNS, Told, lines
+from predue.imports.row_report import REJECTED_COLUMNS, WARNED_COLUMNS, RowNote, lines
 
 _TOGETHER = 200
 """Parts that become one larger one in a step: they are small, and there is one for each chunk with a bad row."""
@@ -51,7 +51,7 @@ def share_done(state: Import) -> float:
     return read + (0.9 * state.applied / steps if steps and state.phase == "applying" else 0)
 
 
-def reported(kind: str, content: Sequence[Told], state: Import, services: ImportServices) -> Import:
+def reported(kind: str, content: Sequence[RowNote], state: Import, services: ImportServices) -> Import:
     """Put a part of a report, if there is any; names follow from their numbers, so that a repeat writes the same."""
     if not content:
         return state
@@ -70,7 +70,7 @@ def finishing(state: Import, services: ImportServices) -> Iterator[Import]:
         while (joined := state.joined.get(kind, 0)) * _TOGETHER < state.parts.get(kind, 0):
             numbers = range(state.parts[kind])[joined * _TOGETHER :][:_TOGETHER]
             names = [state.work(f"{kind}-{number:06}") for number in numbers]
-            services.files.put(_joined(kind, state, joined), b"".join(services.each(services.files.get, names)))
+            services.files.put(_joined_parts(kind, state, joined), b"".join(services.each(services.files.get, names)))
             state = replace(state, joined={**state.joined, kind: joined + 1})
             yield state
     for kind, (ending, _) in _REPORTS.items():
@@ -81,8 +81,8 @@ def finishing(state: Import, services: ImportServices) -> Iterator[Import]:
 def _pieces(kind: str, state: Import, services: ImportServices) -> Iterator[bytes]:
     yield (",".join(_REPORTS[kind][1]) + "\n").encode()
     for number in range(state.joined.get(kind, 0)):
-        yield services.files.get(_joined(kind, state, number))
+        yield services.files.get(_joined_parts(kind, state, number))
 
 
-def _joined(kind: str, state: Import, number: int) -> str:
+def _joined_parts(kind: str, state: Import, number: int) -> str:
     return state.work(f"joined-{kind}-{number:06}")

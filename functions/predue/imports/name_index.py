@@ -35,13 +35,13 @@ class NameIndex:
         if not self.soon and not self.later:
             return state
         content = b"\n\n".join(b"\n".join(dict.fromkeys(names)) for names in (self.soon, self.later))
-        services.files.put(_key(state, state.leaves), content)
+        services.files.put(_object_key(state, state.leaves), content)
         return replace(state, leaves=state.leaves + 1)
 
     @classmethod
     def get(cls, state: Import, services: ImportServices, number: int) -> "NameIndex":
         """One that was put."""
-        soon, _, later = services.files.get(_key(state, number)).partition(b"\n\n")
+        soon, _, later = services.files.get(_object_key(state, number)).partition(b"\n\n")
         return cls(soon.splitlines(), later.splitlines())
 
     @property
@@ -50,5 +50,5 @@ class NameIndex:
         return self.soon + self.later
 
 
-def _key(state: Import, number: int) -> str:
+def _object_key(state: Import, number: int) -> str:
     return state.work(f"names-{number:06}")

@@ -19,7 +19,7 @@ _NAME = re.compile(r"[a-z_]{1,40}")
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
-class Told(NamedTuple):
+class RowNote(NamedTuple):
     """What is told of one row: its 1-based physical line, whose it is and which field, each empty where that is not
     known.
     """
@@ -37,11 +37,11 @@ def about(body: Any) -> str:
     return split_tenant(str(kept))[1] if good else ""
 
 
-def lines(file: str, told: Iterable[Told], columns: Sequence[str]) -> bytes:
+def lines(file: str, stated: Iterable[RowNote], columns: Sequence[str]) -> bytes:
     """Lines of a report about one file, in these columns."""
     made = io.StringIO()
     writer = csv.writer(made, lineterminator="\n")
-    for one in told:
+    for one in stated:
         cells = {**one._asdict(), "file": _safe(file), "id": _safe(one.id), "field": named(one.field)}
         writer.writerow([cells[column] for column in columns])
     return made.getvalue().encode()

@@ -35,7 +35,7 @@ def _pass(state: Import, services: ImportServices) -> Iterator[Import]:
     held = _held(state, services)
     at = state.passes
     while state.passes == at:
-        state = _page(state, held, services)
+        state = _sweep_page(state, held, services)
         yield state
 
 
@@ -61,7 +61,7 @@ def _mine(name: bytes, state: Import) -> bool:
     return passes == 1 or zlib.crc32(name) % passes == state.passes
 
 
-def _page(state: Import, held: set[bytes], services: ImportServices) -> Import:
+def _sweep_page(state: Import, held: set[bytes], services: ImportServices) -> Import:
     """Go on by a page of what is open: count what of it the file holds, and put the events that close the rest."""
     entries, rest = services.open_dues.all_open(state.swept_to)
     kept, missing = 0, list[IndexEntry]()

@@ -27,10 +27,12 @@ def read(text: str, sources: Iterable[Source]) -> Delivery:
     source = next((one for one in sources if one.bus is not None and one.bus == event.get("source")), None)
     if source is None:
         raise InvalidEvent("source: no source has this name on the bus")
-    return Delivery(source, single=True, messages=(_message(event["detail"], event.get("detail-type"), source),))
+    return Delivery(
+        source, single=True, messages=(_message_of_detail(event["detail"], event.get("detail-type"), source),)
+    )
 
 
-def _message(detail: dict[str, Any], kind: object, source: Source) -> dict[str, Any]:
+def _message_of_detail(detail: dict[str, Any], kind: object, source: Source) -> dict[str, Any]:
     """The message in an event's detail; in predue's own form the detail-type is its type."""
     if source.form != "predue":
         if kind != MESSAGE:

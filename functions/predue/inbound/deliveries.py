@@ -112,7 +112,7 @@ def _related(messages: Mapping[int, Sequence[Event]]) -> list[list[int]]:
     """The messages that touch a common borrower or loan, each group in its order."""
     home: dict[tuple[str, str], list[int]] = {}
     for index, events in messages.items():
-        about = [one for event in events for one in _about(event)]
+        about = [one for event in events for one in _subjects(event)]
         joined = sorted({id(home[one]): home[one] for one in about if one in home}.values(), key=len, reverse=True)
         group = joined[0] if joined else []
         for other in islice(joined, 1, None):
@@ -123,7 +123,7 @@ def _related(messages: Mapping[int, Sequence[Event]]) -> list[list[int]]:
     return [sorted(group) for group in {id(group): group for group in home.values()}.values()]
 
 
-def _about(event: Event) -> Iterator[tuple[str, str]]:
+def _subjects(event: Event) -> Iterator[tuple[str, str]]:
     if isinstance(event, InstallmentEvent):
         yield "loan_id", event.loan_id
     if event.borrower_id is not None:
@@ -132,14 +132,14 @@ def _about(event: Event) -> Iterator[tuple[str, str]]:
 
 def _runs_of_work(related: Sequence[int], messages: Mapping[int, Sequence[Event]]) -> Iterator[list[list[int]]]:
     """Related messages, parted where events of a single installment and other events meet."""
-    for single, run in groupby(related, key=lambda index: _installment(messages[index]) is not None):
+    for single, run in groupby(related, key=lambda index: _one_installment(messages[index]) is not None):
         parts: dict[tuple[str, int] | None, list[int]] = {}
         for index in run:
-            parts.setdefault(_installment(messages[index]) if single else None, []).append(index)
+            parts.setdefault(_one_installment(messages[index]) if single else None, []).append(index)
         yield list(parts.values())
 
 
-def _installment(events: Sequence[Event]) -> tuple[str, int] | None:
+def _one_installment(events: Sequence[Event]) -> tuple[str, int] | None:
     """The one installment that all these are events of, or None."""
     about = {(event.loan_id, event.installment_no) for event in events if isinstance(event, InstallmentEvent)}
     alike = len(about) == 1 and not any(isinstance(event, BorrowerEvent) for event in events)

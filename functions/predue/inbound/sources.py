@@ -26,7 +26,7 @@ _SHORTEST, _LONGEST = 24, 64
 """Bytes of a key (Standard Webhooks specification, "Signature scheme")."""
 
 
-def _key(value: str) -> str:
+def _signing_key(value: str) -> str:
     """A key as Standard Webhooks writes it; some generators leave out base64's padding, which comes back here."""
     text = value.removeprefix(_PREFIX)
     text += "=" * (-len(text) % 4)
@@ -55,7 +55,7 @@ def _bus_name(value: str) -> str:
 
 BusName = Annotated[str, Field(pattern=r"^[A-Za-z0-9._/-]{1,256}$"), AfterValidator(_bus_name)]
 Secret = Annotated[str, Field(pattern=r"^[!-~]{32,256}$"), AfterValidator(_secret)]
-Key = Annotated[str, AfterValidator(_key)]
+Key = Annotated[str, AfterValidator(_signing_key)]
 Tenant = Annotated[str, Field(pattern=r"^[a-z0-9-]{0,32}$")]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
 

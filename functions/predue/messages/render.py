@@ -67,10 +67,10 @@ def render(
         "greeting": _if_known(texts, "greeting", name=person(name)),
         "help": _if_known(texts, "help", phone=inert(lender.phone)),
     }
-    return _message(texts, section, values, several=len(lines) > 1)
+    return _whole_message(texts, section, values, several=len(lines) > 1)
 
 
-def _message(texts: TemplateSet, section: str, values: Mapping[str, str], *, several: bool) -> RenderedMessage:
+def _whole_message(texts: TemplateSet, section: str, values: Mapping[str, str], *, several: bool) -> RenderedMessage:
     text = texts.fill(values, section, "many" if several else "one")
     body = texts.spelt(texts.fill({**values, "text": text}, "frame").strip())
     version = texts.version(section, page() if texts.channel == "email" else "")
@@ -80,7 +80,7 @@ def _message(texts: TemplateSet, section: str, values: Mapping[str, str], *, sev
     if texts.channel == "email":
         subject = texts.fill(values, section, "many_subject" if several else "subject")
         return RenderedMessage(
-            version, texts.locale, body, subject, _page(texts.locale, subject, body, values["unsubscribe_url"])
+            version, texts.locale, body, subject, _html_page(texts.locale, subject, body, values["unsubscribe_url"])
         )
     return RenderedMessage(version, texts.locale, body)
 
@@ -124,7 +124,7 @@ def _if_known(texts: TemplateSet, part: str, **value: str) -> str:
     return texts.fill(value, part, "known" if all(value.values()) else "unknown")
 
 
-def _page(locale: str, subject: str, body: str, link: str) -> str:
+def _html_page(locale: str, subject: str, body: str, link: str) -> str:
     """Write the same words as HTML; all is escaped after it was put together, so that no value can become a tag."""
     safe_link = html.escape(link)
     linked = html.escape(body)

@@ -89,7 +89,7 @@ def close(shard: int, now: datetime, services: ClosingServices) -> tuple[CloseTa
         return _offsets(services) | graces
 
     def page(task: Task, borrowers: dict[str, list[IndexEntry]], _rescan: bool) -> None:  # noqa: FBT001 - the sweep's form
-        _page(task, borrowers, now, services, tally)
+        _close_page(task, borrowers, now, services, tally)
         for entry in (entry for entries in borrowers.values() for entry in entries):
             if (task.day - entry.due_date).days in graces:
                 with _apart(tally, services):
@@ -108,11 +108,11 @@ def _apart(tally: CloseTally, services: ClosingServices) -> Iterator[None]:
         services.failed(error)
 
 
-def _moment(day: date, _wish: time, hours: Hours, zones: tuple[ZoneInfo, ...]) -> datetime:
+def _moment(day: date, _send_time: time, hours: Hours, zones: tuple[ZoneInfo, ...]) -> datetime:
     return day_over(day, hours, zones) + WAIT
 
 
-def _page(
+def _close_page(
     task: Task, borrowers: dict[str, list[IndexEntry]], now: datetime, services: ClosingServices, tally: CloseTally
 ) -> None:
     """One page of borrowers: open ends are found in one batch of ledgers and one of records, and only those cost

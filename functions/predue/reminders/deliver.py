@@ -114,10 +114,10 @@ def defer(job: Job, until: datetime, now: datetime, services: DeliveryServices) 
 
 def _send(view: View, decision: Decision, action: Send, now: datetime, services: DeliveryServices, job: Job) -> str:
     """Render, claim, call once, record; raises LedgerMoved if the job has to be looked at again."""
-    contact = _contact(view, action, now)
+    contact = _new_claim(view, action, now)
     try:
         link = services.unsubscribe_url(view.profile.ref)
-        message = _message(view, action, contact, link)
+        message = _rendered(view, action, contact, link)
     except TextMissing:
         failed = Settled(now, action.keys, "failed", "text_missing", contact.tries)
         settle.settle(view, (*decision.settled, failed), now, services.borrowers, decision.inputs)
@@ -135,7 +135,7 @@ def _send(view: View, decision: Decision, action: Send, now: datetime, services:
     return "shadowed" if action.shadow else "sent" if isinstance(answer, Accepted) else "unknown"
 
 
-def _contact(view: View, action: Send, now: datetime) -> Contact:
+def _new_claim(view: View, action: Send, now: datetime) -> Contact:
     """The claim to be written; it takes up the refusals that the keys met before."""
     earlier = [old for old in view.ledger.contacts if not old.counts and set(old.keys) & set(action.keys)]
     return Contact(
@@ -150,7 +150,7 @@ def _contact(view: View, action: Send, now: datetime) -> Contact:
     )
 
 
-def _message(view: View, action: Send, contact: Contact, link: str) -> RenderedMessage:
+def _rendered(view: View, action: Send, contact: Contact, link: str) -> RenderedMessage:
     """The words of the reminder; amounts are what is owed at this read."""
     lines = []
     for key in action.keys:

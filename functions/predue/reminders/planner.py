@@ -67,7 +67,7 @@ def plan(shard: int, now: datetime, services: PlannerServices) -> tuple[PlanTall
         keys = _keys(task, borrowers, services, rescan=rescan)
         tally.dropped += len(borrowers) - len(keys)
         before = tally.queued
-        _page(task, keys, now, services, tally)
+        _plan_page(task, keys, now, services, tally)
         volume.queued += tally.queued - before
 
     finished = sweep.through(
@@ -106,7 +106,7 @@ def _lagged(task: Task, entries: Sequence[IndexEntry]) -> bool:
     return any(task.at - entry.written_at < LONGEST_LAG for entry in entries)
 
 
-def _page(
+def _plan_page(
     task: Task, keys: dict[str, tuple[StageKey, ...]], now: datetime, services: PlannerServices, tally: PlanTally
 ) -> None:
     """One page of borrowers: leave out whom the slot is not for, settle whom nothing can reach, queue the rest.

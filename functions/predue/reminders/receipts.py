@@ -124,7 +124,7 @@ def note(receipt: Receipt, now: datetime, borrowers: Borrowers, addresses: Addre
         # Acted on first, so that a crash repeats the act; once the record says it, a repeat stops nothing again.
         _suppress(receipt, record, now, borrowers, addresses)
         if changed != record:
-            _stop(receipt, record, now, dues)
+            _stop_after_complaint(receipt, record, now, dues)
             borrowers.settle_record(changed, record)
 
     until_it_stands(note_once, "note a receipt")
@@ -139,7 +139,7 @@ def _suppress(receipt: Receipt, record: Record, now: datetime, borrowers: Borrow
         settle.suppress_address(address, record.channel, receipt.status, now, addresses, borrowers)
 
 
-def _stop(receipt: Receipt, record: Record, now: datetime, dues: Dues) -> None:
+def _stop_after_complaint(receipt: Receipt, record: Record, now: datetime, dues: Dues) -> None:
     """A complaint is a stop."""
     if receipt.status == "complained":
         own_stop.stop(record.borrower_id, record.channel, f"complaint-{receipt.reminder_id}", "provider", now, dues)

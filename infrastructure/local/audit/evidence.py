@@ -49,7 +49,7 @@ class Run:
 
 
 @dataclass(frozen=True, slots=True)
-class Results:
+class RunResults:
     """What a run left: the parsed lines of its files, each read once, in their order.
 
     `claims` are the instants at which the table took claims, `at` and `reminder_id`, if somebody watched it. Under
@@ -69,7 +69,7 @@ class Results:
         out: Path,
         claims: Iterable[Mapping[str, Any]] | None = None,
         arrivals: Iterable[tuple[int, datetime]] | None = None,
-    ) -> "Results":
+    ) -> "RunResults":
         """The files of a run's folder, as streams."""
         names = "contacts.jsonl", "wire.jsonl", "logs.jsonl", "dead_letters.jsonl"
         contacts, wire, log, dead_letters = (json_lines(out / name) for name in names)
@@ -79,7 +79,7 @@ class Results:
 class Evidence:
     """The evidence of one run; `unreadable_lines` and `unreadable_calls` are checks that failed while it was read."""
 
-    def __init__(self, inputs: Inputs, run: Run, results: Results, terms: Terms) -> None:
+    def __init__(self, inputs: Inputs, run: Run, results: RunResults, terms: Terms) -> None:
         self.terms = terms
         self.inputs = inputs if results.arrivals is None else inputs.arrived(results.arrivals)
         self.undisturbed = not (run.disturbed or terms.limited)

@@ -100,24 +100,24 @@ def read_inputs(borrowers: Path, installments: Path, events: Path | None, reject
     refused = _refused(rejected)
     wronged: list[str] = []
     people: dict[str, GivenBorrower] = {}
-    for number, row in _rows(borrowers):
-        person = _read(_borrower, row)
+    for number, row in _given_rows(borrowers):
+        person = _read_file(_given_borrower, row)
         if (borrowers.name, number) in refused:
             if person and person.borrower_id not in people and _plain(row, "borrower_id"):
                 wronged.append(f"{borrowers.name} line {number}")
         elif person:
             people.setdefault(person.borrower_id, person)
     owed: dict[tuple[str, int], GivenInstallment] = {}
-    for number, row in _rows(installments):
-        due = _read(_installment, row)
+    for number, row in _given_rows(installments):
+        due = _read_file(_given_installment, row)
         known = due is None or due.borrower_id not in people or (due.loan_id, due.installment_no) in owed
         if (installments.name, number) in refused:
             if not known and _plain(row, "loan_id") and _PLAIN_AMOUNT.fullmatch(row["amount"]):
                 wronged.append(f"{installments.name} line {number}")
         elif due and not known:
             owed[due.loan_id, due.installment_no] = due
-    told = sorted(_events(events), key=lambda event: event.at) if events else []
-    return Inputs(list(people.values()), list(owed.values()), told, len(refused), wronged)
+    stated = sorted(_given_events(events), key=lambda event: event.at) if events else []
+    return Inputs(list(people.values()), list(owed.values()), stated, len(refused), wronged)
 
 
 def json_lines(path: Path) -> Iterator[dict[str, Any]]:
@@ -135,7 +135,7 @@ def _refused(path: Path | None) -> frozenset[tuple[str, int]]:
         return frozenset((row["file"], int(row["line"])) for row in csv.DictReader(file))
 
 
-def _rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
+def _given_rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
     """Yield the records of a CSV file that have all fields, each with the line on which it starts.
 
     Blank rows above the header, blank cells behind the last column, and white space around a cell say nothing, and of a
@@ -179,16 +179,16 @@ def _fields(lines: list[bytes]) -> list[str] | None:
         return None
 
 
-def _read(make: Callable[[Mapping[str, str]], Row], row: Mapping[str, str]) -> Row | None:
+def _read_file(make: Callable[[Mapping[str, str]], Row], row: Mapping[str, str]) -> Row | None:
     try:
         return make(row)
     except ValueError:
         return None
 
 
-def _borrower(row: Mapping[str, str]) -> GivenBorrower:
+def _given_borrower(row: Mapping[str, str]) -> GivenBorrower:
     return GivenBorrower(
-        _id(row, "borrower_id"),
+        _usable_id(row, "borrower_id"),
         row["time_zone"],
         row["jurisdiction"],
         channel_names(row["channels"]),
@@ -197,13 +197,13 @@ def _borrower(row: Mapping[str, str]) -> GivenBorrower:
     )
 
 
-def _installment(row: Mapping[str, str]) -> GivenInstallment:
+def _given_installment(row: Mapping[str, str]) -> GivenInstallment:
     if row["currency"] not in currencies() or row["status"] not in ("open", "paid", "cancelled"):
         raise ValueError("no currency or status")
     return GivenInstallment(
-        _id(row, "loan_id"),
+        _usable_id(row, "loan_id"),
         whole_number(row["installment_no"], 1, LARGEST_NUMBER + 1),
-        _id(row, "borrower_id"),
+        _usable_id(row, "borrower_id"),
         local_date(row["due_date"]),
         minor_of(row["amount"], row["currency"]),
         row["currency"],
@@ -212,7 +212,7 @@ def _installment(row: Mapping[str, str]) -> GivenInstallment:
     )
 
 
-def _id(row: Mapping[str, str], column: str) -> str:
+def _usable_id(row: Mapping[str, str], column: str) -> str:
     if not row[column]:
         raise ValueError("no id")
     return intern(row[column])
@@ -225,7 +225,7 @@ def _plain(row: Mapping[str, str], id_column: str) -> bool:
     return short and digits == minor_digits("USD") and bool(_PLAIN_ID.fullmatch(row[id_column]))
 
 
-def _events(path: Path) -> Iterator[GivenEvent]:
+def _given_events(path: Path) -> Iterator[GivenEvent]:
     with gzip.open(path) if path.name.lower().endswith(".gz") else path.open("rb") as file:
         for number, line in enumerate(file, 1):
             if len(line) > _LONGEST_LINE:

@@ -75,7 +75,7 @@ def read_line(number: int, raw: Mapping[str, Any]) -> OutcomeLine:
         intern(raw["reminder_id"]),
         intern(raw["borrower_id"]),
         intern(raw["channel"] or ""),
-        tuple(_key(due) for due in raw["dues"]),
+        tuple(_audit_key(due) for due in raw["dues"]),
         intern(raw["outcome"]),
         intern(raw["reason"] or ""),
         intern(raw["policy"] or ""),
@@ -99,7 +99,7 @@ def _tried(raw: Mapping[str, Any]) -> Tried:
     return Tried(instant(raw["at"]), intern(raw["channel"]), intern(raw["answer"]))
 
 
-def _key(due: Mapping[str, Any]) -> AuditKey:
+def _audit_key(due: Mapping[str, Any]) -> AuditKey:
     """Read one of a line's dues."""
     number = due["installment_no"]
     if not isinstance(number, int) or isinstance(number, bool):

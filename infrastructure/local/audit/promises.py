@@ -15,8 +15,8 @@ from infrastructure.local.audit.evidence import (
     NO_PROFILE,
     Check,
     Evidence,
-    Results,
     Run,
+    RunResults,
     barred,
     line_text,
     stage_text,
@@ -30,7 +30,7 @@ from infrastructure.local.audit.values import instant_text
 
 _EVER = datetime.max.replace(tzinfo=UTC)
 
-__all__ = ["Audit", "Coverage", "Inputs", "PromiseVerdict", "Results", "Run", "Terms", "audit", "read_inputs"]
+__all__ = ["Audit", "Coverage", "Inputs", "PromiseVerdict", "Run", "RunResults", "Terms", "audit", "read_inputs"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,10 +81,10 @@ class Audit:
         return frozenset(number for number, verdict in self.verdicts.items() if verdict.broken)
 
 
-def audit(inputs: Inputs, run: Run, results: Results, terms: Terms | None = None) -> Audit:
+def audit(inputs: Inputs, run: Run, results: RunResults, terms: Terms | None = None) -> Audit:
     """Hold a run against promises 1 to 7 and 9; a line that cannot be read breaks promise 9 or 5.
 
-    What a caller needs: `read_inputs` of the input files, `Results.read` of the folder that the run wrote, and
+    What a caller needs: `read_inputs` of the input files, `RunResults.read` of the folder that the run wrote, and
     `Terms.read` of the policy's keys and the folder of packs.
     """
     evidence = Evidence(inputs, run, results, terms or Terms())

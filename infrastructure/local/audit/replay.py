@@ -160,7 +160,7 @@ class Borrower:
 
 def scheduled(body: Mapping[str, Any]) -> Installment:
     """Begin an installment with the events that announces it; raises ValueError."""
-    sequence, currency = whole_number(body.get("sequence"), 0, LARGEST_SEQUENCE), _text(body.get("currency"))
+    sequence, currency = whole_number(body.get("sequence"), 0, LARGEST_SEQUENCE), _text_of(body.get("currency"))
     if currency not in currencies():
         raise ValueError("currency is no ISO 4217 code")
     grace_days = _grace(body)
@@ -175,8 +175,8 @@ def scheduled(body: Mapping[str, Any]) -> Installment:
     )
 
 
-def _schedule(due: Installment, body: Mapping[str, Any], sequence: int) -> None:
-    if _text(body.get("currency")) != due.currency or body.get("amount") is None:
+def _replay_schedule(due: Installment, body: Mapping[str, Any], sequence: int) -> None:
+    if _text_of(body.get("currency")) != due.currency or body.get("amount") is None:
         raise ValueError("currency is not the installment's, or there is no amount")
     _reschedule(due, body, sequence)
     due.cancelled.offer(value=False, sequence=sequence)
@@ -213,7 +213,7 @@ def _end_dispute(due: Installment, _: Mapping[str, Any], sequence: int) -> None:
 
 
 INSTALLMENT_EVENTS: Mapping[str, Callable[[Installment, Mapping[str, Any], int], None]] = {
-    "scheduled": _schedule,
+    "scheduled": _replay_schedule,
     "rescheduled": _reschedule,
     "paid": _pay,
     "payment_reversed": _reverse,
@@ -260,7 +260,7 @@ BORROWER_EVENTS: Mapping[str, Callable[[Borrower, Mapping[str, Any], int], None]
 
 
 def _date(body: Mapping[str, Any]) -> date:
-    return local_date(_text(body.get("due_date")))
+    return local_date(_text_of(body.get("due_date")))
 
 
 def _grace(body: Mapping[str, Any]) -> int | None:
@@ -276,13 +276,13 @@ def _minor(body: Mapping[str, Any], currency: str) -> int:
 
 
 def _channel_or_all(body: Mapping[str, Any]) -> str:
-    channel = _text(body.get("channel"))
+    channel = _text_of(body.get("channel"))
     if channel not in (*CHANNELS, "all"):
         raise ValueError("channel is unknown")
     return channel
 
 
-def _text(value: object) -> str:
+def _text_of(value: object) -> str:
     if value is None:
         return ""
     if not isinstance(value, str):
@@ -294,7 +294,7 @@ def _text_like(pattern: str) -> Callable[[object], str]:
     form = re.compile(pattern, re.DOTALL)
 
     def read(value: object) -> str:
-        text = _text(value)
+        text = _text_of(value)
         if not form.fullmatch(text):
             raise ValueError("a text that is too long, or holds what it must not")
         return text
@@ -302,8 +302,8 @@ def _text_like(pattern: str) -> Callable[[object], str]:
     return read
 
 
-def _channels(value: object) -> tuple[str, ...]:
-    return channel_names("|".join(map(_text, value)) if isinstance(value, list) else _text(value))
+def _known_channels(value: object) -> tuple[str, ...]:
+    return channel_names("|".join(map(_text_of, value)) if isinstance(value, list) else _text_of(value))
 
 
 _PROFILE_FIELDS: Mapping[str, Callable[[object], Any]] = {
@@ -314,7 +314,7 @@ _PROFILE_FIELDS: Mapping[str, Callable[[object], Any]] = {
     "locale": _text_like(".{0,40}"),
     "time_zone": _text_like("[^#*]{0,64}"),
     "jurisdiction": _text_like("[A-Za-z0-9-]{0,10}"),
-    "channels": _channels,
-    "consent": _channels,
-    "preferred_time": lambda value: wall_time(_text(value)),
+    "channels": _known_channels,
+    "consent": _known_channels,
+    "preferred_time": lambda value: wall_time(_text_of(value)),
 }

@@ -23,7 +23,7 @@ def days_from_due(stage: str) -> int:
 
 
 @lru_cache(maxsize=1 << 14)
-def _day(due_date: date, stage: str) -> date:
+def _term_day(due_date: date, stage: str) -> date:
     return due_date + timedelta(days=days_from_due(stage))
 
 
@@ -37,7 +37,7 @@ class AuditKey(NamedTuple):
 
     def day(self) -> date:
         """The local day of the stage."""
-        return _day(self.due_date, self.stage)
+        return _term_day(self.due_date, self.stage)
 
 
 class StageTerm(NamedTuple):

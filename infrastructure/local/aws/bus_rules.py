@@ -33,7 +33,7 @@ class BusRule:
         self._targets = resource.get("Targets")
         self._enabled = resource.get("State", default="ENABLED") == "ENABLED"
 
-    def told(self, event: dict[str, Any]) -> Iterator[TargetMessage]:
+    def stated(self, event: dict[str, Any]) -> Iterator[TargetMessage]:
         """What each target hears of an event: nothing, if the rule does not take it."""
         if not self._enabled or not self._pattern.matches_event(event):  # type: ignore[arg-type]  # moto's own form
             return

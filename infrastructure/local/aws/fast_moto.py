@@ -38,20 +38,20 @@ class _Candidates:
             for key in index.schema:
                 value = attributes.get(key["AttributeName"])
                 if key["KeyType"] == "HASH" and value is not None:
-                    whole = (_text(attributes[table.hash_key_attr]), _text(attributes[table.range_key_attr]))
-                    self._keys[id(table)][index.name][_text(value)].add(whole)
+                    whole = (_key_text(attributes[table.hash_key_attr]), _key_text(attributes[table.range_key_attr]))
+                    self._keys[id(table)][index.name][_key_text(value)].add(whole)
 
     def of_index(self, table: Any, index_name: str, conditions: list[tuple[str, Any]]) -> list[Any]:
         """The items that may satisfy the hash key conditions of a query on an index."""
         by_text = {
-            (_text(hash_key), _text(range_key))
+            (_key_text(hash_key), _key_text(range_key))
             for _, value in conditions
-            for hash_key, range_key in self._keys[id(table)][index_name][_text(value)]
+            for hash_key, range_key in self._keys[id(table)][index_name][_key_text(value)]
         }
         return [item for hash_key, range_key in by_text if (item := _find(table, hash_key, range_key)) is not None]
 
 
-def _text(value: Any) -> str:
+def _key_text(value: Any) -> str:
     raw = getattr(value, "value", value)
     return str(next(iter(raw.values())) if isinstance(raw, dict) else raw)
 

@@ -90,7 +90,7 @@ def route_of(routes: Sequence[Route], request: HttpRequest) -> tuple[Route, dict
 
 def event_of(route: Route, request: HttpRequest, values: Mapping[str, str], now: datetime) -> dict[str, Any]:
     """The event of one request, in payload format 2.0; what a request lacks is absent."""
-    headers = _joined(request.headers)
+    headers = _joined_headers(request.headers)
     cookies = [one.strip() for one in headers.pop("cookie", "").split(";") if one.strip()]
     path, domain = unquote(request.path), headers.get("host", "")
     http = {
@@ -112,7 +112,7 @@ def event_of(route: Route, request: HttpRequest, values: Mapping[str, str], now:
         "time": f"{now:%d/%b/%Y:%H:%M:%S +0000}",
         "timeEpoch": int(now.timestamp() * 1000),
     }
-    body, encoded = _body(request.body, headers.get("content-type", ""))
+    body, encoded = _encoded_body(request.body, headers.get("content-type", ""))
     event = {
         "version": "2.0",
         "routeKey": route.key,
@@ -124,14 +124,14 @@ def event_of(route: Route, request: HttpRequest, values: Mapping[str, str], now:
     }
     given = {
         "cookies": cookies,
-        "queryStringParameters": _joined(parse_qsl(request.query, keep_blank_values=True), lower=False),
+        "queryStringParameters": _joined_headers(parse_qsl(request.query, keep_blank_values=True), lower=False),
         "pathParameters": dict(values),
         "body": body,
     }
     return event | {name: value for name, value in given.items() if value}
 
 
-def _joined(pairs: Headers, *, lower: bool = True) -> dict[str, str]:
+def _joined_headers(pairs: Headers, *, lower: bool = True) -> dict[str, str]:
     """Names with their values; several of one name are joined by commas."""
     joined: dict[str, str] = {}
     for name, value in pairs:
@@ -140,7 +140,7 @@ def _joined(pairs: Headers, *, lower: bool = True) -> dict[str, str]:
     return joined
 
 
-def _body(raw: bytes, content_type: str) -> tuple[str, bool]:
+def _encoded_body(raw: bytes, content_type: str) -> tuple[str, bool]:
     """The body as an event carries it, and whether it is encoded: text by its type, everything else in base64."""
     kind = content_type.partition(";")[0].strip().lower()
     if not raw:

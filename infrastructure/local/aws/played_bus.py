@@ -36,8 +36,8 @@ class PlayedBus:
         self.emitted.append(event)
         for rule in self._rules:
             if rule.bus == entry["EventBusName"].rpartition("/")[2]:
-                for told in rule.told(event):
-                    self._at(self._clock(), partial(self._put, told.target_arn, told.body))
+                for stated in rule.stated(event):
+                    self._at(self._clock(), partial(self._put, stated.target_arn, stated.body))
 
     def handed_over(self) -> list[dict[str, Any]]:
         """What was handed over to collections, as often as the bus took it."""

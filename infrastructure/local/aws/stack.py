@@ -78,8 +78,8 @@ class Stack(Platform):
         super().__init__(make_clock(start), log, chaos)
         stored = Stored()
         self.meter = Meter(stored)
-        self.news_meter = Meter(stored)
-        self.bus = PlayedBus(self.clock, self._at_events_turn, self._tell_freely)
+        self.events_meter = Meter(stored)
+        self.bus = PlayedBus(self.clock, self._at_events_turn, self._send_freely)
         clients.forget()
         wiring.forget()
         self._wire = Wire(clients.session(), self.meter, chaos, endpoint)
@@ -150,7 +150,7 @@ class Stack(Platform):
     @contextmanager
     def feeding(self) -> Iterator[None]:
         """See Platform; its calls are counted apart."""
-        before, self._wire.meter = self._wire.meter, self.news_meter
+        before, self._wire.meter = self._wire.meter, self.events_meter
         try:
             with self.playing(), environment(self.functions_environment()):
                 yield
@@ -261,9 +261,9 @@ class Stack(Platform):
                 with self._free():
                     about = clients.client("s3").head_object(Bucket=bucket, Key=key)
                 body = notice_of(bucket, key, operation, self.clock(), about)
-                self.at(self.clock(), EVENT, partial(self._tell_freely, notice.queue_arn, body))
+                self.at(self.clock(), EVENT, partial(self._send_freely, notice.queue_arn, body))
 
-    def _tell_freely(self, queue_arn: str, body: str) -> None:
+    def _send_freely(self, queue_arn: str, body: str) -> None:
         with self._free():
             self._put(queue_arn, body)
 
@@ -276,9 +276,9 @@ class Stack(Platform):
             return
 
         def publish() -> None:
-            told = self._provider_events.publish(channel, event, instant.to_text(self.clock()))
+            stated = self._provider_events.publish(channel, event, instant.to_text(self.clock()))
             with self._free():
-                for queue_arn, body in told:
+                for queue_arn, body in stated:
                     self._put(queue_arn, body)
 
         self.at(self.clock() + wait, EVENT, publish)

@@ -19,7 +19,7 @@ from infrastructure.local.runs.portfolio import BORROWER_COLUMNS, INSTALLMENT_CO
 
 FIRST_DAY, LAST_DAY = date(2026, 12, 10), date(2026, 12, 11)
 _ZONES = {"America/New_York": "US-NY", "America/Chicago": "US-IL", "America/Los_Angeles": "US-CA", "": "US-TX"}
-_WISHES = ("", "", "", "09:00", "10:15", "19:45")
+_PREFERENCES = ("", "", "", "09:00", "10:15", "19:45")
 _CHANNELS = ("sms|email", "email|sms", "email", "sms")
 # Seconds from a slot at which events come: right at it, in the middle of its deliveries, and around the lease.
 _AROUND = (-60, -1, 0, 1, 2, 5, 15, 60, 119, 125, 200)
@@ -34,15 +34,15 @@ class _DrawnBook:
     rng: random.Random
     borrowers: list[dict[str, str]] = field(default_factory=list)
     installments: list[dict[str, str]] = field(default_factory=list)
-    news: list[tuple[datetime, dict[str, Any]]] = field(default_factory=list)
+    happenings: list[tuple[datetime, dict[str, Any]]] = field(default_factory=list)
     sequences: Counter[str] = field(default_factory=Counter)
 
-    def tell(self, borrower: dict[str, str], kind: str, **body: Any) -> None:
+    def add_event(self, borrower: dict[str, str], kind: str, **body: Any) -> None:
         """Note events at an instant of its own; its sequence grows in the order in which it is made."""
         key = str(body.get("loan_id", borrower["borrower_id"]))
         self.sequences[key] += 1
-        frame = {"event_id": f"e-{len(self.news) + 1}", "source": "core", "sequence": self.sequences[key]}
-        self.news.append((self._instant(borrower), {"type": kind, **frame, **body}))
+        frame = {"event_id": f"e-{len(self.happenings) + 1}", "source": "core", "sequence": self.sequences[key]}
+        self.happenings.append((self._instant(borrower), {"type": kind, **frame, **body}))
 
     def _instant(self, borrower: dict[str, str]) -> datetime:
         day = self.rng.choice((FIRST_DAY, LAST_DAY))
@@ -58,7 +58,7 @@ def write_portfolio(folder: Path, seed: int) -> None:
     """Write borrowers.csv, installments.csv and events.jsonl for the two days; the same seed gives the same bytes."""
     book = _DrawnBook(random.Random(f"portfolio#{seed}"))
     for number in range(1, book.rng.randint(*_BORROWERS) + 1):
-        borrower = _borrower(book, number)
+        borrower = _draw_borrower(book, number)
         for loan in range(book.rng.choice((1, 1, 2, 3))):
             _loan(book, borrower, f"L-{number}-{loan + 1}")
         for _ in range(book.rng.choice((0, 0, 1, 2))):
@@ -77,7 +77,7 @@ def _write(path: Path, columns: Sequence[str], rows: Sequence[dict[str, str]]) -
         writer.writerows(rows)
 
 
-def _borrower(book: _DrawnBook, number: int) -> dict[str, str]:
+def _draw_borrower(book: _DrawnBook, number: int) -> dict[str, str]:
     rng = book.rng
     zone = rng.choice(list(_ZONES))
     channels = rng.choice(_CHANNELS)
@@ -94,7 +94,7 @@ def _borrower(book: _DrawnBook, number: int) -> dict[str, str]:
         "jurisdiction": _ZONES[zone],
         "channels": channels,
         "consent": channels if rng.random() > _SELDOM else channels.partition("|")[0],
-        "preferred_time": rng.choice(_WISHES),
+        "preferred_time": rng.choice(_PREFERENCES),
     }
     book.borrowers.append(row)
     return row
@@ -115,9 +115,9 @@ def _loan(book: _DrawnBook, borrower: dict[str, str], loan_id: str) -> None:
         "status": "open",
     }
     if rng.random() < _SELDOM:
-        told = {name: value for name, value in row.items() if name not in ("status", "installment_no", "grace_days")}
+        stated = {name: value for name, value in row.items() if name not in ("status", "installment_no", "grace_days")}
         grace = {"installment_no": 1, "grace_days": int(row["grace_days"])}
-        book.tell(borrower, "installment.scheduled", **told, **grace)
+        book.add_event(borrower, "installment.scheduled", **stated, **grace)
     else:
         book.installments.append(row)
     for _ in range(rng.choice((0, 1, 2, 3))):
@@ -138,7 +138,7 @@ def _about_loan(book: _DrawnBook, borrower: dict[str, str], loan_id: str, due: d
     kind = book.rng.choice(
         ["installment.paid", "installment.paid", "installment.disputed", "installment.disputed", *kinds]
     )
-    book.tell(borrower, kind, **ids, **kinds[kind])
+    book.add_event(borrower, kind, **ids, **kinds[kind])
 
 
 def _about_borrower(book: _DrawnBook, borrower: dict[str, str]) -> None:
@@ -146,7 +146,7 @@ def _about_borrower(book: _DrawnBook, borrower: dict[str, str]) -> None:
     change = rng.choice(
         (
             {"time_zone": rng.choice([zone for zone in _ZONES if zone])},
-            {"preferred_time": rng.choice(_WISHES)},
+            {"preferred_time": rng.choice(_PREFERENCES)},
             {"channels": rng.choice(_CHANNELS)},
             {"email": f"{borrower['borrower_id']}-new@{DOMAINS[0]}"},
         )
@@ -160,14 +160,14 @@ def _about_borrower(book: _DrawnBook, borrower: dict[str, str]) -> None:
         "borrower.hold_ended": {},
     }
     kind = rng.choice(list(kinds))
-    book.tell(borrower, kind, borrower_id=borrower["borrower_id"], **kinds[kind])
+    book.add_event(borrower, kind, borrower_id=borrower["borrower_id"], **kinds[kind])
 
 
 def _arriving(book: _DrawnBook) -> list[dict[str, Any]]:
     """All events in the order of arrival, some of it twice."""
-    news = list(book.news)
-    for at, body in book.news:
+    happenings = list(book.happenings)
+    for at, body in book.happenings:
         if book.rng.random() < _SELDOM:
-            news.append((at + timedelta(seconds=book.rng.randrange(7_200)), body))
-    news.sort(key=lambda item: item[0])
-    return [{"at": at.isoformat().replace("+00:00", "Z"), **body} for at, body in news]
+            happenings.append((at + timedelta(seconds=book.rng.randrange(7_200)), body))
+    happenings.sort(key=lambda item: item[0])
+    return [{"at": at.isoformat().replace("+00:00", "Z"), **body} for at, body in happenings]

@@ -47,13 +47,13 @@ class Chaos(Chances):
             return None
         service, operation = event_name.split(".")[1:]
         decisive = running.about and operation in _DECISIVE
-        self.between(running, operation, _named(running.about, request) if decisive else frozenset())
+        self.between(running, operation, _names_in(running.about, request) if decisive else frozenset())
         self.in_time(running)
         if self.strikes("killed"):
             raise Killed
         if operation in _PROVIDERS:
             return self._provider(request, operation, act)
-        if not running.news and self.away(service):
+        if not running.happenings and self.away(service):
             return _error(request, 503, "ServiceUnavailable")
         return self._failure(request, act) or self._read(request, operation, act) or self._part(request, operation, act)
 
@@ -102,7 +102,7 @@ class Chaos(Chances):
         return None
 
 
-def _named(about: frozenset[str], request: AWSPreparedRequest) -> frozenset[str]:
+def _names_in(about: frozenset[str], request: AWSPreparedRequest) -> frozenset[str]:
     """Those of the borrowers and loans at hand that a request names; all, if it names none."""
     body = request.body
     text = body.decode() if isinstance(body, bytes) else str(body)

@@ -80,13 +80,13 @@ class PortChaos(Chances):
             return self._noting(name, act, given)
         full = f"{service}.{name}"
         decisive = running.about and full in _DECISIVE
-        self.between(running, full, _named(running.about, given) if decisive else frozenset())
+        self.between(running, full, _names_called(running.about, given) if decisive else frozenset())
         self.in_time(running)
         if self.strikes("killed"):
             raise Killed
         if service in _CHANNELS:
             return self._provider(act)
-        if not running.news and self.away(service):
+        if not running.happenings and self.away(service):
             raise Unreachable(f"{service}: away on purpose")
         if self.strikes("throttled") or self.strikes("failed"):
             raise Unreachable(f"{service}: failed on purpose")
@@ -165,15 +165,15 @@ class PortChaos(Chances):
                 hidden.setdefault((id(write.where), write.key), write)
         present = [(one.where, one.key, one.where.get(one.key)) for one in hidden.values()]
         for one in hidden.values():
-            _put(one.where, one.key, one.before)
+            _put_value(one.where, one.key, one.before)
         try:
             return act()
         finally:
             for place in present:
-                _put(*place)
+                _put_value(*place)
 
 
-def _put(where: MutableMapping[Any, Any], key: Any, value: Any) -> None:
+def _put_value(where: MutableMapping[Any, Any], key: Any, value: Any) -> None:
     """Put a value, or none, into its place, past all conditions."""
     if value is None:
         where.pop(key, None)
@@ -186,7 +186,7 @@ def _order(entry: IndexEntry) -> str:
     return f"{entry.send_time}#{entry.borrower_id}#{entry.loan_id}#{entry.installment_no}#{entry.due_date}"
 
 
-def _named(about: frozenset[str], given: tuple[Any, ...]) -> frozenset[str]:
+def _names_called(about: frozenset[str], given: tuple[Any, ...]) -> frozenset[str]:
     """Those of the borrowers and loans at hand that a call names; all, if it names none."""
     text = repr(given[:1])
     return frozenset(name for name in about if name in text) or about

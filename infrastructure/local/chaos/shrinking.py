@@ -38,7 +38,7 @@ class _Search:
 
     def leave_out(self, kind: int) -> None:
         """Leave out stretches of the rows of one file, halves at first and single rows at last."""
-        rows = _read(self.case)
+        rows = _rows_and_events(self.case)
         size = max(1, len(rows[kind]) // 2)
         while size and self.tries < _TRIES:
             start = 0
@@ -84,7 +84,7 @@ def _without(rows: _Rows, kind: int, start: int, size: int) -> _Rows:
     return left, [line for line in rows[1] if line not in theirs], events
 
 
-def _read(case: ChaosCase) -> _Rows:
+def _rows_and_events(case: ChaosCase) -> _Rows:
     borrowers, installments, events = (
         (case.folder / name).read_text(encoding="utf-8").splitlines() if (case.folder / name).exists() else []
         for name in FILES

@@ -153,7 +153,7 @@ class ServedBucket(AbstractContextManager["ServedBucket"]):
                 break
             self.wait()
         if got.status >= _ERRORS and not (got.status == _NOT_FOUND and method != "PUT"):
-            raise CannotImport(f"{self.address}: {_said(got)}")
+            raise CannotImport(f"{self.address}: {_fault_said(got)}")
         return got
 
     def _answer(self, method: str, path: str, body: Any, headers: dict[str, str]) -> BaseHTTPResponse:
@@ -177,7 +177,7 @@ def _tag(got: BaseHTTPResponse) -> str:
     return got.headers.get("etag", "").strip('"')
 
 
-def _said(got: BaseHTTPResponse) -> str:
+def _fault_said(got: BaseHTTPResponse) -> str:
     """What the server says is wrong."""
     if got.status == _BUSY:
         return "busy with something that takes long; put the file again"

@@ -72,7 +72,7 @@ def import_files(options: ImportOptions, progress: Progress) -> list[Report]:
             raise CannotImport(f"{file}: cannot be read; check the path")
     options.out.mkdir(parents=True, exist_ok=True)
     reports = []
-    with _there(options) as bucket:
+    with _is_in_bucket(options) as bucket:
         for number, file in enumerate(options.files):
             share = _part_of(progress, number, len(options.files), file.name)
             last = file is options.files[-1]
@@ -86,7 +86,7 @@ def _part_of(progress: Progress, number: int, files: int, name: str) -> Callable
     return lambda share: progress((number + share) / files, name)
 
 
-def _there(options: ImportOptions) -> AbstractContextManager[Bucket]:
+def _is_in_bucket(options: ImportOptions) -> AbstractContextManager[Bucket]:
     if options.served:
         return ServedBucket(options.served)
     return _deployed(options) if options.bucket else _fresh(options)
@@ -96,7 +96,7 @@ def _imported(
     file: Path, bucket: Bucket, options: ImportOptions, share: Callable[[float], None], *, complete: bool
 ) -> Report:
     """Put one file, wait for its import, and fetch its report."""
-    key = f"{BOOKS}{options.source}/{_named(file.name, complete=complete)}"
+    key = f"{BOOKS}{options.source}/{_object_names(file.name, complete=complete)}"
     # What was refused is tried again when it is put again, and until then its old report stands there.
     before = bucket.read(key + REPORT)
     state = Import(key, bucket.put(key, file), 0, "", "")
@@ -112,7 +112,7 @@ def _imported(
     return {**report, "file": file.name}
 
 
-def _named(name: str, *, complete: bool) -> str:
+def _object_names(name: str, *, complete: bool) -> str:
     ending = next(one for one in reversed(_ENDINGS) if name.lower().endswith(one))
     stem = name[: -len(ending)]
     return name if not complete or stem.lower().endswith(".complete") else f"{stem}.complete{ending}"

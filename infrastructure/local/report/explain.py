@@ -41,10 +41,11 @@ def explain(out: Path, borrower: str) -> str:
     to read, or nothing about the borrower.
     """
     records = sorted(
-        _about(borrower, out / RECORDS), key=lambda record: (str(record["at"]), str(record["reminder_id"]))
+        _records_of_borrower(borrower, out / RECORDS),
+        key=lambda record: (str(record["at"]), str(record["reminder_id"])),
     )
     # Runs of earlier versions have left none.
-    cases = list(_about(borrower, out / CASES)) if (out / CASES).exists() else []
+    cases = list(_records_of_borrower(borrower, out / CASES)) if (out / CASES).exists() else []
     given_up = _given_up(borrower, out / DEAD_LETTERS)
     left = [
         job for job in given_up if not any(due in record.get("dues", ()) for due in job["dues"] for record in records)
@@ -54,8 +55,8 @@ def explain(out: Path, borrower: str) -> str:
             f"no reminder was planned for borrower {borrower!r} in {out}. Either the id is misspelled, or no "
             f"installment of theirs was open on a stage's day in that period."
         )
-    told = (_paragraph(record, given_up) for record in records)
-    return "\n\n".join([_heading(borrower, records, len(left)), *told, *map(_lost, left), *map(_case, cases)]) + "\n"
+    stated = (_paragraph(record, given_up) for record in records)
+    return "\n\n".join([_heading(borrower, records, len(left)), *stated, *map(_lost, left), *map(_case, cases)]) + "\n"
 
 
 def _given_up(borrower: str, path: Path) -> list[dict[str, Any]]:
@@ -73,7 +74,7 @@ def _given_up(borrower: str, path: Path) -> list[dict[str, Any]]:
 
 def _lost(job: Mapping[str, Any]) -> str:
     lines = [f"{job['slot']}  PLANNED, AND NO OUTCOME", *_field("why", _failed_in(job))]
-    return "\n".join(lines + [line for due in job["dues"] for line in _field("about", _due(due))])
+    return "\n".join(lines + [line for due in job["dues"] for line in _field("about", _due_text(due))])
 
 
 def _failed_in(job: Mapping[str, Any]) -> str:
@@ -92,7 +93,7 @@ def _case(case: Mapping[str, Any]) -> str:
     return "\n".join([*lines, *_field("case", str(case["case_id"]))])
 
 
-def _about(borrower: str, path: Path) -> Iterator[dict[str, Any]]:
+def _records_of_borrower(borrower: str, path: Path) -> Iterator[dict[str, Any]]:
     """The records of one borrower; a line is parsed only if it can be about them."""
     needle = json.dumps(borrower)[1:-1], borrower
     try:
@@ -100,7 +101,7 @@ def _about(borrower: str, path: Path) -> Iterator[dict[str, Any]]:
             for number, line in enumerate(file, 1):
                 if (
                     any(form in line for form in needle)
-                    and (record := _read(path, number, line)).get("borrower_id") == borrower
+                    and (record := _read_lines(path, number, line)).get("borrower_id") == borrower
                 ):
                     yield record
     except FileNotFoundError:
@@ -109,7 +110,7 @@ def _about(borrower: str, path: Path) -> Iterator[dict[str, Any]]:
         ) from None
 
 
-def _read(path: Path, number: int, line: str) -> dict[str, Any]:
+def _read_lines(path: Path, number: int, line: str) -> dict[str, Any]:
     try:
         record = json.loads(line)
     except ValueError:
@@ -123,18 +124,18 @@ def _read(path: Path, number: int, line: str) -> dict[str, Any]:
 
 def _heading(borrower: str, records: Sequence[Mapping[str, Any]], left: int) -> str:
     counts = Counter(str(record["outcome"]) for record in records)
-    told = [f"{count} {words.outcome(outcome).lower()}" for outcome, count in counts.most_common()]
-    told += [f"{left} without an outcome"] if left else []
-    counted = f" ({', '.join(told)})" if told else ""
+    stated = [f"{count} {words.outcome(outcome).lower()}" for outcome, count in counts.most_common()]
+    stated += [f"{left} without an outcome"] if left else []
+    counted = f" ({', '.join(stated)})" if stated else ""
     total = len(records) + left
     noun = "reminder was" if total == 1 else "reminders were"
     return f"Borrower {borrower}: {total} {noun} planned{counted}."
 
 
 def _paragraph(record: Mapping[str, Any], given_up: Sequence[Mapping[str, Any]]) -> str:
-    title = f"{_when(record)}  {_verdict(record)}"
+    title = f"{_when(record)}  {_verdict_text(record)}"
     lines = [title, *_field("why", _why(record, given_up))]
-    lines += [line for due in record.get("dues") or () for line in _field("about", _due(due))]
+    lines += [line for due in record.get("dues") or () for line in _field("about", _due_text(due))]
     lines += [line for attempt in record.get("attempts") or () for line in _field("attempt", _attempt(attempt))]
     if record.get("provider_message_id"):
         lines += _field("provider", f"message {record['provider_message_id']}")
@@ -168,7 +169,7 @@ def _when(record: Mapping[str, Any]) -> str:
     return f"{local:%a %Y-%m-%d %H:%M} local time (UTC{offset}; {at})"
 
 
-def _verdict(record: Mapping[str, Any]) -> str:
+def _verdict_text(record: Mapping[str, Any]) -> str:
     outcome, channel = str(record["outcome"]), words.channel(str(record.get("channel") or ""))
     if outcome == "sent":
         return f"SENT by {channel}"
@@ -191,7 +192,7 @@ def _why(record: Mapping[str, Any], given_up: Sequence[Mapping[str, Any]]) -> st
     return f"{words.reason(code, outcome).because} [{outcome}{f': {code}' if code else ''}]"
 
 
-def _due(due: Mapping[str, Any]) -> str:
+def _due_text(due: Mapping[str, Any]) -> str:
     stage = str(due["stage"])
     return f"{words.installment(due)}: {stage} ({words.stage(stage)})"
 
@@ -199,32 +200,32 @@ def _due(due: Mapping[str, Any]) -> str:
 def _attempt(attempt: Mapping[str, Any]) -> str:
     code, _, detail = str(attempt.get("answer") or "no answer").partition(":")
     meaning = words.REASONS.get(code)
-    told = (
+    stated = (
         f"{meaning.because} ({code}{f', {detail}' if detail else ''})"
         if meaning
         else f"{code}{f' ({detail})' if detail else ''}"
     )
-    return f"{attempt.get('at', '?')} by {words.channel(str(attempt.get('channel') or ''))}: {told}"
+    return f"{attempt.get('at', '?')} by {words.channel(str(attempt.get('channel') or ''))}: {stated}"
 
 
 def _inputs(inputs: Mapping[str, Any]) -> list[str]:
     """What the gate saw, one line for each input; keys that are not known here are shown under their own names."""
     names = sorted(inputs, key=lambda name: (_INPUT_ORDER.get(name, len(_INPUT_ORDER)), name))
-    tell = {"channels": _channels}
-    return [f"{_INPUTS.get(name, name.replace('_', ' '))}: {tell.get(name, _value)(inputs[name])}" for name in names]
+    writers = {"channels": _channel_obstacles}
+    return [f"{_INPUTS.get(name, name.replace('_', ' '))}: {writers.get(name, _value)(inputs[name])}" for name in names]
 
 
-def _channels(value: object) -> str:
+def _channel_obstacles(value: object) -> str:
     """Each channel, and what stood in its way."""
     if not isinstance(value, Mapping):
         return _value(value)
-    told = (
+    stated = (
         f"{words.channel(name)} could be used"
         if state in _ABLE
         else f"{words.channel(name)} not, {words.reason(str(state)).because}"
         for name, state in value.items()
     )
-    return "; ".join(told) or "none wished for"
+    return "; ".join(stated) or "none wished for"
 
 
 def _value(value: object) -> str:

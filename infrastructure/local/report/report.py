@@ -175,12 +175,12 @@ def _headline(figures: Mapping[str, Any]) -> dict[str, Any]:
 
 def _verdict(figures: Mapping[str, Any]) -> tuple[str, str]:
     """Give the tone and the sentence of the banner."""
-    told = promises(figures)
-    broken, checks = [row for row in told if row[3]], sum(row[2] for row in told)
+    stated = promises(figures)
+    broken, checks = [row for row in stated if row[3]], sum(row[2] for row in stated)
     if broken:
         noun = "promise was" if len(broken) == 1 else "promises were"
         return "bad", f"{len(broken)} {noun} broken: see below, and stop before anything goes live."
-    if told:
+    if stated:
         return "good", f"Every promise held, in {checks:,} checks."
     return "plain", "Promises were not checked in this run."
 
@@ -316,16 +316,18 @@ def _business(figures: Mapping[str, Any]) -> dict[str, Any]:
         },
         "calls": [(name, calls.get(name), units.get(name)) for name in sorted({*calls, *units})],
         "seconds": {name: seconds[name] for name in ("wall", "cpu") if name in seconds},
-        "coverage": [(name.replace("_", " "), _told(value)) for name, value in (figures.get("coverage") or {}).items()],
+        "coverage": [
+            (name.replace("_", " "), _stated(value)) for name, value in (figures.get("coverage") or {}).items()
+        ],
     }
 
 
-def _told(value: object) -> str:
+def _stated(value: object) -> str:
     """Any JSON value as one line."""
     if isinstance(value, Mapping):
-        return ", ".join(f"{name}: {_told(part)}" for name, part in value.items()) or "none"
+        return ", ".join(f"{name}: {_stated(part)}" for name, part in value.items()) or "none"
     if isinstance(value, list | tuple):
-        return ", ".join(map(_told, value)) or "none"
+        return ", ".join(map(_stated, value)) or "none"
     if isinstance(value, int | float) and not isinstance(value, bool):
         return _number(value)
     return str(value)

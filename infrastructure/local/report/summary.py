@@ -150,10 +150,10 @@ def held_back(summary: Mapping[str, Any]) -> dict[str, list[tuple[str, str, int]
 
 def promises(summary: Mapping[str, Any]) -> list[tuple[str, str, int, list[str]]]:
     """Each promise that was checked or broken, as (number, words, checks, what broke it)."""
-    told = summary.get("promises", {})
-    checked: Mapping[str, int] = told.get("checked", {})
+    stated = summary.get("promises", {})
+    checked: Mapping[str, int] = stated.get("checked", {})
     broken: defaultdict[str, list[str]] = defaultdict(list)
-    for item in _breaches(told.get("broken", ())):
+    for item in _breaches(stated.get("broken", ())):
         number, detail = _breach(item)
         broken[number].append(detail)
     numbers = sorted({*map(str, checked), *broken}, key=lambda number: (not number.isdigit(), number.zfill(4)))
@@ -188,7 +188,7 @@ def text(summary: Mapping[str, Any]) -> str:
     """The summary for a terminal, in words that need no manual; print it as it is."""
     sections = (
         _headline,
-        _channels,
+        _by_channel,
         _stages,
         _held_back,
         _borrowers,
@@ -222,7 +222,7 @@ def _count(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
-def _channels(summary: Mapping[str, Any]) -> str:
+def _by_channel(summary: Mapping[str, Any]) -> str:
     rows = [(words.channel(code), count) for code, count in summary.get("by_channel", {}).items()]
     return _chart("What went out, by channel", rows)
 
@@ -266,12 +266,12 @@ def _chart(title: str, rows: Sequence[tuple[str, int]]) -> str:
 
 
 def _cases(summary: Mapping[str, Any]) -> str:
-    told = summary.get("cases") or {}
-    if not told.get("opened"):
+    stated = summary.get("cases") or {}
+    if not stated.get("opened"):
         return ""
-    wide = max(len(words.CASES[code]) for code in told["by_reason"])
-    why = [f"  {words.CASES[code]:<{wide}} {count:>9,}" for code, count in told["by_reason"].items()]
-    opened = f"{_count(told['opened'], 'case')} opened, {told['open']:,} still open"
+    wide = max(len(words.CASES[code]) for code in stated["by_reason"])
+    why = [f"  {words.CASES[code]:<{wide}} {count:>9,}" for code, count in stated["by_reason"].items()]
+    opened = f"{_count(stated['opened'], 'case')} opened, {stated['open']:,} still open"
     return "\n".join([f"Whom a person should look at: {opened}", *why])
 
 

@@ -44,7 +44,7 @@ def _due_key(case: Case) -> table_keys.Key:
 
 def line(case: Case, *, is_open: bool) -> Line:
     """A case as a line of cases.jsonl."""
-    told: Line = {
+    stated: Line = {
         "opened_at": instant.to_text(case.opened_at),
         "case_id": case.case_id,
         "borrower_id": case.borrower_id,
@@ -53,13 +53,13 @@ def line(case: Case, *, is_open: bool) -> Line:
         "open": is_open,
     }
     if isinstance(case.about, About):
-        told |= {
+        stated |= {
             "loan_id": case.about.loan_id,
             "installment_no": case.about.installment_no,
             "due_date": case.about.due_date.isoformat(),
         }
     seen = sorted((instant.to_text(at), signal) for signal, at in case.signals.items())
-    return told | {"signals": [{"at": at, "signal": signal} for at, signal in seen]}
+    return stated | {"signals": [{"at": at, "signal": signal} for at, signal in seen]}
 
 
 def counts(lines: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
@@ -74,7 +74,7 @@ def counts(lines: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     }
 
 
-def told(case: Mapping[str, Any]) -> dict[str, str]:
+def stated(case: Mapping[str, Any]) -> dict[str, str]:
     """A case in words: whom and what it is about, and why a person should look."""
     codes = [one["signal"] for one in case["signals"]] or [case["reason"]]
     about = words.installment(case) if "loan_id" in case else "the borrower"

@@ -42,7 +42,7 @@ _FATES = {
     "paid before the period": 4,
     "unpaid": 24,
 }
-_WISHES = {
+_PREFERENCES = {
     "opted out": 4,
     "opted out for a while": 2,
     "hold": 2,
@@ -94,16 +94,16 @@ def write_demo(folder: Path, *, seed: int = 1, borrowers: int = 240, first_day: 
     """
     book = _Book(random.Random(seed), first_day, last_day)
     for number in range(1, borrowers + 1):
-        borrower = _borrower(book, number)
+        borrower = _draw_person(book, number)
         book.borrowers.append(borrower)
         _loans(book, borrower, number)
-        _wishes(book, borrower)
+        _draw_preferences(book, borrower)
     _late_arrivals(book)
     folder.mkdir(parents=True, exist_ok=True)
     _write_csv(folder / "borrowers.csv", [*book.borrowers, *_bad_borrowers(book)])
     _write_csv(folder / "installments.csv", [*book.installments, *_bad_installments(book)])
     with (folder / "events.jsonl").open("w", encoding="utf-8", newline="\n") as file:
-        file.writelines(json.dumps(event, ensure_ascii=False) + "\n" for event in _news(book))
+        file.writelines(json.dumps(event, ensure_ascii=False) + "\n" for event in _happenings(book))
 
 
 def _write_csv(path: Path, rows: Sequence[Row]) -> None:
@@ -116,13 +116,13 @@ def _write_csv(path: Path, rows: Sequence[Row]) -> None:
 # Borrowers
 
 
-def _borrower(book: _Book, number: int) -> Row:
+def _draw_person(book: _Book, number: int) -> Row:
     rng = book.rng
     # The first borrowers go round the world, so that even a small portfolio has every place.
     place = PLACES[number - 1] if number <= len(PLACES) else rng.choices(PLACES, [place.share for place in PLACES])[0]
     locale = rng.choice(place.locales)
     borrower_id = f"b-{number:04d}"
-    channels, openid = _channels(rng, place, number)
+    channels, openid = _draw_channels(rng, place, number)
     consent = {"all": channels, "first": channels.partition("|")[0], "none": ""}
     row = {
         "borrower_id": borrower_id,
@@ -143,7 +143,7 @@ def _borrower(book: _Book, number: int) -> Row:
     return row
 
 
-def _channels(rng: random.Random, place: DemoPlace, number: int) -> tuple[str, str]:
+def _draw_channels(rng: random.Random, place: DemoPlace, number: int) -> tuple[str, str]:
     """Draw the order of channels, and a WeChat openid where it is among them."""
     if place.jurisdiction == "CN" and rng.random() < _MANY:
         return "wechat|email", f"oExample{number:06d}"
@@ -169,9 +169,9 @@ def _phone(book: _Book, place: DemoPlace) -> str:
     return f"+1{place.phone}55501{used:02d}" if used < US_NUMBERS else ""
 
 
-def _wishes(book: _Book, borrower: Row) -> None:
+def _draw_preferences(book: _Book, borrower: Row) -> None:
     """Opt-outs, holds and changes of profile."""
-    rng, send_time, day = book.rng, book.one_of(_WISHES), book.day()
+    rng, send_time, day = book.rng, book.one_of(_PREFERENCES), book.day()
     who, zone = {"borrower_id": borrower["borrower_id"]}, borrower["time_zone"]
     if send_time.startswith("opted out"):
         channel = rng.choice(["sms", "email", "all"])
@@ -297,7 +297,7 @@ def _late_arrivals(book: _Book) -> None:
 # Events as it arrives, and rows that are bad on purpose
 
 
-def _news(book: _Book) -> list[Row]:
+def _happenings(book: _Book) -> list[Row]:
     """Put all events in order of arrival, numbered within loan or borrower, among repeats, stale and bad ones."""
     sequences: Counter[str] = Counter()
     arriving: list[tuple[datetime, Row]] = []
@@ -310,9 +310,9 @@ def _news(book: _Book) -> list[Row]:
     return [{"at": _stamp(moment), **event} for moment, event in arriving] + _bad_events(book)
 
 
-def _noise(book: _Book, news: Sequence[tuple[datetime, Row]]) -> Iterable[tuple[datetime, Row]]:
+def _noise(book: _Book, happenings: Sequence[tuple[datetime, Row]]) -> Iterable[tuple[datetime, Row]]:
     """Repeat some events, send old events after newer, and events about nobody known, as webhooks do."""
-    for number, (moment, event) in enumerate(news):
+    for number, (moment, event) in enumerate(happenings):
         later = moment + timedelta(minutes=book.rng.randint(1, 2000))
         if number % 20 == 0:
             yield later, event

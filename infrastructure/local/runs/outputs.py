@@ -128,13 +128,13 @@ def samples(found: Sequence[Record], kept: Sequence[dict[str, Any]]) -> list[dic
         if record is None:
             continue
         locale, _, stage = record.text.partition("@")[0].split("/")
-        chosen.setdefault((sample["channel"], locale, stage, str(len(record.keys) > 1)), told(sample, record))
+        chosen.setdefault((sample["channel"], locale, stage, str(len(record.keys) > 1)), stated(sample, record))
     spread = sorted(chosen.items(), key=lambda found: (found[0][2], found[0][1], found[0][0]))
     step = max(1, len(spread) // _SHOWN)
     return [sample for _, sample in spread[::step]][:_SHOWN]
 
 
-def told(sample: dict[str, Any], record: Record) -> dict[str, Any]:
+def stated(sample: dict[str, Any], record: Record) -> dict[str, Any]:
     """A message that the carrier kept, with what its record and its size add."""
     more: dict[str, Any] = {
         "locale": record.text.partition("/")[0],

@@ -21,13 +21,21 @@ from predue.imports.book_rows import (
     installment_row,
 )
 from predue.imports.csv_rows import BadRow, json_of
-from predue.imports.row_report import REJECTED_COLUMNS, Told, about, lines
+from predue.imports.row_report import REJECTED_COLUMNS, RowNote, about, lines
 from predue.inbound.deliveries import event_of
 from predue.inbound.sources import Source
 
 __all__ = [
-    "BORROWER_COLUMNS", "INSTALLMENT_COLUMNS", "EventRow", "InstallmentRow", "Portfolio", "PortfolioError", "Rejected",
-    "read_portfolio", "tell_rows", "write_rejected",
+    "BORROWER_COLUMNS",
+    "INSTALLMENT_COLUMNS",
+    "EventRow",
+    "InstallmentRow",
+    "Portfolio",
+    "PortfolioError",
+    "Rejected",
+    "apply_rows",
+    "read_portfolio",
+    "write_rejected",
 ]  # fmt: skip
 
 SOURCE = Source("core")
@@ -67,34 +75,36 @@ def read_portfolio(borrowers: Path, installments: Path, events: Path | None) -> 
     rejected: list[Rejected] = []
     warnings: list[Rejected] = []
     people: dict[str, Updated] = {}
-    for person in table(borrowers, BORROWER_COLUMNS, lambda row: _borrower(row, people), rejected, warnings):
+    for person in table(borrowers, BORROWER_COLUMNS, lambda row: _borrower_of_row(row, people), rejected, warnings):
         people[person.borrower_id] = person
     owed: dict[tuple[str, int], InstallmentRow] = {}
-    made = table(installments, INSTALLMENT_COLUMNS, lambda row: _installment(row, people, owed), rejected, warnings)
+    made = table(
+        installments, INSTALLMENT_COLUMNS, lambda row: _installment_of_row(row, people, owed), rejected, warnings
+    )
     for due in made:
         owed[due.event.loan_id, due.event.installment_no] = due
-    news = [] if events is None else sorted(_events(events, rejected), key=lambda event: event.at)
+    happenings = [] if events is None else sorted(_events_of_file(events, rejected), key=lambda event: event.at)
     files = (borrowers, installments, events)
-    return Portfolio(list(people.values()), list(owed.values()), news, rejected, files, warnings)
+    return Portfolio(list(people.values()), list(owed.values()), happenings, rejected, files, warnings)
 
 
-def tell_rows(
+def apply_rows(
     borrower: Mapping[str, str], installments: Iterable[Mapping[str, str]], at: datetime, services: EventServices
 ) -> None:
     """Tell the rows of one borrower, as files with these cells do; a column that is left out is an empty cell."""
     applying.apply(borrower_row(dict.fromkeys(BORROWER_COLUMNS, "") | dict(borrower), SOURCE), at, services)
     for row in installments:
         due = installment_row(dict.fromkeys(INSTALLMENT_COLUMNS, "") | dict(row), SOURCE)
-        book_events.tell(*due, at, services)
+        book_events.apply_row(*due, at, services)
 
 
 def write_rejected(path: Path, rows: Iterable[Rejected], columns: Sequence[str] = REJECTED_COLUMNS) -> None:
     """Write `rejected.csv`, or `warnings.csv` by its columns; the header stands there even without a row."""
-    told = b"".join(lines(row.file, [Told(row.line, row.reason, row.id, row.field)], columns) for row in rows)
-    path.write_bytes((",".join(columns) + "\n").encode() + told)
+    stated = b"".join(lines(row.file, [RowNote(row.line, row.reason, row.id, row.field)], columns) for row in rows)
+    path.write_bytes((",".join(columns) + "\n").encode() + stated)
 
 
-def _borrower(row: Mapping[str, str], known: Mapping[str, Updated]) -> Updated:
+def _borrower_of_row(row: Mapping[str, str], known: Mapping[str, Updated]) -> Updated:
     """Read a borrower's row; raises BadRow or InvalidEvent."""
     person = borrower_row(row, SOURCE)
     if person.borrower_id in known:
@@ -102,7 +112,7 @@ def _borrower(row: Mapping[str, str], known: Mapping[str, Updated]) -> Updated:
     return person
 
 
-def _installment(
+def _installment_of_row(
     row: Mapping[str, str], people: Mapping[str, Updated], known: Mapping[tuple[str, int], InstallmentRow]
 ) -> InstallmentRow:
     """Read an installment's row; raises BadRow or InvalidEvent."""
@@ -114,7 +124,7 @@ def _installment(
     return due
 
 
-def _events(path: Path, rejected: list[Rejected]) -> Iterator[EventRow]:
+def _events_of_file(path: Path, rejected: list[Rejected]) -> Iterator[EventRow]:
     """Yield the events of a JSON lines file; lines that are none go to `rejected`."""
     with lines_of(path) as physical:
         for line in physical:
@@ -123,13 +133,13 @@ def _events(path: Path, rejected: list[Rejected]) -> Iterator[EventRow]:
             body: Any = None
             try:
                 body = json_of(line)
-                yield _event(line.number, body)
+                yield _event_of_line(line.number, body)
             except (InvalidEvent, BadRow) as fault:
-                told = Told(line.number, str(fault), about(body), fault.fields[0][0])
-                rejected.append(Rejected.of(path.name, told))
+                stated = RowNote(line.number, str(fault), about(body), fault.fields[0][0])
+                rejected.append(Rejected.of(path.name, stated))
 
 
-def _event(number: int, body: Any) -> EventRow:
+def _event_of_line(number: int, body: Any) -> EventRow:
     """Read one line; raises InvalidEvent or BadRow."""
     named = isinstance(body, dict) and body.get("source")
     event = event_of(body, Source(named) if isinstance(named, str) else SOURCE)

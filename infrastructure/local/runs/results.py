@@ -10,7 +10,7 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
-from infrastructure.local.audit.promises import Audit, Results, Run, Terms, audit, read_inputs
+from infrastructure.local.audit.promises import Audit, Run, RunResults, Terms, audit, read_inputs
 from infrastructure.local.report.report import write_report
 from infrastructure.local.report.summary import summarise
 from infrastructure.local.runs import case_lines, outputs
@@ -78,10 +78,10 @@ def written(out: Path, portfolio: Portfolio, policy: Policy, period: Period, lef
     verdict = audit(
         read_inputs(*portfolio.files, out / "rejected.csv"),
         Run(first_day, last_day, disturbed=left.claims is not None),
-        Results.read(out, left.claims, left.arrivals),
+        RunResults.read(out, left.claims, left.arrivals),
         Terms.read(policy.model_dump(mode="json", exclude_unset=True), PACKS),
     )
-    return figures | _verdict(verdict)
+    return figures | _promises_kept(verdict)
 
 
 def in_order(rejected: list[Rejected], read: Sequence[Path | None] = ()) -> list[Rejected]:
@@ -90,7 +90,7 @@ def in_order(rejected: list[Rejected], read: Sequence[Path | None] = ()) -> list
     return sorted(rejected, key=lambda row: (files.index(row.file), row.line))
 
 
-def _verdict(verdict: Audit) -> Line:
+def _promises_kept(verdict: Audit) -> Line:
     coverage = verdict.coverage
     return {
         "promises": {
@@ -115,7 +115,7 @@ def report(out: Path, summary: Line, policy: Policy, period: Period, title: str,
         out / "report.html",
         summary=summary,
         contacts=(),
-        cases=[case_lines.told(one) for one in outputs.read_lines(out / "cases.jsonl") if one["open"]],
+        cases=[case_lines.stated(one) for one in outputs.read_lines(out / "cases.jsonl") if one["open"]],
         samples=samples,
         title=title,
         period=(period.first_day, period.last_day),

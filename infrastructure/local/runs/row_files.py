@@ -10,7 +10,7 @@ from predue.errors import InvalidEvent
 from predue.events.usable import warned
 from predue.imports.book_rows import row_id
 from predue.imports.csv_rows import BadHeader, BadRow, Lines, cells, header, records, unused
-from predue.imports.row_report import Told, named
+from predue.imports.row_report import RowNote, named
 from predue.imports.unpacked import BadFile, plain, unpacked
 
 _BLOCK = 64 * 1024
@@ -33,9 +33,9 @@ class Rejected(NamedTuple):
     field: str = ""
 
     @classmethod
-    def of(cls, file: str, told: Told) -> "Rejected":
+    def of(cls, file: str, stated: RowNote) -> "Rejected":
         """What is told of a row of a file."""
-        return cls(file, told.line, told.reason, told.id, named(told.field))
+        return cls(file, stated.line, stated.reason, stated.id, named(stated.field))
 
 
 def table(
@@ -50,7 +50,7 @@ def table(
     """
     with lines_of(path) as lines:
         names = header(lines, columns)
-        warnings += [Rejected.of(path.name, told) for told in unused(names, columns)]
+        warnings += [Rejected.of(path.name, stated) for stated in unused(names, columns)]
         for line, fields in records(lines, len(names)):
             row = fields if isinstance(fields, BadRow) else cells(names, fields)
             try:
@@ -58,8 +58,8 @@ def table(
                     raise row
                 yield make(row)
             except (InvalidEvent, BadRow) as fault:
-                told = Told(line, str(fault), row_id(names, row), fault.fields[0][0])
-                rejected.append(Rejected.of(path.name, told))
+                stated = RowNote(line, str(fault), row_id(names, row), fault.fields[0][0])
+                rejected.append(Rejected.of(path.name, stated))
             else:
                 faults = warned(row) if "consent" in columns else []
                 warnings += [Rejected(path.name, line, one.reason, row_id(names, row), one.field) for one in faults]

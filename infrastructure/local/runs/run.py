@@ -186,7 +186,7 @@ def load(portfolio: Portfolio, start: datetime, progress: Progress, services: Ev
         applying.apply(event, start, services)
         progress(number / len(portfolio.borrowers) * 0.05, "borrowers")
     for number, due in enumerate(portfolio.installments):
-        book_events.tell(*due, start, services)
+        book_events.apply_row(*due, start, services)
         progress(0.05 + number / len(portfolio.installments) * 0.05, "installments")
 
 
@@ -218,7 +218,7 @@ def _billed(stack: Stack, summary: Mapping[str, Any], log_bytes: int) -> dict[st
             "calls": dict(sorted(stack.meter.calls.items())),
             "units": dict(sorted(stack.meter.units.items())),
             "invocations": _usual_names(stack, stack.meter.invocations),
-            "news_calls": dict(sorted(stack.news_meter.calls.items())),
+            "news_calls": dict(sorted(stack.events_meter.calls.items())),
         },
         "cost_per_million_reminders": per_million(bill(stack.meter, log_bytes), contacts_in(summary)),
     }

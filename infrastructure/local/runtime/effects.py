@@ -83,22 +83,22 @@ def _the_file_is_imported(made: Scene, _answer: Any) -> str:
     due = wiring.table().due(SMS, made.day, "loan-9", 1)
     _must(due is not None and due.closed_by is None, "the installment of the file is not there")
     report = json.loads(BucketFiles(settings.env("BOOKS_BUCKET")).get(FILE + REPORT))
-    told = {name: report[name] for name in ("status", "applied", "rejected")}
-    _must(told == {"status": "done", "applied": 1, "rejected": 0}, f"the report says {told}")
+    stated = {name: report[name] for name in ("status", "applied", "rejected")}
+    _must(stated == {"status": "done", "applied": 1, "rejected": 0}, f"the report says {stated}")
     return "imported a file once"
 
 
-def _events_are_told(_made: Scene, _answer: Any) -> str:
-    told = set()
+def _events_are_published(_made: Scene, _answer: Any) -> str:
+    stated = set()
     url = settings.env("WEBHOOKS_QUEUE_URL")
     while found := clients.client("sqs").receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages"):
-        told |= {(event["detail-type"], event["detail"]["borrower_id"]) for event in map(_event, found)}
+        stated |= {(event["detail-type"], event["detail"]["borrower_id"]) for event in map(_emitted, found)}
     case = {("CaseOpened", LATE), ("EarlyWarningRaised", LATE)}
-    _must(told == {("ReminderSent", SMS), ("BorrowerOptedOut", EMAIL)} | case, f"the bus has {sorted(told)}")
+    _must(stated == {("ReminderSent", SMS), ("BorrowerOptedOut", EMAIL)} | case, f"the bus has {sorted(stated)}")
     return "told two outcomes, a stop and a case"
 
 
-def _event(message: Mapping[str, Any]) -> Any:
+def _emitted(message: Mapping[str, Any]) -> Any:
     return json.loads(message["Body"])
 
 
@@ -106,8 +106,8 @@ def _the_subscriber_has_it(made: Scene, _answer: Any) -> str:
     ids = {headers["webhook-id"] for headers, _ in made.server.hooked}
     _must(len(ids) == 1, f"the subscriber was told of {len(ids)} events")
     for headers, body in made.server.hooked:
-        told = Webhook(SIGNING_KEY).verify(body, headers)
-        _must(told["type"] == "ReminderSent", f"the subscriber was told {told['type']}")
+        stated = Webhook(SIGNING_KEY).verify(body, headers)
+        _must(stated["type"] == "ReminderSent", f"the subscriber was told {stated['type']}")
     return "called the subscriber, signed"
 
 
@@ -122,7 +122,7 @@ EFFECTS: dict[str, Effect] = {
     "ingest": _the_loan_is_paid,
     "ingest_events": _the_other_loan_is_paid,
     "import_book": _the_file_is_imported,
-    "publish_events": _events_are_told,
+    "publish_events": _events_are_published,
     "call_webhooks": _the_subscriber_has_it,
     "unsubscribe": _email_is_stopped,
 }

@@ -33,7 +33,7 @@ _INIT = re.compile(r"INIT REPORT\(durationMs: ([0-9.]+)\)")
 _CALL = re.compile(r"INVOKE RTDONE\(status: success, .*duration: ([0-9.]+)ms\)")
 _PEAK = re.compile(r"^VmHWM:\s+(\d+) kB$", re.MULTILINE)
 _STARTS = 3
-_TOLD = 2000
+_STATED = 2000
 """Characters of what a function wrote that a failure repeats."""
 _PATIENCE = 10.0
 """Seconds in which the emulator listens, writes its report, or ends; it takes a fraction of one."""
@@ -99,7 +99,7 @@ def cold_start(log: str) -> float:
     """The milliseconds of the cold start; the `Init Duration` of the emulator's last line is not it."""
     found = _INIT.search(log)
     if not found:
-        raise RuntimeFailure(f"the emulator reported no cold start: {log[-_TOLD:]}")
+        raise RuntimeFailure(f"the emulator reported no cold start: {log[-_STATED:]}")
     return float(found[1])
 
 
@@ -135,7 +135,7 @@ class RunningRuntime:
             with urlopen(request, timeout=self._function.timeout + _PATIENCE) as answer:  # noqa: S310
                 body = answer.read()
         except (URLError, HTTPException, OSError) as error:
-            raise RuntimeFailure(f"{self._function.module}: {error}; it wrote {self.log[-_TOLD:]}") from error
+            raise RuntimeFailure(f"{self._function.module}: {error}; it wrote {self.log[-_STATED:]}") from error
         found = read_answer(body, self._function.module)
         self._calls += 1
         return Invocation(found, self._waited_for_report())
@@ -144,7 +144,7 @@ class RunningRuntime:
         deadline = time.monotonic() + _PATIENCE
         while len(times := handler_times(self.log)) < self._calls:
             if time.monotonic() > deadline:
-                raise RuntimeFailure(f"the emulator reported no end of the call: {self.log[-_TOLD:]}")
+                raise RuntimeFailure(f"the emulator reported no end of the call: {self.log[-_STATED:]}")
             time.sleep(0.01)
         return times[-1]
 
@@ -173,7 +173,7 @@ def running(function: Deployed, endpoint: str) -> Iterator[RunningRuntime]:
         try:
             yield RunningRuntime(function, process, port, log)
         finally:
-            _stop(process)
+            _end_processes(process)
 
 
 def _started(function: Deployed, endpoint: str, log: IO[bytes]) -> "tuple[subprocess.Popen[bytes], int]":
@@ -200,10 +200,10 @@ def _started(function: Deployed, endpoint: str, log: IO[bytes]) -> "tuple[subpro
             if _listens(process, port):
                 return process, port
         except BaseException:
-            _stop(process)
+            _end_processes(process)
             raise
-        _stop(process)
-    raise RuntimeFailure(f"the emulator did not start: {Path(log.name).read_text(errors='replace')[-_TOLD:]}")
+        _end_processes(process)
+    raise RuntimeFailure(f"the emulator did not start: {Path(log.name).read_text(errors='replace')[-_STATED:]}")
 
 
 def _environment(function: Deployed, endpoint: str) -> dict[str, str]:
@@ -247,7 +247,7 @@ def children(pid: int) -> list[int]:
     return [int(child) for path in found for child in path.read_text(encoding="utf-8").split()]
 
 
-def _stop(process: "subprocess.Popen[bytes]") -> None:
+def _end_processes(process: "subprocess.Popen[bytes]") -> None:
     """End the emulator and the runtime that it started: both are of the process group that was made for them."""
     for number in (signal.SIGTERM, signal.SIGKILL):
         with suppress(ProcessLookupError):

@@ -35,12 +35,12 @@ def environment_file() -> dict[str, dict[str, str]]:
         root = template(Resources(clients.client).physical)
         return {
             one.logical_id: {"AWS_ENDPOINT_URL": ENDPOINT}
-            | {name: _there(value) for name, value in one.variables.items()}
+            | {name: _at_endpoint(value) for name, value in one.variables.items()}
             for one in deployed(root)
         }
 
 
-def _there(value: str) -> str:
+def _at_endpoint(value: str) -> str:
     """A value as it is at the endpoint: its queues, and secrets without the suffix that is drawn for each."""
     return _SUFFIX.sub(r"\1", value.replace(f"https://sqs.{REGION}.amazonaws.com", ENDPOINT))
 

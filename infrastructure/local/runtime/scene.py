@@ -22,7 +22,7 @@ from standardwebhooks import Webhook
 from infrastructure.local.aws.aws_server import AwsServer
 from infrastructure.local.aws.lambdas import environment
 from infrastructure.local.aws.stack import PARAMETERS
-from infrastructure.local.runs.portfolio import INSTALLMENT_COLUMNS, tell_rows
+from infrastructure.local.runs.portfolio import INSTALLMENT_COLUMNS, apply_rows
 from infrastructure.local.runtime.emulator import ROOT, Deployed
 from infrastructure.local.sam.resources import Resources
 from infrastructure.local.sam.template import REGION, Resource, TemplateFile
@@ -96,12 +96,12 @@ class Scene:
     @property
     def day(self) -> date:
         """Today, there."""
-        return (self.now + _offset(self.now)).date()
+        return (self.now + _days_away(self.now)).date()
 
     @property
     def slot(self) -> datetime:
         """The slot of today, two hours ago."""
-        return datetime.combine(self.day, _SLOT, UTC) - _offset(self.now)
+        return datetime.combine(self.day, _SLOT, UTC) - _days_away(self.now)
 
     def event(self, module: str) -> Any:
         """A function's recorded event, about what is here now."""
@@ -159,12 +159,12 @@ def _signed(message_id: str, body: str) -> dict[str, str]:
 
 def noon_zone(now: datetime) -> str:
     """The fixed zone in which it is between noon and one o'clock."""
-    hours = round(_offset(now) / timedelta(hours=1))
+    hours = round(_days_away(now) / timedelta(hours=1))
     # In the names of these zones the sign is the other way round (tzdata, file etcetera).
     return f"Etc/GMT{-hours:+d}" if hours else "Etc/GMT"
 
 
-def _offset(now: datetime) -> timedelta:
+def _days_away(now: datetime) -> timedelta:
     return timedelta(hours=12 - now.astimezone(UTC).hour)
 
 
@@ -214,15 +214,15 @@ def _feed(made: Scene) -> None:
             "consent": channel,
             "preferred_time": f"{_SLOT:%H:%M}",
         }
-        due = dict(zip(INSTALLMENT_COLUMNS, _due(number, borrower, day).split(","), strict=True))
-        tell_rows(fields, [due], known, services)
+        due = dict(zip(INSTALLMENT_COLUMNS, _installment_line(number, borrower, day).split(","), strict=True))
+        apply_rows(fields, [due], known, services)
     for reminder, channel in zip(RECEIPTS, ("sms", "email"), strict=True):
         key = StageKey(f"loan-{ref_of(reminder)}-{channel}", 1, made.day, "T0")
         sent = Record(reminder, SMS, made.slot, made.slot.isoformat(), (key,), "sent", "", channel, receipt="accepted")
         wiring.table().write_record(sent)
 
 
-def _due(number: int, borrower: str, day: date) -> str:
+def _installment_line(number: int, borrower: str, day: date) -> str:
     """A row of an installment."""
     return f"loan-{number},1,{borrower},{day.isoformat()},120.00,USD,0,open"
 
@@ -231,7 +231,9 @@ def _put_file(made: Scene) -> str:
     """Put the file that the recorded event tells of; returns its entity tag."""
     bucket = settings.env("BOOKS_BUCKET")
     put = clients.client("s3").put_object(
-        Bucket=bucket, Key=FILE, Body=f"{','.join(INSTALLMENT_COLUMNS)}\n{_due(9, SMS, made.day)}\n".encode()
+        Bucket=bucket,
+        Key=FILE,
+        Body=f"{','.join(INSTALLMENT_COLUMNS)}\n{_installment_line(9, SMS, made.day)}\n".encode(),
     )
     return str(put["ETag"]).strip('"')
 

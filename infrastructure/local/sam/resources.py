@@ -78,7 +78,7 @@ def _parameter(resource: Resource, clients: Clients) -> dict[str, Any]:
     return {"": name}
 
 
-def _secret(resource: Resource, clients: Clients) -> dict[str, Any]:
+def _secret_value(resource: Resource, clients: Clients) -> dict[str, Any]:
     name = f"{resource.file.application}-{resource.name}"
     made = clients("secretsmanager").create_secret(Name=name, SecretString=drawn_secret(resource))
     return {"": made["ARN"]}
@@ -131,7 +131,7 @@ MADE: dict[str, Callable[[Resource, Clients], dict[str, Any]]] = {
     "AWS::SQS::Queue": _queue,
     "AWS::SSM::Parameter": _parameter,
     "AWS::Scheduler::ScheduleGroup": _schedule_group,
-    "AWS::SecretsManager::Secret": _secret,
+    "AWS::SecretsManager::Secret": _secret_value,
 }
 
 REMOVED: dict[str, Callable[[Clients, str], Any]] = {

@@ -101,7 +101,7 @@ class BookRoutes:
     def put(self, key: str, file: IO[bytes]) -> HttpAnswer:
         """Put a file, of which the bucket tells the import; raises Refused for a source that nobody named."""
         with self.stack.feeding():
-            source = begun(_named(key)).source
+            source = begun(_named_file(key)).source
             if source not in (known := wiring.sources()):
                 raise UploadRefused(
                     404, f"no source {source!r} here; say --source with one of: {', '.join(sorted(known))}"
@@ -152,7 +152,7 @@ class _FileRequest(Request):
 def check_name(key: str) -> None:
     """Raise Refused for a key that the import would refuse, or take for a report of its own."""
     try:
-        begun(_named(key))
+        begun(_named_file(key))
     except BadFile as fault:
         raise UploadRefused(422, str(fault)) from fault
     if key.endswith(PARKED):
@@ -161,12 +161,12 @@ def check_name(key: str) -> None:
         raise UploadRefused(422, "a file's name is printable, and of at most a thousand bytes with its source")
 
 
-def _named(key: str) -> Import:
+def _named_file(key: str) -> Import:
     return Import(key, "", 0, "", "")
 
 
 def _shown(key: str, content: bytes) -> Shown:
-    told = json.loads(content)
+    stated = json.loads(content)
     name = key.removeprefix(BOOKS).removesuffix(REPORT).partition("/")[2]
-    applied = told["applied"] + told["known_already"] + told["parked"] + told["closed"]
-    return Shown(name, told["status"], int(100 * told["share_done"]), told["rows"], applied, told["rejected"])
+    applied = stated["applied"] + stated["known_already"] + stated["parked"] + stated["closed"]
+    return Shown(name, stated["status"], int(100 * stated["share_done"]), stated["rows"], applied, stated["rejected"])

@@ -86,16 +86,16 @@ class Console:
             address=self._address,
             bundled=self._bundled,
             tiles=[*self._tiles(outcomes), ("Cases", len(opened), "for a person to look at")],
-            cases=[case_lines.told(one) for one in opened[: -_SHOWN_SLOTS - 1 : -1]],
+            cases=[case_lines.stated(one) for one in opened[: -_SHOWN_SLOTS - 1 : -1]],
             reasons=_reasons(records),
             slots=[_slot(slot, now, slots) for slot in slots[:_SHOWN_SLOTS]],
-            contacts=[_contact(record) for record in records[: -_SHOWN - 1 : -1]],
+            contacts=[_shown_contact(record) for record in records[: -_SHOWN - 1 : -1]],
             schedules=sorted(self._stack.schedules.items(), key=lambda one: one[1]),
             queues=self._queues(),
             requests=list(self.requests),
             files=files,
             messages=[
-                filled(outputs.told(sample, by_id[sample["reminder_id"]])) | {"link": self._link(sample)}
+                filled(outputs.stated(sample, by_id[sample["reminder_id"]])) | {"link": self._link(sample)}
                 for sample in reversed(self._stack.carrier.samples)
                 if sample["reminder_id"] in by_id
             ][:_SHOWN_MESSAGES],
@@ -104,8 +104,8 @@ class Console:
 
     def next_slots(self) -> str:
         """The next quarter hours with reminders, in words."""
-        told = [f"{slot.at:%H:%M} UTC ({slot.borrowers})" for slot in self._coming()[:4]]
-        return f"reminders at {', '.join(told)}" if told else "no reminder in the next 24 hours"
+        stated = [f"{slot.at:%H:%M} UTC ({slot.borrowers})" for slot in self._coming()[:4]]
+        return f"reminders at {', '.join(stated)}" if stated else "no reminder in the next 24 hours"
 
     def records(self) -> list[Record]:
         """Every record, read again once a function ran."""
@@ -153,13 +153,13 @@ class Console:
 
     def _queues(self) -> list[dict[str, Any]]:
         dead = self._stack.dead_letters()
-        told = [
+        stated = [
             {"name": url.rpartition("/")[2], "feeds": poller.source.function.name, "waiting": poller.waiting, "dead": 0}
             for url, poller in self._stack.pollers.items()
         ]
-        for row in told:
+        for row in stated:
             row["dead"] = dead.pop(f"{row['name']}-dead-letters", 0)
-        return told + [{"name": name, "feeds": "", "waiting": 0, "dead": count} for name, count in dead.items()]
+        return stated + [{"name": name, "feeds": "", "waiting": 0, "dead": count} for name, count in dead.items()]
 
     def _link(self, sample: dict[str, Any]) -> str:
         found = re.search(re.escape(self._address) + r"/unsubscribe/[A-Za-z0-9._~=-]+", sample["body"])
@@ -208,7 +208,7 @@ def _reasons(records: Iterable[Record]) -> list[tuple[str, int]]:
     return counts.most_common(_SHOWN_SLOTS)
 
 
-def _contact(record: Record) -> dict[str, Any]:
+def _shown_contact(record: Record) -> dict[str, Any]:
     reason = words.reason(record.reason, record.outcome)
     return {
         "at": record.at,

@@ -66,7 +66,7 @@ Bar = Callable[[], AbstractContextManager[Progress]]
 
 def serve(options: ServeOptions, bar: Bar) -> None:
     """Serve until SIGINT or SIGTERM, which the process ignores afterwards; raises CannotServe."""
-    secret, given = _secret(os.environ)
+    secret, given = _demo_secret(os.environ)
     work = Work()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, work.stop)
@@ -79,16 +79,16 @@ def serve(options: ServeOptions, bar: Bar) -> None:
             signal.signal(number, signal.SIG_IGN)
 
 
-def _secret(environment: Mapping[str, str]) -> tuple[str, bool]:
+def _demo_secret(environment: Mapping[str, str]) -> tuple[str, bool]:
     """The signing secret of the source `demo`, and whether it was given; raises CannotServe for one that is none."""
-    told = environment.get(SECRET, "")
-    if not told:
+    stated = environment.get(SECRET, "")
+    if not stated:
         return _PREFIX + base64.b64encode(secrets.token_bytes(24)).decode(), False
     try:
-        base64.b64decode(told.removeprefix(_PREFIX), validate=True)
+        base64.b64decode(stated.removeprefix(_PREFIX), validate=True)
     except binascii.Error:
         raise CannotServe(f"{SECRET} is no signing secret; it is {_PREFIX} and then base64") from None
-    return _PREFIX + told.removeprefix(_PREFIX), True
+    return _PREFIX + stated.removeprefix(_PREFIX), True
 
 
 def _serve(options: ServeOptions, server: Server, work: Work, secret: tuple[str, bool], bar: Bar) -> None:
@@ -272,7 +272,7 @@ class Live:
 
 
 def _banner(address: str, options: ServeOptions, secret: tuple[str, bool], console: Console) -> str:
-    told = f"the one in {SECRET}" if secret[1] else secret[0]
+    stated = f"the one in {SECRET}" if secret[1] else secret[0]
     own = (
         "your files"
         if options.files
@@ -285,7 +285,7 @@ def _banner(address: str, options: ServeOptions, secret: tuple[str, bool], conso
             f"  console    {address}/",
             f"  webhook    {address}/webhooks/{_SOURCE}",
             f"  files      .venv/bin/predue import FILE.csv --to {address}",
-            f"  secret     {told}",
+            f"  secret     {stated}",
             f"  borrowers  {own}",
             f"  next       {console.next_slots()}",
             f"  outputs    {options.out}: contacts.jsonl, wire.jsonl, logs.jsonl, records.jsonl",

@@ -32,7 +32,7 @@ def compare(out: Path, against: Path, segment_usd: float) -> Side:
         "changed_most": _changed(out, against),
     }
     (out / "compare.json").write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
-    (out / "compare.html").write_text(_page(found), encoding="utf-8")
+    (out / "compare.html").write_text(_compare_page(found), encoding="utf-8")
     return found
 
 
@@ -105,7 +105,7 @@ def _change(a: Counter[str], b: Counter[str]) -> tuple[int, int]:
     return sum(abs(a[one] - b[one]) for one in channels), abs(a["held back"] - b["held back"])
 
 
-def _page(found: Mapping[str, Any]) -> str:
+def _compare_page(found: Mapping[str, Any]) -> str:
     sides = [found[name] for name in NAMES]
     counts = range(max((int(count) for side in sides for count in side["per_borrower"]), default=0) + 1)
     plots = [

@@ -99,7 +99,7 @@ class Simulation(Platform):
         self._rulebook = Rulebook(policy)
         self._used: set[tuple[str, str, int]] = set()
         self._buried: list[tuple[str, Any]] = []
-        self._told: dict[tuple[str, str], int] = {}
+        self._stated: dict[tuple[str, str], int] = {}
         self._begin()
 
     def _begin(self) -> None:
@@ -108,8 +108,8 @@ class Simulation(Platform):
         self._receipts_store = store
         queues = self._over(MemoryQueues(self._put), "sqs")
         later = self._over(MemoryLater(self.once, self._put), "scheduler")
-        self._news = EventServices(store, store, store, self._rulebook, lambda: self._described.keys, self._used)
-        self._closing = ClosingServices(store, self._news, self._over(self.bus, "events"), _never, self._left_out)
+        self._happenings = EventServices(store, store, store, self._rulebook, lambda: self._described.keys, self._used)
+        self._closing = ClosingServices(store, self._happenings, self._over(self.bus, "events"), _never, self._left_out)
         self._planning = PlannerServices(store, store, queues, self._rulebook, Switches(), _never)
         works: dict[str, Callable[[Any, TimeLeft], Any]] = {
             "plan-reminders": self._plan,
@@ -232,11 +232,11 @@ class Simulation(Platform):
 
     def event_services(self) -> EventServices:
         """See Platform."""
-        return self._news
+        return self._happenings
 
     def loading_services(self) -> EventServices:
         """What is needed for events before anything can go wrong."""
-        return replace(self._news, dues=self.store, borrowers=self.store, addresses=self.store)
+        return replace(self._happenings, dues=self.store, borrowers=self.store, addresses=self.store)
 
     # The functions
 
@@ -311,10 +311,10 @@ class Simulation(Platform):
     def _publish_later(self, wait: timedelta, channel: str, event: dict[str, Any]) -> None:
         """Bring a provider's event to the queue of receipts, as often as the templates ask for it."""
         kind = channel, str(event["eventType"])
-        if kind not in self._told:
-            told = self._described.events.publish(channel, event, instant.to_text(self.clock()))
-            self._told[kind] = len(told)
-        for _ in range(self._told[kind]):
+        if kind not in self._stated:
+            stated = self._described.events.publish(channel, event, instant.to_text(self.clock()))
+            self._stated[kind] = len(stated)
+        for _ in range(self._stated[kind]):
             self.at(self.clock() + wait, EVENT, lambda: self._queue("record-receipts").put(event))
 
 

@@ -19,7 +19,7 @@ from infrastructure.local.runs.row_files import lines_of, opened
 from predue.domain import contact_point
 from predue.imports.book_rows import row_id
 from predue.imports.csv_rows import BadRow, CsvLine, cells, header, records, unused
-from predue.imports.row_report import Told
+from predue.imports.row_report import RowNote
 
 _CONTACTS = ("phone", "email", "wechat_openid")
 _DIGITS = 7
@@ -100,21 +100,21 @@ def split(files: PortfolioFiles, folder: Path, most: int) -> Split:
     whole does.
     """
     together, places = Together(), set[tuple[str, str]]()
-    for row, _ in _rows(files.borrowers, BORROWER_COLUMNS, []):
-        together.join(_names(row))
+    for row, _ in _rows_of(files.borrowers, BORROWER_COLUMNS, []):
+        together.join(_subjects_of(row))
         places.add((row["time_zone"], row["jurisdiction"]))
-    for row, _ in _rows(files.installments, INSTALLMENT_COLUMNS, []):
-        together.join(_names(row))
-    for line in _events(files.events):
-        together.join(_names(_body(line.text)))
+    for row, _ in _rows_of(files.installments, INSTALLMENT_COLUMNS, []):
+        together.join(_subjects_of(row))
+    for line in _event_lines_of(files.events):
+        together.join(_subjects_of(_event_of(line.text)))
     rejected: list[Rejected] = []
     with ExitStack() as stack:
         deal = _Deal(files, folder, most, together, stack)
-        for row, number in _rows(files.borrowers, BORROWER_COLUMNS, rejected):
+        for row, number in _rows_of(files.borrowers, BORROWER_COLUMNS, rejected):
             deal.borrower(row, number)
-        for row, number in _rows(files.installments, INSTALLMENT_COLUMNS, rejected):
+        for row, number in _rows_of(files.installments, INSTALLMENT_COLUMNS, rejected):
             deal.installment(row, number)
-        for line in _events(files.events):
+        for line in _event_lines_of(files.events):
             deal.event(line)
     warnings = _unused(files.borrowers, BORROWER_COLUMNS) + _unused(files.installments, INSTALLMENT_COLUMNS)
     return Split(deal.parts, rejected, warnings, places)
@@ -124,7 +124,7 @@ class _Dealt:
     """One file of one part while rows are dealt to it; `lines` are where they stand in the whole."""
 
     def __init__(self, path: Path, columns: list[str] | None, stack: ExitStack) -> None:
-        self._file: Any = stack.enter_context(path.open("wb" if columns is None else "w", **_text(columns)))
+        self._file: Any = stack.enter_context(path.open("wb" if columns is None else "w", **_text_mode(columns)))
         self._lines: BinaryIO = stack.enter_context(path.with_name(f"{path.name}.lines").open("wb"))
         if columns is not None:
             self._writer = csv.writer(self._file, lineterminator="\n")
@@ -143,7 +143,7 @@ class _Dealt:
         array("q", [line.number]).tofile(self._lines)
 
 
-def _text(columns: list[str] | None) -> dict[str, Any]:
+def _text_mode(columns: list[str] | None) -> dict[str, Any]:
     return {} if columns is None else {"encoding": "utf-8", "newline": ""}
 
 
@@ -184,20 +184,20 @@ class _Deal:
         return self._part_of[who]
 
     def borrower(self, row: dict[str, str], number: int) -> None:
-        part = self._part(_names(row))
+        part = self._part(_subjects_of(row))
         self._sizes[part] += 1
         self._dealt[part][0].add(row, number)
 
     def installment(self, row: dict[str, str], number: int) -> None:
-        self._dealt[self._part(_names(row))][1].add(row, number)
+        self._dealt[self._part(_subjects_of(row))][1].add(row, number)
 
     def event(self, line: CsvLine) -> None:
-        dealt = self._dealt[self._part(_names(_body(line.text)))][2]
+        dealt = self._dealt[self._part(_subjects_of(_event_of(line.text)))][2]
         assert dealt is not None, "events come from a file of events"
         dealt.add_line(line)
 
 
-def _names(row: dict[str, Any]) -> Iterator[str]:
+def _subjects_of(row: dict[str, Any]) -> Iterator[str]:
     """Whom and what a row or event is about: borrower, loan, contact points."""
     for name in ("borrower_id", "loan_id"):
         if row.get(name) not in (None, ""):
@@ -222,13 +222,13 @@ def _folded(name: str, value: object) -> str:
         return text
 
 
-def _rows(path: Path, columns: tuple[str, ...], rejected: list[Rejected]) -> Iterator[tuple[dict[str, str], int]]:
+def _rows_of(path: Path, columns: tuple[str, ...], rejected: list[Rejected]) -> Iterator[tuple[dict[str, str], int]]:
     with lines_of(path) as lines:
         names = header(lines, columns)
         for number, fields in records(lines, len(names)):
             if isinstance(fields, BadRow):
-                told = Told(number, str(fields), row_id(names, fields), fields.fields[0][0])
-                rejected.append(Rejected.of(path.name, told))
+                stated = RowNote(number, str(fields), row_id(names, fields), fields.fields[0][0])
+                rejected.append(Rejected.of(path.name, stated))
             else:
                 row = cells(names, fields)
                 yield {column: row[column] for column in columns}, number
@@ -237,16 +237,16 @@ def _rows(path: Path, columns: tuple[str, ...], rejected: list[Rejected]) -> Ite
 def _unused(path: Path, columns: tuple[str, ...]) -> list[Rejected]:
     """The columns of a file that nothing is read of; its parts have the others only."""
     with lines_of(path) as lines:
-        return [Rejected.of(path.name, told) for told in unused(header(lines, columns), columns)]
+        return [Rejected.of(path.name, stated) for stated in unused(header(lines, columns), columns)]
 
 
-def _events(path: Path | None) -> Iterator[CsvLine]:
+def _event_lines_of(path: Path | None) -> Iterator[CsvLine]:
     if path is not None:
         with lines_of(path) as lines:
             yield from lines
 
 
-def _body(text: bytes) -> dict[str, Any]:
+def _event_of(text: bytes) -> dict[str, Any]:
     """What a line says, if it is one; a line that is none is rejected by the part that gets it."""
     try:
         found = json.loads(text)

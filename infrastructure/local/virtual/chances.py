@@ -52,8 +52,8 @@ class Rates:
     reordered: float = 0.1
     paused: float = 0.01
     delivered_between: float = 0.03
-    news_between: float = 0.02
-    news_repeated: float = 0.006
+    events_between: float = 0.02
+    events_repeated: float = 0.006
     planned_between: float = 0.002
     closed_between: float = 0.002
 
@@ -63,7 +63,7 @@ class RunningFunction:
     """A handler, or the application of events, that is under way; `about` names the borrowers and loans of its jobs."""
 
     deadline: datetime = _NEVER
-    news: bool = False
+    happenings: bool = False
     about: frozenset[str] = frozenset()
 
 
@@ -178,13 +178,13 @@ class Chances:
                     self.pass_time(_MOMENT)
                     self.counted[fault] -= not happen(about)
                     self.pass_time(_MOMENT)
-        if not any(one and one.news for one in self._running) and self.strikes("paused"):
+        if not any(one and one.happenings for one in self._running) and self.strikes("paused"):
             with self.outside():
                 self.pass_time(self._wait(running, call))
 
     def _may_wait(self) -> bool:
         """Events are applied at one instant, as an audit sees it: no slot and no end of hours may fall into it."""
-        if not any(one and one.news for one in self._running):
+        if not any(one and one.happenings for one in self._running):
             return True
         return self.moving_events and _MARGIN <= self.clock().timestamp() % _QUARTER <= _QUARTER - _MARGIN
 

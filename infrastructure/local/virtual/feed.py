@@ -17,7 +17,7 @@ from infrastructure.local.virtual.platform import Platform
 from predue.errors import InvalidEvent, Retryable
 from predue.events import applying
 from predue.events.models import InstallmentEvent
-from predue.imports.row_report import Told, about
+from predue.imports.row_report import RowNote, about
 
 _EARLIEST = timedelta(days=2)
 """How much earlier than its file says events may come: more would leave a run without events in the end."""
@@ -34,23 +34,23 @@ class Feed:
         self._stack = stack
         self._rejected = rejected
         self._waiting = {number: row for number, row in enumerate(rows) if row.at < end}
-        self._told: list[tuple[int, datetime]] = []
+        self._stated: list[tuple[int, datetime]] = []
         self._taken: list[EventRow] = []
         for number, row in self._waiting.items():
             stack.at(row.at, LOAN_EVENTS, partial(self._arrive, number))
         if stack.chaos:
             come = self._bring_forward if stack.chaos.moving_events else self._wait_for
-            stack.chaos.happenings |= {"news_between": come, "news_repeated": self._repeat}
+            stack.chaos.happenings |= {"events_between": come, "events_repeated": self._repeat}
 
     def arrivals(self) -> list[tuple[int, datetime]]:
         """The lines of all rows that were acknowledged, in that order, each with its instant."""
-        return self._told
+        return self._stated
 
     def _arrive(self, number: int) -> None:
         if number in self._waiting:
-            self._tell(number)
+            self._apply_stated(number)
 
-    def _tell(self, number: int) -> None:
+    def _apply_stated(self, number: int) -> None:
         row = self._waiting.pop(number)
         try:
             refusal = self._apply(row)
@@ -61,9 +61,9 @@ class Feed:
         if refusal is None:
             self._taken.append(row)
         else:
-            told = Told(row.line, str(refusal), about(row.body), refusal.fields[0][0])
-            self._rejected.append(Rejected.of("events.jsonl", told))
-        self._told.append((row.line, self._stack.clock()))
+            stated = RowNote(row.line, str(refusal), about(row.body), refusal.fields[0][0])
+            self._rejected.append(Rejected.of("events.jsonl", stated))
+        self._stated.append((row.line, self._stack.clock()))
 
     def _apply(self, row: EventRow) -> InvalidEvent | None:
         """One happening, as the webhook will apply it; the refusal of events that cannot be used.
@@ -76,7 +76,7 @@ class Feed:
         while True:
             tries += 1
             try:
-                with self._stack.feeding(), chaos.around(RunningFunction(news=True)) if chaos else nullcontext():
+                with self._stack.feeding(), chaos.around(RunningFunction(happenings=True)) if chaos else nullcontext():
                     applying.apply(row.event, self._stack.clock(), self._stack.event_services())
             except InvalidEvent as error:
                 return error
@@ -101,7 +101,7 @@ class Feed:
     def _bring_forward(self, about: frozenset[str]) -> bool:
         number = self._next(about, _EARLIEST)
         if number is not None:
-            self._tell(number)
+            self._apply_stated(number)
         return number is not None
 
     def _wait_for(self, about: frozenset[str]) -> bool:
@@ -123,5 +123,5 @@ class Feed:
 
 def _concerns(row: EventRow, about: frozenset[str]) -> bool:
     """Whether events are about one of the borrowers or loans; all is, where none are named."""
-    told = {row.event.borrower_id} | ({row.event.loan_id} if isinstance(row.event, InstallmentEvent) else set())
-    return not about or not about.isdisjoint(told)
+    stated = {row.event.borrower_id} | ({row.event.loan_id} if isinstance(row.event, InstallmentEvent) else set())
+    return not about or not about.isdisjoint(stated)

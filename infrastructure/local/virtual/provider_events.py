@@ -52,14 +52,14 @@ class ProviderEvents:
 
     def publish(self, channel: str, event: dict[str, Any], time: str) -> list[TargetMessage]:
         """Publish an event at its destinations; returns what comes to which queue."""
-        told: list[TargetMessage] = []
+        stated: list[TargetMessage] = []
         for destination in self._of(channel, event):
             if destination.topic:
                 self._published()
-                told += [TargetMessage(queue_arn, json.dumps(event)) for queue_arn in self._topics[destination.topic]]
+                stated += [TargetMessage(queue_arn, json.dumps(event)) for queue_arn in self._topics[destination.topic]]
             else:
-                told += [one for rule in self._rules for one in rule.told(_on_the_bus(event, time))]
-        return told
+                stated += [one for rule in self._rules for one in rule.stated(_on_the_bus(event, time))]
+        return stated
 
     def _of(self, channel: str, event: dict[str, Any]) -> list[_Destination]:
         kind = event["eventType"].replace(" ", "").lower()

@@ -26,7 +26,7 @@ class ProviderWire(Carrier):
         reminder = body["Context"]["reminder_id"]
         text = body["MessageBody"]
         number, segments = body["DestinationPhoneNumber"], measure(text).segments
-        return _said(request, self.text(Letter(reminder, number, sender, text, segments=segments)))
+        return _wire_answer(request, self.text(Letter(reminder, number, sender, text, segments=segments)))
 
     def send_email(self, request: AWSPreparedRequest) -> AWSResponse:
         """Answer `SendEmail` (REST JSON protocol of sesv2)."""
@@ -42,10 +42,10 @@ class ProviderWire(Carrier):
             content["Body"]["Html"]["Data"],
         )
         tags = {"reminder_id": [reminder], "ses:configuration-set": [body["ConfigurationSetName"]]}
-        return _said(request, self.email(letter, tags))
+        return _wire_answer(request, self.email(letter, tags))
 
 
-def _said(request: AWSPreparedRequest, taken: CarrierAnswer) -> AWSResponse:
+def _wire_answer(request: AWSPreparedRequest, taken: CarrierAnswer) -> AWSResponse:
     if not taken.refused:
         return answer(request, 200, {"MessageId": taken.message_id})
     code, more = _REFUSALS[taken.refused]

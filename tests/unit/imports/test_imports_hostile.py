@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from predue.imports.csv_rows import LONGEST_LINE, Lines
-from predue.imports.row_report import REJECTED_COLUMNS, Told, lines
+from predue.imports.row_report import REJECTED_COLUMNS, RowNote, lines
 from predue.imports.unpacked import SAVE_AS, BadFile, plain, unpacked
 from tests.depot import Depot, borrowers, events, installments
 
@@ -96,8 +96,8 @@ def test_a_line_that_is_no_event_is_in_the_report_and_stops_nothing(line: str, w
 
 
 def test_the_report_repeats_nothing_of_a_row_and_its_files_name_is_no_formula() -> None:
-    assert lines("=cmd|x.csv", [Told(3, "bad")], REJECTED_COLUMNS) == b"'=cmd|x.csv,3,,,bad\n"
-    assert lines("@a.csv", [Told(3, "bad", "@b", "Ann Lee")], REJECTED_COLUMNS) == b"'@a.csv,3,'@b,,bad\n"
+    assert lines("=cmd|x.csv", [RowNote(3, "bad")], REJECTED_COLUMNS) == b"'=cmd|x.csv,3,,,bad\n"
+    assert lines("@a.csv", [RowNote(3, "bad", "@b", "Ann Lee")], REJECTED_COLUMNS) == b"'@a.csv,3,'@b,,bad\n"
 
 
 # Headers and forms

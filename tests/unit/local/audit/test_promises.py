@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from infrastructure.local.audit.input_files import GivenBorrower, GivenEvent, GivenInstallment
-from infrastructure.local.audit.promises import Audit, Inputs, Results, Run, Terms, audit
+from infrastructure.local.audit.promises import Audit, Inputs, Run, RunResults, Terms, audit
 from infrastructure.local.audit.terms import CapTerm, PackTerm
 from infrastructure.local.audit.values import instant, instant_text
 
@@ -80,7 +80,9 @@ class World:
 
     def audit(self, terms: Terms | None = None, last: date = LAST, **left: Any) -> Audit:
         contacts = sorted(self.contacts, key=lambda line: (instant(line["at"]), line["reminder_id"]))
-        return audit(self.inputs(), Run(FIRST, last), Results(contacts, self.wire, claims=self.claims, **left), terms)
+        return audit(
+            self.inputs(), Run(FIRST, last), RunResults(contacts, self.wire, claims=self.claims, **left), terms
+        )
 
     def watch(self) -> None:
         """Note each claim as the table took it: at the instant of its call."""
@@ -416,7 +418,7 @@ def test_a_planned_stage_without_an_outcome_breaks_the_sixth_promise(world: Worl
 def test_the_rows_of_the_files_are_known_when_the_first_day_begins_wherever_that_is(zone: str) -> None:
     world = World([replace(ANN, time_zone=zone)])
 
-    planned = audit(world.inputs(), Run(date(2026, 12, 9), date(2026, 12, 9)), Results([], []))
+    planned = audit(world.inputs(), Run(date(2026, 12, 9), date(2026, 12, 9)), RunResults([], []))
 
     assert planned.coverage.by_outcome == {"missing": 1}
 
@@ -475,8 +477,8 @@ def test_a_local_time_that_is_not_the_borrowers_breaks_the_ninth_promise(world: 
 def test_outcomes_out_of_order_break_the_ninth_promise(world: World) -> None:
     inputs, run = world.inputs(), Run(FIRST, LAST)
 
-    assert audit(inputs, run, Results(world.contacts, world.wire)).broken == ()
-    assert audit(inputs, run, Results(reversed(world.contacts), world.wire)).broken_promises == {9}
+    assert audit(inputs, run, RunResults(world.contacts, world.wire)).broken == ()
+    assert audit(inputs, run, RunResults(reversed(world.contacts), world.wire)).broken_promises == {9}
 
 
 @pytest.mark.parametrize(
@@ -491,7 +493,7 @@ def test_outcomes_out_of_order_break_the_ninth_promise(world: World) -> None:
 def test_a_line_that_cannot_be_read_is_reported_and_stops_nothing(world: World, spoil: Callable[[Json], None]) -> None:
     spoil(world.contacts[-1])
 
-    result = audit(world.inputs(), Run(FIRST, LAST), Results(world.contacts, world.wire))
+    result = audit(world.inputs(), Run(FIRST, LAST), RunResults(world.contacts, world.wire))
 
     assert result.broken_promises == {5, 6, 9}, "its call and its stage have no outcome then"
 
@@ -580,7 +582,7 @@ def test_what_is_lost_breaks_the_sixth_promise_only_where_nothing_stood_in_the_w
 
     def found(**left: Any) -> Audit:
         run, inputs = Run(FIRST, LAST, disturbed=disturbed), replace(world.inputs(), rejected=rejected)
-        return audit(inputs, run, Results(world.contacts, world.wire, **left), Terms(limited=limited))
+        return audit(inputs, run, RunResults(world.contacts, world.wire, **left), Terms(limited=limited))
 
     info, error = {"level": "INFO", "message": "planned"}, {"level": "ERROR", "message": "delivering"}
     assert found(log=[info]).broken == ()
@@ -595,7 +597,7 @@ def test_what_is_lost_breaks_the_sixth_promise_only_where_nothing_stood_in_the_w
 def test_a_good_row_that_was_rejected_breaks_the_sixth_promise_whatever_went_wrong_beside_it(world: World) -> None:
     inputs = replace(world.inputs(), rejected=1, wronged=["installments.csv line 2"])
 
-    result = audit(inputs, Run(FIRST, LAST, disturbed=True), Results(world.contacts, world.wire))
+    result = audit(inputs, Run(FIRST, LAST, disturbed=True), RunResults(world.contacts, world.wire))
 
     assert result.broken == ("promise 6: installments.csv line 2: it was rejected, and nothing is odd in it",)
 

@@ -37,29 +37,29 @@ def rule(folder: Path, properties: dict[str, Any]) -> BusRule:
     ],
 )
 def test_a_rule_takes_the_events_of_its_pattern(pattern: dict[str, Any], taken: bool, tmp_path: Path) -> None:  # noqa: FBT001 - a column
-    told = list(rule(tmp_path, {"EventPattern": pattern}).told(EVENT))
+    told = list(rule(tmp_path, {"EventPattern": pattern}).stated(EVENT))
     assert told == ([("arn", json.dumps(EVENT))] if taken else [])
 
 
 def test_a_rule_that_is_switched_off_takes_nothing(tmp_path: Path) -> None:
-    assert list(rule(tmp_path, {"State": "DISABLED"}).told(EVENT)) == []
+    assert list(rule(tmp_path, {"State": "DISABLED"}).stated(EVENT)) == []
 
 
 def test_a_target_hears_what_its_transformer_makes_as_json_whatever_the_values_hold(tmp_path: Path) -> None:
     paths = {"id": "$.detail.mail.tags.id[1]", "to": "$.detail.mail.to", "n": "$.detail.number", "no": "$.detail.none"}
     transformer = {"InputPathsMap": paths, "InputTemplate": '{"id": [<id>], "to": <to>, "n": <n>, "no": <no>}'}
     made = rule(tmp_path, {"Targets": [{"Id": "t", "Arn": "arn", "InputTransformer": transformer}]})
-    ((arn, body),) = made.told(EVENT)
+    ((arn, body),) = made.stated(EVENT)
     assert (arn, json.loads(body)) == ("arn", {"id": ["r-2"], "to": 'a"b', "n": 7, "no": ""})
 
 
 def test_a_target_may_hear_a_part_and_every_target_hears(tmp_path: Path) -> None:
     targets = [{"Id": "a", "Arn": "one", "InputPath": "$.detail.number"}, {"Id": "b", "Arn": "two"}]
-    told = list(rule(tmp_path, {"Targets": targets}).told(EVENT))
+    told = list(rule(tmp_path, {"Targets": targets}).stated(EVENT))
     assert told == [("one", "7"), ("two", json.dumps(EVENT))]
 
 
 def test_a_path_that_is_none_is_refused(tmp_path: Path) -> None:
     made = rule(tmp_path, {"Targets": [{"Id": "a", "Arn": "one", "InputPath": "detail"}]})
     with pytest.raises(TemplateError, match="no JSON path"):
-        list(made.told(EVENT))
+        list(made.stated(EVENT))

@@ -36,4 +36,4 @@ def event(source: str, kind: str) -> dict[str, Any]:
 )
 def test_the_rule_takes_events_and_nothing_of_predues_own(source: str, kind: str, *, taken: bool) -> None:
     assert LOAN_EVENTS.bus == "Bus"
-    assert bool(list(LOAN_EVENTS.told(event(source, kind)))) is taken
+    assert bool(list(LOAN_EVENTS.stated(event(source, kind)))) is taken

@@ -74,7 +74,7 @@ def test_a_borrowers_cases_are_explained_after_the_reminders(tmp_path: Path) -> 
 
 @pytest.mark.parametrize(("number", "says"), [(1, "1 open case:"), (51, "51 open cases:")])
 def test_a_report_lists_open_cases_and_says_so_where_there_are_more(number: int, says: str, tmp_path: Path) -> None:
-    rows = [case_lines.told(one) | {"borrower": f"b-{place}"} for place, one in enumerate(lines(RISK) * number)]
+    rows = [case_lines.stated(one) | {"borrower": f"b-{place}"} for place, one in enumerate(lines(RISK) * number)]
     arguments: dict[str, Any] = {"summary": summarise([]), "contacts": [], "samples": [], "title": "t"}
     write_report(tmp_path / "r.html", **arguments, period=(AT.date(), AT.date()), cases=rows)
     html = (tmp_path / "r.html").read_text(encoding="utf-8")
