@@ -4,11 +4,11 @@ What only some functions need is imported where it is made: the functions that s
 """
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import timedelta
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from predue.aws.bus import EventBus
 from predue.aws.clients import client, translated
@@ -28,13 +28,14 @@ if TYPE_CHECKING:
     from predue.imports.import_messages import ImportAdapters
     from predue.inbound.bus_messages import BusAdapters
     from predue.inbound.event_processor import ProcessorAdapters
-    from predue.inbound.sources import Source
+    from predue.inbound.sources import Named, Source
     from predue.outbound.subscriber import Subscriber
     from predue.outbound.webhook_dispatcher import DispatchAdapters
     from predue.reminders.closing import ClosingServices
     from predue.reminders.delivery_batch import DeliveryAdapters
     from predue.reminders.planner import PlannerServices
 
+_T = TypeVar("_T")
 _FRESH = timedelta(seconds=15)
 """How long a read policy or switch may serve: the longest that a turned switch takes to reach a warm function."""
 _KEYS_FRESH = timedelta(minutes=5)
@@ -54,16 +55,27 @@ def _read_keys() -> Keys:
     return read_keys(secret(env("KEYS_SECRET"), "keys"))
 
 
-def _read_sources() -> "Mapping[str, Source]":
+def _read_sources() -> "Named[Source]":
     from predue.inbound.sources import read_sources  # noqa: PLC0415 - see the module
 
-    return read_sources(secret(env("SOURCES_SECRET"), "sources"))
+    return _ringing(read_sources(secret(env("SOURCES_SECRET"), "sources")))
 
 
-def _read_subscribers() -> "Mapping[str, Subscriber]":
+def _read_subscribers() -> "Named[Subscriber]":
     from predue.outbound.subscriber import read_subscribers  # noqa: PLC0415 - see the module
 
-    return read_subscribers(secret(env("WEBHOOKS_SECRET"), "subscribers"), public=_public())
+    return _ringing(read_subscribers(secret(env("WEBHOOKS_SECRET"), "subscribers"), public=_public()))
+
+
+def _ringing(read: "Named[_T]") -> "Named[_T]":
+    """What was read, after what of it is wrong has rung: whoever it concerns may be silent for long."""
+    # Not at the top: telemetry reads a function's environment when it is imported.
+    from predue.runtime.telemetry import count, logger  # noqa: PLC0415
+
+    for reason in read.wrong.values():
+        count("FailedClosed")
+        logger.error("a setting cannot be used", reason=reason)
+    return read
 
 
 _controls = Kept(_read_controls, _FRESH)
@@ -82,12 +94,12 @@ def keys() -> Keys:
     return _keys.get()
 
 
-def sources() -> "Mapping[str, Source]":
+def sources() -> "Named[Source]":
     """The sources of events by name; raises BadPolicy or Unreachable if they cannot be read."""
     return _sources.get()
 
 
-def subscribers() -> "Mapping[str, Subscriber]":
+def subscribers() -> "Named[Subscriber]":
     """Whom to call with events, by name; raises BadPolicy or Unreachable if they cannot be read."""
     return _subscribers.get()
 

@@ -70,9 +70,44 @@ def closed(stand: Standing) -> list[str | None]:
 def test_borrowers_and_installments_of_files_are_reminded(stand: Standing, book: dict[str, bytes]) -> None:
     for name, content in book.items():
         put(stand, name, content)
-    assert read(stand, "installments.csv.rejected.csv") == b"file,line,reason\n"
+    assert read(stand, "installments.csv.rejected.csv") == b"file,line,id,field,reason\n"
+    assert read(stand, "borrowers.csv.warnings.csv") == b"file,line,field,reason,id\n"
     stand.until(utc(9, 16))
     assert {line["borrower_id"] for line in stand.contacts if line["outcome"] == "sent"} == {"b-1", "b-2", "b-3"}
+
+
+@pytest.mark.parametrize(
+    ("phone", "channel"),
+    [
+        ("+442079460000", "email"),
+        ("+449012345678", "email"),
+        ("+448001111111", "email"),
+        ("1.20256E+10", "email"),
+        ("0044 7400 123456", "sms"),
+        ("+44\u20110\u20117400 123456", "sms"),
+    ],
+)
+def test_a_borrower_whose_number_no_text_message_reaches_gets_the_email(
+    phone: str, channel: str, stand: Standing, tmp_path: Path
+) -> None:
+    written = Book().borrower(phone=phone, email="ann@example.com", channels="sms|email", consent="sms|email")
+    borrowers, installments, _ = written.installment().write(tmp_path)
+    put(stand, "borrowers.csv", borrowers.read_bytes())
+    put(stand, "installments.csv", installments.read_bytes())
+    assert len(read(stand, "borrowers.csv.warnings.csv").splitlines()) == 1 + (channel == "email")
+    stand.until(utc(11))
+    sent = [(line["channel"], line["outcome"]) for line in stand.contacts]
+    assert sent
+    assert set(sent) == {(channel, "sent")}
+
+
+def test_what_stands_beside_a_file_is_not_imported_itself(stand: Standing, book: dict[str, bytes]) -> None:
+    put(stand, "borrowers.csv", book["borrowers.csv"])
+    stand.until(utc(11))
+    with stand.stack.feeding():
+        listed = clients.client("s3").list_objects_v2(Bucket=stand.environment["BOOKS_BUCKET"], Prefix="books/")
+    beside = ("", ".rejected.csv", ".report.json", ".warnings.csv")
+    assert sorted(one["Key"] for one in listed["Contents"]) == [f"books/core/borrowers.csv{one}" for one in beside]
 
 
 def test_the_same_file_twice_leaves_the_table_exactly_as_it_was(stand: Standing, book: dict[str, bytes]) -> None:
@@ -177,7 +212,12 @@ def test_events_in_lines_are_applied_with_their_sequences(stand: Standing, book:
     ]
     put(stand, "news.jsonl.gz", gzip.compress("".join(json.dumps(one) + "\n" for one in bodies).encode()))
     assert closed(stand) == ["paid", "rescheduled", None, None]
-    assert read(stand, "news.jsonl.gz.rejected.csv").decode().splitlines()[1].startswith("news.jsonl.gz,3,amount: ")
+    assert (
+        read(stand, "news.jsonl.gz.rejected.csv")
+        .decode()
+        .splitlines()[1]
+        .startswith("news.jsonl.gz,3,loan-3,amount,amount: ")
+    )
 
 
 def test_a_source_that_nobody_named_may_put_nothing_until_it_is_named(stand: Standing, book: dict[str, bytes]) -> None:

@@ -153,6 +153,18 @@ def test_what_cannot_be_taken_now_comes_again_and_then_counts(tmp_path: Path) ->
         assert stand.stack.dead_letters() == {}
 
 
+def test_an_event_of_a_source_that_is_wrong_waits_on_the_bus_until_that_is_mended(tmp_path: Path) -> None:
+    system = SYSTEMS["predue"]
+    with connected(tmp_path, system) as stand:
+        open_door(stand, {"core": system.setting | {"keys": ["whsec_never"]}, "other": {"bus": "com.lender.other"}})
+        put(stand, system.opened)
+        stand.until(START + timedelta(minutes=1))
+        assert outstanding(stand, "LOAN-77") == {}
+        open_door(stand, {"core": system.setting})
+        stand.until(START + timedelta(minutes=10))
+        assert outstanding(stand, "LOAN-77") == {1: 10000}
+
+
 def test_a_defect_of_ours_loses_no_event_of_the_bus_and_logs_no_value(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

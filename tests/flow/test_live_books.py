@@ -92,7 +92,7 @@ def test_a_file_with_a_bad_row_ends_with_status_3_and_says_which(stand: Served, 
         file.write("nonsense\n")
     assert imported(stand, book / "borrowers.csv") == 3
     rejected = (stand.out / "reports" / "borrowers.csv.rejected.csv").read_text().splitlines()
-    assert rejected[1].startswith("borrowers.csv,5,the row has 1 fields")
+    assert rejected[1].startswith("borrowers.csv,5,,,the row has 1 fields")
 
 
 def test_what_is_held_ends_with_status_5_until_it_is_confirmed(stand: Served, book: Path) -> None:

@@ -119,7 +119,7 @@ def test_what_the_page_says_of_the_bundled_book_is_so_whenever_the_stack_is_star
         "rows": len(rows),
         "applied": renamed,
         "known already": 0,
-        "no_change": len(rows) - renamed - len(bad),
+        "no change": len(rows) - renamed - len(bad),
         "parked": nobodys,
         "rejected": len(bad) - nobodys,
         "closed": 0,

@@ -171,6 +171,17 @@ def test_while_the_subscribers_cannot_be_read_nobody_is_called_and_nothing_is_lo
         assert kinds(receiver) == {"ReminderSent": 3}
 
 
+def test_a_subscriber_that_is_stated_wrongly_waits_alone(tmp_path: Path) -> None:
+    with receiving() as well, receiving() as wrong, connected(tmp_path, well, wrong) as stand:
+        subscribe(stand, **{"s-0": subscriber(well), "s-1": {"url": wrong.url, "keys": ["whsec_short"]}})
+        stand.until(utc(10, 16))
+        assert (kinds(well), wrong.calls) == ({"ReminderSent": 3}, [])
+        assert counted(stand, "FailedClosed") > 0
+        subscribe(stand, **{"s-0": subscriber(well), "s-1": subscriber(wrong)})
+        stand.until(utc(10, 18))
+        assert kinds(well) == kinds(wrong) == {"ReminderSent": 3}
+
+
 def test_in_production_no_webhook_reaches_this_very_machine(tmp_path: Path) -> None:
     made = Book().borrower().installment()
     with receiving() as receiver, standing(tmp_path, made, utc(10, 14, 30), Publish="webhooks") as stand:

@@ -12,6 +12,7 @@ from infrastructure.local.virtual.virtual_clock import VirtualClock
 from predue import wiring
 from tests.flow.published import EventIds, counted, event, open_door, tell
 from tests.flow.small import Book, Standing, standing, told, utc
+from tests.signing import SOURCES
 
 SLOT = utc(10, 15)
 """Ten o'clock in New York on the due date."""
@@ -52,6 +53,17 @@ def test_events_acknowledged_while_the_job_is_queued_keeps_it_from_being_sent(
         assert [one.body for one in response] == [{"status": "applied"}]
         assert told(stand.contacts) == {("T0", "suppressed", reason)}
         assert stand.wire == []
+
+
+def test_a_source_whose_key_is_wrong_waits_alone_and_rings(tmp_path: Path) -> None:
+    with standing(tmp_path, Book().borrower().installment(), utc(10, 14, 30)) as stand:
+        wrong = {"keys": ["whsec_never"], "tenant": "acme"}
+        open_door(stand, {**SOURCES, "acme": wrong})
+        assert tell(stand, event("installment.disputed")).body == {"status": "applied"}
+        assert counted(stand, "FailedClosed") == 1
+        assert tell(stand, event("borrower.updated", name="Ann"), source="acme").status == 503
+        open_door(stand)
+        assert tell(stand, event("borrower.updated", name="Ann"), source="acme").body == {"status": "applied"}
 
 
 def test_a_part_paid_by_webhook_while_the_job_is_queued_shows_in_the_figure(tmp_path: Path) -> None:

@@ -369,7 +369,7 @@ def test_a_bucket_tells_the_imports_of_files_and_confirmations_and_not_of_the_im
 def test_the_import_writes_no_file_of_a_source_and_no_confirmation() -> None:
     written = [r for s in ALLOWS if "s3:PutObject" in s.actions for r in s.resources]
     endings = sorted(one.partition(">")[2] for one in written)
-    assert endings == ["/books/*.rejected.csv", "/books/*.report.json", "/work/*"]
+    assert endings == ["/books/*.rejected.csv", "/books/*.report.json", "/books/*.warnings.csv", "/work/*"]
     assert {s.resource.name for s in ALLOWS if any(a.startswith("s3:") for a in s.actions)} == {"ImportBookRole"}
 
 

@@ -67,6 +67,7 @@ OUTPUTS = (
     "overdue.jsonl",
     "cases.jsonl",
     "rejected.csv",
+    "warnings.csv",
     "logs.jsonl",
     "summary.json",
 )

@@ -7,6 +7,7 @@ is not used: what is needed of it is less than it takes to call.
 import base64
 import binascii
 import hashlib
+import re
 from collections.abc import Mapping
 from typing import Any, get_args
 from urllib.parse import unquote
@@ -17,6 +18,8 @@ from predue.errors import InvalidEvent
 from predue.events import models as ev
 from predue.events import strict_json
 
+_QUOTED = re.compile(r'\s*"((?:[^"\\]|\\.)*)"\s*')
+_ESCAPED = re.compile(r"\\(.)")
 TYPES = frozenset(kind.model_fields["type"].annotation.__args__[0] for kind in get_args(ev.Event))
 """The types of our events."""
 
@@ -24,13 +27,23 @@ TYPES = frozenset(kind.model_fields["type"].annotation.__args__[0] for kind in g
 def read(body: Any, source: MessageSource, headers: Mapping[str, str]) -> Reading:
     """One event, a batch of them, or in binary mode the data with the attributes in `ce-` headers."""
     if "ce-specversion" in headers:
-        attributes = {name[3:]: unquote(value) for name, value in headers.items() if name.startswith("ce-")}
+        attributes = {name[3:]: _attribute(name, value) for name, value in headers.items() if name.startswith("ce-")}
         return _event(Fields.of({**attributes, "data": body}), source)
     stated = body if isinstance(body, list) else [body]
     reading = Reading()
     for index, one in enumerate(stated):
         reading += _event(Fields.of(one, f"[{index}]" if isinstance(body, list) else ""), source)
     return reading
+
+
+def _attribute(name: str, value: str) -> str:
+    """An attribute's value out of its header: perhaps quoted, then percent-encoded in UTF-8 (HTTP binding, 3.1.3.2)."""
+    if (quoted := _QUOTED.fullmatch(value)) is not None:
+        value = _ESCAPED.sub(r"\1", quoted[1])
+    try:
+        return unquote(value, errors="strict")
+    except UnicodeDecodeError:
+        raise InvalidEvent(f"{name}: is not percent-encoded in UTF-8") from None
 
 
 def _event(event: Fields, source: MessageSource) -> Reading:

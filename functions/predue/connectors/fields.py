@@ -2,14 +2,16 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime, time
 from decimal import Decimal, InvalidOperation
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from predue.errors import InvalidEvent
 
 _LARGEST = Decimal(10) ** 15
-_FINEST = -12
+_FINEST = -30
+"""More digits than a double shows: schedules come unrounded."""
 _MOST_PARTS = 5_000
 """More than any schedule has; what is longer costs its reader time."""
 
@@ -61,8 +63,12 @@ class Fields:
             raise InvalidEvent(f"{self.name(key)}: is no whole number")
         return int(text)
 
-    def amount(self, key: str) -> Decimal:
-        """An amount of money in major units, zero or more."""
+    def balance(self, key: str) -> Decimal:
+        """What is still owed, in major units: an amount, which is negative where more was paid."""
+        return self.amount(key, least=-_LARGEST)
+
+    def amount(self, key: str, least: Decimal = Decimal()) -> Decimal:
+        """An amount of money in major units, by default zero or more."""
         value = self._given(key)
         if isinstance(value, bool) or not isinstance(value, str | int | float | Decimal):
             raise InvalidEvent(f"{self.name(key)}: is no amount")
@@ -70,18 +76,32 @@ class Fields:
             amount = Decimal(str(value))
         except (InvalidOperation, ValueError):
             raise InvalidEvent(f"{self.name(key)}: is no amount") from None
-        if not amount.is_finite() or not 0 <= amount <= _LARGEST:
-            raise InvalidEvent(f"{self.name(key)}: is no amount between 0 and {_LARGEST}")
+        if not amount.is_finite() or not least <= amount <= _LARGEST:
+            raise InvalidEvent(f"{self.name(key)}: is no amount between {least} and {_LARGEST}")
         if amount.normalize().as_tuple().exponent < _FINEST:  # type: ignore[operator]
             raise InvalidEvent(f"{self.name(key)}: has too many digits")
         return amount
 
-    def day(self, key: str) -> date:
-        """A date, or the date that a timestamp shows; its own offset is kept, since a due date is local."""
+    def day(self, key: str, local: ZoneInfo | None = None) -> date:
+        """A date, or that of a timestamp: in the `local` zone if one is given, else the one that it shows.
+
+        Where it is stored in UTC it shows the local date only if that is what was stored: at local midnight the date in
+        UTC is another one in half of the world, so any time of day but midnight is refused.
+        """
+        text = self.text(key)
         try:
-            return date.fromisoformat(self.text(key)[:10])
-        except ValueError:
+            if len(text) <= len("YYYY-MM-DD"):
+                return date.fromisoformat(text)
+            moment = datetime.fromisoformat(text)
+            if local is not None and moment.tzinfo is not None:
+                return moment.astimezone(local).date()
+        except (ValueError, OverflowError):
             raise InvalidEvent(f"{self.name(key)}: is no ISO date") from None
+        if moment.tzinfo is not None and not moment.utcoffset() and moment.time() != time():
+            raise InvalidEvent(
+                f"{self.name(key)}: is a time in UTC, whose local day nobody can tell; map it with a zone"
+            )
+        return moment.date()
 
     def flag(self, key: str) -> bool:
         """A truth value; absent is false."""

@@ -12,6 +12,7 @@ follows from them:
 
 import base64
 import binascii
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from decimal import Decimal
@@ -20,20 +21,29 @@ from typing import Any, NamedTuple
 from predue.connectors.avro import decode
 from predue.connectors.fields import Fields
 from predue.connectors.form import MessageSource, Reading
-from predue.connectors.loan import LoanEvents, Row, after
+from predue.connectors.loan import Ahead, LoanEvents, Row, Schedule, rounded
 from predue.errors import InvalidEvent
 
 _ITEMS = 10_000
-"""Room in a sequence for the items of one bulk message."""
-_MOST_ITEMS = 200
-"""A bulk message holds what one loan's end of day, or one replay of its transactions, brought about."""
+"""Room in a sequence for the items of one bulk message: what one loan's end of day, or one replay of all its
+transactions, brought about.
+"""
+_WRAPPED = re.compile(r"-[0-9]{1,10}")
+_INT = 2**32
 
 _ENDS = frozenset({"LoanChargeOffPostBusinessEvent", "LoanWrittenOffPostBusinessEvent"})
 _BALANCE = "LoanBalanceChangedBusinessEvent"
+_DOWN_PAYMENT = "LoanTransactionDownPaymentPostBusinessEvent"
 _PAYS = frozenset(
     {
+        _DOWN_PAYMENT,
+        "LoanChargePaymentPostBusinessEvent",
+        "LoanChargeAdjustmentPostBusinessEvent",
+        "LoanChargeRefundBusinessEvent",
+        "LoanForeClosurePostBusinessEvent",
+        "LoanWaiveInterestBusinessEvent",
+        "LoanTransactionRecoveryPaymentPostBusinessEvent",
         "LoanTransactionMakeRepaymentPostBusinessEvent",
-        "LoanTransactionDownPaymentPostBusinessEvent",
         "LoanTransactionMerchantIssuedRefundPostBusinessEvent",
         "LoanTransactionPayoutRefundPostBusinessEvent",
         "LoanTransactionGoodwillCreditPostBusinessEvent",
@@ -41,6 +51,25 @@ _PAYS = frozenset(
         "LoanTransactionInterestRefundPostBusinessEvent",
     }
 )
+
+_PAYMENTS = {
+    2: "repayment",
+    4: "waiver",
+    8: "recoveryRepayment",
+    9: "waiveCharges",
+    17: "chargePayment",
+    21: "merchantIssuedRefund",
+    22: "payoutRefund",
+    23: "goodwillCredit",
+    24: "chargeRefund",
+    26: "chargeAdjustment",
+    28: "downPayment",
+    31: "interestPaymentWaiver",
+    33: "interestRefund",
+}
+"""The types of transactions that lower what is owed, by number and by code (`LoanTransactionType`); all others that may
+be replayed, such as accruals and chargebacks, do not.
+"""
 
 
 class _Item(NamedTuple):
@@ -59,23 +88,35 @@ def read(body: Any, source: MessageSource, _headers: Mapping[str, str]) -> Readi
     message = Fields.of(decode(body, source.settings.schemas) if isinstance(body, bytes) else body)
     if source.settings.tenant and message.text("tenantId") != source.settings.tenant:
         raise InvalidEvent("tenantId: is another tenant's")
-    reading = Reading()
+    reading, ahead = Reading(), Ahead(source)
     for item in _items(message, source):
-        reading += _read_message(item, after(source, reading.events))
+        told = _read_message(item, ahead.source)
+        ahead.tell(told.events)
+        reading += told
     return reading
 
 
 def _items(message: Fields, source: MessageSource) -> list[_Item]:
-    kind, key, sequence = message.text("type"), message.text("idempotencyKey"), message.whole("id") * _ITEMS
+    kind, key, sequence = message.text("type"), message.text("idempotencyKey"), _number(message) * _ITEMS
     if kind != "BulkBusinessEvent":
         return [_Item(kind, _schema(message), message.raw.get("data"), key, sequence, message)]
     parts = Fields.of(_decoded(message.raw.get("data"), source), "data").parts("datas")
-    if len(parts) > _MOST_ITEMS:
+    if len(parts) >= _ITEMS:
         raise InvalidEvent("data.datas: has too many items")
     return [
         _Item(part.text("type"), _schema(part), part.raw.get("data"), f"{key}/{index}", sequence + index, message)
         for index, part in enumerate(parts, 1)
     ]
+
+
+def _number(message: Fields) -> int:
+    """The event's number in Fineract's table, which grows. A message holds it in 32 bits, so the later half of them
+    comes as negative.
+    """
+    text = message.text("id")
+    if _WRAPPED.fullmatch(text) and int(text) >= -_INT // 2:
+        return int(text) + _INT
+    return message.whole("id")
 
 
 def _schema(fields: Fields) -> str:
@@ -115,7 +156,7 @@ def _account(item: _Item, account: Fields, source: MessageSource) -> Reading:
     if status.flag("active") and not account.flag("chargedOff"):
         return _active(loan_events, account, source)
     ended = account.flag("chargedOff") or any(map(status.flag, ("closed", "closedWrittenOff", "overpaid")))
-    return loan_events.nothing_owed(_rows(account) if ended and account.has("repaymentSchedule") else ())
+    return loan_events.nothing_owed(_schedule(account).rows if ended and account.has("repaymentSchedule") else ())
 
 
 def _active(loan_events: LoanEvents, account: Fields, source: MessageSource) -> Reading:
@@ -123,17 +164,17 @@ def _active(loan_events: LoanEvents, account: Fields, source: MessageSource) -> 
         return Reading(ignored=("group loan",))
     currency = account.part("repaymentSchedule").part("currency").text("code")
     borrower = account.text("clientExternalId" if source.settings.borrower == "external_id" else "clientId")
-    return loan_events.stated(_rows(account), borrower, currency)
+    return loan_events.stated(_schedule(account), borrower, currency)
 
 
-def _rows(account: Fields) -> list[Row]:
+def _schedule(account: Fields) -> Schedule:
     """The installments of a schedule; its disbursement has no number, or number 0."""
     periods = account.part("repaymentSchedule").parts("periods")
-    return [_row(period) for period in periods if period.has("period") and period.whole("period")]
+    return Schedule.read([one for one in periods if one.has("period") and one.raw["period"] != 0], "period", _row)
 
 
 def _row(period: Fields) -> Row:
-    owed = Decimal() if period.flag("complete") else period.amount("totalOutstandingForPeriod")
+    owed = Decimal() if period.flag("complete") else period.balance("totalOutstandingForPeriod")
     return Row(period.whole("period"), period.day("dueDate"), owed)
 
 
@@ -141,8 +182,10 @@ def _due(item: _Item, due: Fields, source: MessageSource) -> Reading:
     """An installment that is due soon, or overdue; its message names no borrower, so it cannot create one."""
     loan_events = _loan_events(item, due.text("loanId"), source)
     installment = due.part("installment")
-    number, owed = installment.whole("installmentNumber"), installment.amount("totalAmountDue")
-    if owed == 0:
+    number, owed = installment.whole("installmentNumber"), installment.balance("totalAmountDue")
+    if due.has("currency"):
+        owed = rounded(owed, due.part("currency").text("code"))
+    if owed <= 0:
         return Reading((loan_events.event("installment.cancelled", number, item.key),))
     return Reading((loan_events.moved(number, installment.day("installmentDueDate"), owed, item.key),))
 
@@ -153,6 +196,9 @@ def _transaction(item: _Item, transaction: Fields, source: MessageSource) -> Rea
     loan_events = _loan_events(item, transaction.text("loanId"), source)
     if item.kind in _ENDS:
         return loan_events.nothing_owed()
+    if item.kind == _DOWN_PAYMENT and not loan_events.known:
+        # It goes before the schedule of its own disbursement, which says what is owed after it.
+        return Reading(ignored=("unknown loan",))
     return _payment(loan_events, transaction, source)
 
 
@@ -164,9 +210,20 @@ def _adjustment(item: _Item, adjustment: Fields, source: MessageSource) -> Readi
         return Reading(ignored=("told by the balance",))
     reading = loan_events.reversed(old.text("id"))
     if adjustment.has("newTransactionDetail"):
-        loan_events = replace(loan_events, source=after(source, reading.events))
-        reading += _payment(loan_events, adjustment.part("newTransactionDetail"), source)
+        ahead, new = Ahead(source), adjustment.part("newTransactionDetail")
+        ahead.tell(reading.events)
+        pays = _is_payment(new.part("type"))
+        reading += (
+            _payment(replace(loan_events, source=ahead.source), new, source) if pays else Reading(ignored=("type",))
+        )
     return reading
+
+
+def _is_payment(kind: Fields) -> bool:
+    """Whether a transaction of this type lowers what is owed; its code goes before its number."""
+    if kind.has("code"):
+        return kind.text("code").rpartition(".")[2] in _PAYMENTS.values()
+    return kind.whole("id") in _PAYMENTS
 
 
 def _payment(loan_events: LoanEvents, transaction: Fields, source: MessageSource) -> Reading:

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from predue.domain.due import Due
 from predue.events.models import Event
+from predue.events.usable import Warned
 
 MOST_EVENTS = 2000
 """More than any loan has installments: a message that becomes more is a mistake or an attack."""
@@ -56,15 +57,19 @@ class MessageSource:
 
 
 class Reading(NamedTuple):
-    """The events that a message becomes, in their order, and what of it was ignored."""
+    """The events that a message becomes, in their order, what of it was ignored, and what of it could not be read
+    while the rest could.
+    """
 
     events: tuple[Event, ...] = ()
     ignored: tuple[Ignored, ...] = ()
+    warned: tuple[Warned, ...] = ()
 
     def __add__(self, other: object) -> "Reading":
         if not isinstance(other, Reading):
             return NotImplemented
-        return Reading(self.events + other.events, self.ignored + other.ignored)
+        ignored = self.ignored + other.ignored
+        return Reading(self.events + other.events, ignored, self.warned + other.warned)
 
 
 Form = Callable[[Any, MessageSource, Mapping[str, str]], Reading]

@@ -7,49 +7,99 @@ stated     the system says what is still owed of each installment; that replaces
 allotted   the system says only that so much was paid on the loan; the payment goes to the oldest open installments.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal
 from functools import cached_property
 from typing import Any, NamedTuple
 
+from predue.connectors.fields import Fields
 from predue.connectors.form import MessageSource, Reading
 from predue.domain.due import Due
-from predue.domain.money import Money, minor_units, written
+from predue.domain.money import Money, exponent, minor_units, written
 from predue.errors import InvalidEvent
 from predue.events.due_changes import changed_by, scheduled
+from predue.events.event_fields import EARLIEST_DUE, LATEST_DUE
 from predue.events.models import Event, InstallmentEvent, Scheduled, read_event
+from predue.events.usable import Warned
 
 LOOK_BACK = timedelta(days=60)
 """Older installments that are not known are not told any more: a due goes 60 days after its window."""
 
 
-def after(source: MessageSource, events: Iterable[Event]) -> MessageSource:
-    """The source as it will be once these events are applied, for what follows them in the same message."""
-    stated = [event for event in events if isinstance(event, InstallmentEvent)]
+class Ahead:
+    """A source as it will be once the events before are applied, for what follows them in the same message."""
 
-    def installments(loan_id: str) -> Mapping[int, tuple[date, Due | None]]:
-        known = dict(source.installments(loan_id))
-        for event in stated:
-            due = known.get(event.installment_no, (None, None))[1]
-            if event.loan_id == loan_id and due is not None:
-                due = changed_by(due, event)
-                due = replace(due, due_date=due.moved_to or due.due_date, moved_to=None)
-                known[event.installment_no] = (due.due_date, due)
-            elif event.loan_id == loan_id and isinstance(event, Scheduled):
-                known[event.installment_no] = (event.due_date, scheduled(event))
-        return known
+    def __init__(self, source: MessageSource) -> None:
+        self._given = source.installments
+        self._known: dict[str, dict[int, tuple[date, Due | None]]] = {}
+        self.source = replace(source, installments=lambda loan_id: dict(self._of(loan_id)))
 
-    return replace(source, installments=installments) if stated else source
+    def _of(self, loan_id: str) -> dict[int, tuple[date, Due | None]]:
+        if loan_id not in self._known:
+            self._known[loan_id] = dict(self._given(loan_id))
+        return self._known[loan_id]
+
+    def tell(self, events: Iterable[Event]) -> None:
+        """These events come next."""
+        for event in events:
+            if isinstance(event, InstallmentEvent):
+                known = self._of(event.loan_id)
+                due = known.get(event.installment_no, (None, None))[1]
+                if due is not None:
+                    due = changed_by(due, event)
+                    due = replace(due, due_date=due.moved_to or due.due_date, moved_to=None)
+                    known[event.installment_no] = (due.due_date, due)
+                elif isinstance(event, Scheduled):
+                    known[event.installment_no] = (event.due_date, scheduled(event))
 
 
 class Row(NamedTuple):
-    """What a system states of one installment; `owed` in major units, zero once nothing is."""
+    """What a system states of one installment; `owed` in major units, zero or less once nothing is."""
 
     installment_no: int
     due_date: date
     owed: Decimal
+
+
+class Schedule(NamedTuple):
+    """What could be read of a loan's schedule.
+
+    Of the `unread` installments nothing is said, so nothing is known to have changed. If one is not even `numbered`,
+    nobody can tell which installments the schedule lacks.
+    """
+
+    rows: tuple[Row, ...] = ()
+    unread: frozenset[int] = frozenset()
+    numbered: bool = True
+    warned: tuple[Warned, ...] = ()
+
+    @classmethod
+    def read(cls, parts: Iterable[Fields], number: str, row: Callable[[Fields], Row]) -> "Schedule":
+        """Read each part by itself."""
+        rows, unread, numbered, faults = [], set(), True, []
+        for part in parts:
+            try:
+                rows.append(_dated(row(part), part))
+            except InvalidEvent as fault:
+                faults.append(fault)
+                try:
+                    unread.add(part.whole(number))
+                except InvalidEvent:
+                    numbered = False
+        return cls(tuple(rows), frozenset(unread), numbered, tuple(Warned(*one.fields[0]) for one in faults))
+
+
+def _dated(row: Row, part: Fields) -> Row:
+    if not EARLIEST_DUE <= row.due_date <= LATEST_DUE:
+        raise InvalidEvent(f"{part.where}: has a date outside of the calendar of dues")
+    return row
+
+
+def rounded(amount: Decimal, currency: str) -> Decimal:
+    """An amount in whole minor units of a currency: loan systems keep schedules in more digits than anybody can pay."""
+    return amount.quantize(Decimal(1).scaleb(-exponent(currency)), ROUND_HALF_UP)
 
 
 @dataclass(frozen=True)
@@ -92,20 +142,27 @@ class LoanEvents:
         gone = [self.event("installment.cancelled", no) for no, day in sorted(dates.items()) if self._lives(no, day)]
         return Reading(tuple(gone), () if gone else ("unknown loan",))
 
-    def stated(self, rows: Iterable[Row], borrower_id: str, currency: str) -> Reading:
-        """The schedule as the system has it now; what it no longer holds is cancelled."""
-        stated = list(rows)
-        live = [row for row in stated if self._lives(row.installment_no, row.due_date)]
-        left = sorted(self.known.keys() - {row.installment_no for row in stated})
-        gone = [self.event("installment.cancelled", no) for no in left if self._lives(no, self.known[no][0])]
-        return Reading((*(self._row(row, borrower_id, currency) for row in live), *gone))
+    def stated(self, stated: Schedule, borrower_id: str, currency: str) -> Reading:
+        """The schedule as the system has it now; what it no longer holds is cancelled.
+
+        Raises InvalidEvent if nothing of it can be read.
+        """
+        if stated.warned and not stated.rows:
+            raise InvalidEvent(f"{stated.warned[0].field}: {stated.warned[0].reason}")
+        live = [row for row in stated.rows if self._lives(row.installment_no, row.due_date)]
+        left = sorted(self.known.keys() - {row.installment_no for row in stated.rows} - stated.unread)
+        gone = [no for no in left if stated.numbered and self._lives(no, self.known[no][0])]
+        events = [self._row(row, borrower_id, currency) for row in live]
+        events += [self.event("installment.cancelled", no) for no in gone]
+        return Reading(tuple(events), warned=stated.warned)
 
     def one(self, row: Row, borrower_id: str, currency: str) -> Reading:
         """One installment; nothing is said of the others."""
         return Reading((self._row(row, borrower_id, currency),))
 
     def _row(self, row: Row, borrower_id: str, currency: str) -> Event:
-        if row.owed == 0:
+        owed = rounded(row.owed, currency)
+        if owed <= 0:
             return self.event("installment.cancelled", row.installment_no)
         if self.source.settings.payments == "allotted" and row.installment_no in self.known:
             return self.moved(row.installment_no, row.due_date)
@@ -114,7 +171,7 @@ class LoanEvents:
             row.installment_no,
             borrower_id=borrower_id,
             due_date=row.due_date.isoformat(),
-            amount=written(row.owed),
+            amount=written(owed),
             currency=currency,
             **self._grace(),
         )
@@ -154,7 +211,7 @@ class LoanEvents:
             raise InvalidEvent(f"currency: the loan is in {dues[0].currency}")
         currency = dues[0].currency
         try:
-            rest = minor_units(amount, currency)
+            rest = minor_units(rounded(amount, currency), currency)
         except ValueError:
             raise InvalidEvent(f"amount: is no positive amount of {currency}") from None
         counted = {due.installment_no: self._counted(transaction, due) for due in dues}

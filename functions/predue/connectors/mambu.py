@@ -6,6 +6,7 @@ of streamed events (Streaming API, `Event`), the header of idempotency, and a lo
 `GET /loans/{id}/schedule`), which a process between the two may add as `schedule`.
 """
 
+import re
 from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
@@ -13,7 +14,7 @@ from typing import Any
 
 from predue.connectors.fields import Fields
 from predue.connectors.form import MessageSource, Reading
-from predue.connectors.loan import LoanEvents, Row
+from predue.connectors.loan import LoanEvents, Row, Schedule
 from predue.domain import instant
 from predue.errors import InvalidEvent
 from predue.events import strict_json
@@ -45,12 +46,20 @@ _STATES = frozenset(
         "INTEREST_RATE_CHANGED",
     }
 )
+_FIELDS = frozenset(
+    ["event", "loan_id", "borrower_id", "currency", "transaction_id", "amount", "installment_no", "due_date"]
+)
+_PLACEHOLDER = re.compile(r"\{[^{}\s]+\}")
 _PARTS = ("principal", "interest", "fee", "penalty")
 
 
 def read(body: Any, source: MessageSource, headers: Mapping[str, str]) -> Reading:
     """One webhook, or one event of a stream."""
     message = Fields.of(body)
+    if message.has("cursor") or isinstance(message.raw.get("events"), list):
+        raise InvalidEvent(
+            "events: is a batch of a stream; send each of its events as a message of its own, or an array"
+        )
     if message.has("metadata"):
         metadata = message.part("metadata")
         return _read_message(_inner(message), metadata.text("eid"), _at(metadata, "occurred_at"), source)
@@ -73,7 +82,18 @@ def _at(fields: Fields, key: str) -> datetime:
         raise InvalidEvent(f"{fields.name(key)}: is no ISO time with an offset") from None
 
 
+def _check_filled(message: Fields, key: str) -> None:
+    """Raise InvalidEvent for a placeholder of the template that Mambu did not know: it would be taken for an id."""
+    told = {message.name(name): value for name, value in message.raw.items() if name in _FIELDS} | {"event_id": key}
+    wrong = [name for name, value in told.items() if isinstance(value, str) and _PLACEHOLDER.search(value)]
+    if wrong:
+        raise InvalidEvent(
+            *(f"{name}: holds a placeholder that Mambu did not fill; mend the template" for name in wrong)
+        )
+
+
 def _read_message(message: Fields, key: str, at: datetime, source: MessageSource) -> Reading:
+    _check_filled(message, key)
     kind = message.text("event")
     if kind not in _ENDS | _STATES:
         return Reading(ignored=("type",))
@@ -90,8 +110,8 @@ def _read_message(message: Fields, key: str, at: datetime, source: MessageSource
 
 def _schedule(message: Fields, loan_events: LoanEvents) -> Reading:
     """The loan's whole schedule, as the Mambu API gives it."""
-    rows = [_row(one) for one in message.part("schedule").parts("installments")]
-    return loan_events.stated(rows, message.text("borrower_id"), message.text("currency"))
+    told = Schedule.read(message.part("schedule").parts("installments"), "number", _row)
+    return loan_events.stated(told, message.text("borrower_id"), message.text("currency"))
 
 
 def _row(installment: Fields) -> Row:
@@ -106,7 +126,7 @@ def _row(installment: Fields) -> Row:
 def _amount_due(part: Fields) -> Decimal:
     """What is still to be paid of a part; the expected amount is the sum of this and what is paid."""
     amount = part.part("amount")
-    return amount.amount("due") if amount.has("due") else Decimal()
+    return amount.balance("due") if amount.has("due") else Decimal()
 
 
 def _payment_events(kind: str, message: Fields, loan_events: LoanEvents) -> Reading:

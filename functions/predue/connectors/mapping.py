@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from functools import lru_cache
 from typing import Annotated, Any, Literal, Self, get_args
+from zoneinfo import ZoneInfo
 
 from jmespath import compile as compile_path
 from jmespath.exceptions import JMESPathError
@@ -19,6 +20,7 @@ from predue.connectors.fields import Fields
 from predue.connectors.form import MOST_EVENTS, MessageSource, Reading
 from predue.domain import instant
 from predue.domain.money import exponent, written
+from predue.domain.zone import zone
 from predue.errors import BadPolicy, InvalidEvent
 from predue.events import models as ev
 
@@ -48,8 +50,20 @@ class _MappingModel(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
 
 
+def _zone(value: object) -> ZoneInfo:
+    found = zone(value) if isinstance(value, str) else None
+    if found is None:
+        raise ValueError("is no IANA time zone")
+    return found
+
+
+Zone = Annotated[ZoneInfo, BeforeValidator(_zone)]
+
+
 class Value(_MappingModel):
     """Where one field comes from, and at most one transform after an optional `map`.
+
+    A `zone` tells whose day is meant by a timestamp that is stored in UTC.
 
     `path` looks into the element that `each` found, or the message if there is none; `message` always into the message.
     """
@@ -61,9 +75,12 @@ class Value(_MappingModel):
     separator: str = ""
     map: dict[str, str | int] | None = None
     transform: Literal["date", "epoch_ms", "lower", "minor_units"] | None = None
+    zone: Zone | None = None
 
     @model_validator(mode="after")
     def _one_origin(self) -> Self:
+        if self.zone is not None and self.transform != "date":
+            raise ValueError("a zone is for the transform date")
         if sum(origin is not None for origin in (self.path, self.message, self.constant, self.concat)) != 1:
             raise ValueError("takes exactly one of path, message, constant, concat")
         return self
@@ -195,7 +212,7 @@ def _value(given: Value, name: str, message: Any, element: Any, stated: Mapping[
         value = _found(given.message, message, name)
     if value is not None and given.map is not None:
         value = _mapped(given.map, value, name)
-    return value if value is None or given.transform is None else _transformed(given.transform, value, name, stated)
+    return value if value is None or given.transform is None else _transformed(given, value, name, stated)
 
 
 def _text_at(value: Any, name: str) -> str:
@@ -212,11 +229,11 @@ def _mapped(table: Mapping[str, str | int], value: Any, name: str) -> str | int:
     return table[text]
 
 
-def _transformed(transform: str, value: Any, name: str, stated: Mapping[str, Any]) -> Any:
+def _transformed(given: Value, value: Any, name: str, stated: Mapping[str, Any]) -> Any:
     fields = Fields({name: value})
-    match transform:
+    match given.transform:
         case "date":
-            return fields.day(name).isoformat()
+            return fields.day(name, given.zone).isoformat()
         case "lower":
             return fields.text(name).lower()
         case "epoch_ms":

@@ -14,6 +14,8 @@ _HH_MM = re.compile(r"(?:[01]\d|2[0-3]):[0-5]\d", re.ASCII)
 _ISO_DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 
 
+EARLIEST_DUE, LATEST_DUE = date(1970, 1, 1), date(2999, 12, 31)
+"""Stages, graces and zones move a date by less than the margin, so that no sum of them leaves the calendar."""
 _WHOLE = re.compile(r"\d{1,18}", re.ASCII)
 _PLAIN = re.compile(r"\d{1,15}(?:\.\d{1,9})?", re.ASCII)
 LONGEST_ID = 128
@@ -34,12 +36,17 @@ def _id(value: str) -> str:
     return value
 
 
+def is_id(value: str) -> bool:
+    """Whether a text may be an id."""
+    return len(value.encode(errors="replace")) <= LONGEST_ID and bool(_ID.fullmatch(value))
+
+
 def _decimal(value: object) -> object:
     """A JSON number through its shortest text, so that 0.1 stays 0.1; a text holds digits and a point, since of `1_000`
     or `1e3` nobody can say that it was meant.
     """
     if isinstance(value, str) and not _PLAIN.fullmatch(value):
-        raise ValueError("an amount is a number with a decimal point")
+        raise ValueError("an amount is a positive number like 125.50 with no separators")
     return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
 
 
@@ -50,7 +57,7 @@ def _whole(value: object) -> object:
     if isinstance(value, float) and value.is_integer():
         return int(value)
     if not isinstance(value, int) or isinstance(value, bool):
-        raise ValueError("it is a whole number")  # noqa: TRY004 - pydantic reports ValueError only
+        raise ValueError("it is a whole number in digits only")  # noqa: TRY004 - pydantic reports ValueError only
     return value
 
 
@@ -73,12 +80,21 @@ def _wall(value: object) -> object:
 
 
 def _day(value: object) -> object:
-    """An ISO date, and no instant; within the years in which no sum of stages and graces leaves the calendar."""
+    """An ISO date, and no instant, in the years that a due may have."""
+    if isinstance(value, str) and not _ISO_DATE.fullmatch(value):
+        if value.isdecimal():
+            raise ValueError("is a bare number, as spreadsheets keep dates; a date is written YYYY-MM-DD")
+        if _ISO_DATE.match(value):
+            raise ValueError("has more than a date, such as a time of day; write the day alone, as YYYY-MM-DD")
     if not isinstance(value, str) or not _ISO_DATE.fullmatch(value):
         raise ValueError("a date is written YYYY-MM-DD")
-    if not "1970" <= value[:4] <= "2999":
+    try:
+        day = date.fromisoformat(value)
+    except ValueError:
+        raise ValueError("it is no day of the calendar") from None
+    if not EARLIEST_DUE <= day <= LATEST_DUE:
         raise ValueError("a date lies between 1970 and 2999")
-    return value
+    return day
 
 
 def _currency(value: str) -> str:
@@ -87,7 +103,7 @@ def _currency(value: str) -> str:
     from babel.numbers import list_currencies  # noqa: PLC0415
 
     if value not in list_currencies():
-        raise ValueError("a currency is an ISO 4217 code")
+        raise ValueError("a currency is an ISO 4217 code in capital letters")
     return value
 
 
@@ -120,7 +136,7 @@ Amount = Annotated[
     BeforeValidator(_decimal, json_schema_input_type=_AMOUNT_TEXT | Annotated[float, _AMOUNT]),
     PlainSerializer(written, when_used="json"),
 ]
-Currency = Annotated[str, Field(pattern=r"^[A-Z]{3}$"), AfterValidator(_currency)]
+Currency = Annotated[str, Field(json_schema_extra={"pattern": r"^[A-Z]{3}$"}), AfterValidator(_currency)]
 Day = Annotated[date, BeforeValidator(_day, json_schema_input_type=_DAY_TEXT)]
 Channels = Annotated[
     tuple[Channel, ...],

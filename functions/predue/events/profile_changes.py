@@ -9,10 +9,8 @@ from predue.domain.keys import Keys
 from predue.domain.profile import Profile
 from predue.events.models import Updated
 
-_ADDRESSES = {"phone": ("sms", "voice"), "email": ("email",), "wechat_openid": ("wechat",)}
 _EMPTY: Mapping[str, Any] = {"channels": (), "consent": (), "preferred_time": None}
 """What a field is that was withdrawn; the others are empty texts."""
-_CHECKS = {"phone": contact_point.phone, "email": contact_point.email, "wechat_openid": contact_point.openid}
 
 
 def merged(profile: Profile, event: Updated, keys: Keys) -> Profile:
@@ -24,26 +22,26 @@ def merged(profile: Profile, event: Updated, keys: Keys) -> Profile:
 
 def with_fields(profile: Profile, fields: Mapping[str, Any], keys: Keys) -> Profile:
     """The profile with fields set; contact points are checked, and a bad one loses its channels, not the borrower."""
+    # The place that was said together with a number: what a number means must not hang on what came before it.
+    place = fields.get("jurisdiction") or ""
     plain = {name: _EMPTY.get(name, "") if value is None else value for name, value in fields.items()}
-    points = {name: plain.pop(name) or "" for name in fields if name in _ADDRESSES}
+    points = {
+        name: contact_point.point(name, plain.pop(name) or "", place) for name in fields if name in contact_point.FIELDS
+    }
     if points:
         plain |= _with_addresses(profile, points, keys)
     return replace(profile, **plain)
 
 
-def _with_addresses(profile: Profile, points: Mapping[str, str], keys: Keys) -> dict[str, Any]:
+def _with_addresses(profile: Profile, points: Mapping[str, contact_point.Point], keys: Keys) -> dict[str, Any]:
     """The fields of the profile that change with contact points that are set, mended, lost or taken away."""
-    gone = {channel for name in points for channel in _ADDRESSES[name]}
+    gone = {channel for name in points for channel in contact_point.FIELDS[name]}
     addresses = {channel: known for channel, known in profile.addresses.items() if channel not in gone}
     refs = {channel: known for channel, known in profile.address_refs.items() if channel not in gone}
     bad = [known for known in profile.bad_addresses if known not in points]
-    for name, text in points.items():
-        if text.strip():
-            try:
-                good = _CHECKS[name](text)
-            except ValueError:
-                bad.append(name)
-            else:
-                addresses |= dict.fromkeys(_ADDRESSES[name], good)
-                refs |= {channel: keys.address_ref(channel, good) for channel in _ADDRESSES[name]}
+    for name, point in points.items():
+        addresses |= dict.fromkeys(point.channels, point.text)
+        refs |= {channel: keys.address_ref(channel, point.text) for channel in point.channels}
+        if point.fault:
+            bad.append(name)
     return {"addresses": addresses, "address_refs": refs, "bad_addresses": tuple(bad)}

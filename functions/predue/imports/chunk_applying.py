@@ -10,9 +10,10 @@ from predue.errors import Gone, InvalidEvent, LedgerMoved, Replaced
 from predue.events.event_services import EventServices
 from predue.imports import book_events
 from predue.imports.file_check import checking
-from predue.imports.file_reading import Rejected, reading, rejected_lines
-from predue.imports.import_report import finishing, report
+from predue.imports.file_reading import reading
+from predue.imports.import_report import finishing, report, reported
 from predue.imports.import_state import CLOSES_NOTHING, REPORT, Chunked, Files, Import, ImportServices
+from predue.imports.row_report import Told, about
 from predue.imports.unpacked import BadFile
 from predue.inbound.deliveries import batches
 
@@ -89,25 +90,23 @@ def _applied(state: Import, services: ImportServices) -> Import:
     rows = Chunked.read(services.files.get(state.work(name)))
     event_services, at = services.events(), services.now()
 
-    def one_after_the_other(group: list[int]) -> list[tuple[str, Rejected | None]]:
+    def one_after_the_other(group: list[int]) -> list[tuple[str, Told | None]]:
         return [_outcome(rows[index], at, event_services) for index in group]
 
     apart = batches({index: [row.event] for index, row in enumerate(rows)})
     outcomes = [outcome for groups in apart for came in services.each(one_after_the_other, groups) for outcome in came]
     refused = sorted(fault for _, fault in outcomes if fault is not None)
-    if refused:
-        services.files.put(state.work(f"rejected-{state.parts:06}"), rejected_lines(state.key, refused))
     counted = Counter("closed" if closes and word == "applied" else word for word, _ in outcomes)
-    return replace(state.counting(**counted), applied=state.applied + 1, parts=state.parts + bool(refused))
+    return replace(reported("rejected", refused, state.counting(**counted), services), applied=state.applied + 1)
 
 
-def _outcome(row: Chunked, at: datetime, services: EventServices) -> tuple[str, Rejected | None]:
+def _outcome(row: Chunked, at: datetime, services: EventServices) -> tuple[str, Told | None]:
     """What became of one row, and why if it was refused; what may pass by itself is tried again, then raised."""
     for left in reversed(range(_TRIES)):
         try:
             return book_events.tell(row.event, row.status, at, services).replace(" ", "_"), None
         except InvalidEvent as fault:
-            return "rejected", (row.line, str(fault))
+            return "rejected", Told(row.line, str(fault), about(row.event.body()), fault.fields[0][0])
         except LedgerMoved:
             if not left:
                 raise

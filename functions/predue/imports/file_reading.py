@@ -1,19 +1,20 @@
 """Reading a file: its rows become chunks of checked events, and what cannot be used is set aside with the reason."""
 
-import csv
-import io
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any
 
 from predue.domain import instant
 from predue.errors import InvalidEvent
-from predue.events.models import InstallmentEvent, Rescheduled, Scheduled
-from predue.imports.book_rows import BORROWER_COLUMNS, INSTALLMENT_COLUMNS, borrower_row, installment_row
-from predue.imports.csv_rows import BadHeader, BadRow, Lines, header, json_of, records
+from predue.events.models import InstallmentEvent, Rescheduled, Scheduled, Updated
+from predue.events.usable import warned
+from predue.imports.book_rows import BORROWER_COLUMNS, INSTALLMENT_COLUMNS, borrower_row, installment_row, row_id
+from predue.imports.csv_rows import BadHeader, BadRow, Lines, cells, header, json_of, kind_of, records, unused
+from predue.imports.import_report import reported
 from predue.imports.import_state import BOOKS, CHUNK_ROWS, Chunked, Import, ImportServices
 from predue.imports.name_index import NameIndex, name_of
+from predue.imports.row_report import Told, about
 from predue.imports.unpacked import BadFile, plain, unpacked
 from predue.inbound.deliveries import event_of
 from predue.inbound.sources import Source
@@ -22,17 +23,16 @@ _ENDINGS = (".csv", ".jsonl", ".csv.gz", ".jsonl.gz")
 _COMPLETE = ".complete"
 _INDEX_CHUNKS = 10
 """Chunks whose names make an object, and how much is read again when a call is cut off."""
-_ZIP = (b"PK\x03\x04", b"7z\xbc\xaf", b"Rar!")
-Rejected = tuple[int, str]
+_BOOKS = (BORROWER_COLUMNS, INSTALLMENT_COLUMNS)
 
 
 def begun(state: Import) -> Import:
     """A new import with what the file's key says of it; raises BadFile if that is no file's."""
     source, _, name = state.key.removeprefix(BOOKS).partition("/")
-    ending = next((one for one in reversed(_ENDINGS) if name.endswith(one)), "")
+    ending = next((one for one in reversed(_ENDINGS) if name.lower().endswith(one)), "")
     if not source or not ending or "/" in name:
         raise BadFile(f"a file is put as {BOOKS}<source>/<name>, its name ending in one of {', '.join(_ENDINGS)}")
-    return replace(state, source=source, complete=name.removesuffix(ending).endswith(_COMPLETE))
+    return replace(state, source=source, complete=name[: -len(ending)].lower().endswith(_COMPLETE))
 
 
 def reading(state: Import, services: ImportServices) -> Iterator[Import]:
@@ -48,10 +48,12 @@ def reading(state: Import, services: ImportServices) -> Iterator[Import]:
     lines = Lines(text, state.line, state.offset)
     if not state.columns and not state.events:
         state = replace(state, columns=tuple(_header(lines, state)))
+        state = _warned(unused(state.columns, *_BOOKS), state, services)
     names_index = NameIndex()
     for number, rows in enumerate(_chunks(state, lines), start=1):
-        good, rejected = _sorted_out(rows, state, services.source)
+        good, rejected, warnings = _sorted_out(rows, state, services.source)
         state = _noted(_named_in(names_index, good, state, services), good, rejected, services)
+        state = _warned(warnings, state, services)
         following = lines.peek()
         if following is not None:
             state = replace(state, offset=following.start, line=following.number - 1)
@@ -71,31 +73,32 @@ class _Taken:
     def counted(self, blocks: Iterable[bytes], start: int) -> Iterator[bytes]:
         self.total = start
         for block in blocks:
-            if not start and block.startswith(_ZIP):
-                raise BadFile("the file is an archive; put its rows as CSV or JSON Lines, plain or packed by gzip")
-            start = self.total = self.total + len(block)
+            self.total += len(block)
             yield block
 
 
 def _text(state: Import, services: ImportServices, taken: _Taken) -> Iterator[bytes]:
     start = 0 if state.packed else state.offset
     blocks = taken.counted(services.files.blocks(state.key, state.etag, start), start)
-    return unpacked(blocks, state.offset) if state.packed else plain(blocks)
+    return unpacked(blocks, state.offset) if state.packed else plain(blocks, state.offset)
 
 
 def _header(lines: Lines, state: Import) -> list[str]:
-    """The columns of a book: those of borrowers if its first line names one that only borrowers have."""
-    first = lines.peek()
-    borrowers = first is not None and b"consent" in first.text
-    if borrowers and state.complete:
+    """The columns of a book."""
+    try:
+        names = header(lines, *_BOOKS)
+    except BadHeader as fault:
+        raise BadFile(str(fault)) from None
+    if state.complete and _is_of_borrowers(names):
         # It holds no installment, so that as a statement it would close all of them.
         raise BadFile(
             f"a complete statement holds installments; put a book of borrowers under a name without {_COMPLETE}"
         )
-    try:
-        return header(lines, BORROWER_COLUMNS if borrowers else INSTALLMENT_COLUMNS)
-    except BadHeader as fault:
-        raise BadFile(str(fault)) from None
+    return names
+
+
+def _is_of_borrowers(columns: Sequence[str]) -> bool:
+    return kind_of(columns, *_BOOKS) is BORROWER_COLUMNS
 
 
 Row = tuple[int, Any]
@@ -119,41 +122,56 @@ def _events(lines: Lines) -> Iterator[Row]:
             yield line.number, line
 
 
-def _sorted_out(rows: list[Row], state: Import, source: Source) -> tuple[list[Chunked], list[Rejected]]:
+def _sorted_out(rows: list[Row], state: Import, source: Source) -> tuple[list[Chunked], list[Told], list[Told]]:
+    """The events of rows, the rows that have none, and what of the others cannot be used as it stands."""
     good: list[Chunked] = []
-    rejected: list[Rejected] = []
+    rejected: list[Told] = []
     for line, row in rows:
+        said = row if state.events or isinstance(row, BadRow) else cells(state.columns, row)
         try:
-            good.append(_read(line, row, state, source))
+            good.append(_read(line, said, state, source))
         except (InvalidEvent, BadRow) as fault:
-            rejected.append((line, str(fault)))
-    return good, rejected
+            rejected.append(Told(line, str(fault), _whose(said, state), fault.fields[0][0]))
+    return good, rejected, [told for row in good for told in _warnings(row)]
 
 
-def _read(line: int, row: Any, state: Import, source: Source) -> Chunked:
+def _read(line: int, said: Any, state: Import, source: Source) -> Chunked:
     """What one row says; raises BadRow or InvalidEvent."""
     if state.events:
-        return Chunked(line, event_of(json_of(row), source))
-    if isinstance(row, str):
-        raise BadRow(row)
-    values = dict(zip(state.columns, row, strict=True))
-    if "consent" in values:
-        return Chunked(line, borrower_row(values, source))
-    return Chunked(line, *installment_row(values, source))
+        return Chunked(line, event_of(json_of(said), source))
+    if isinstance(said, BadRow):
+        raise said
+    if _is_of_borrowers(state.columns):
+        return Chunked(line, borrower_row(said, source))
+    return Chunked(line, *installment_row(said, source))
 
 
-def _noted(state: Import, good: list[Chunked], rejected: list[Rejected], services: ImportServices) -> Import:
+def _whose(said: Any, state: Import) -> str:
+    """Whose a row is that was refused, as far as it shows."""
+    if not state.events:
+        return row_id(state.columns, said)
+    try:
+        return about(json_of(said))
+    except BadRow:
+        return ""
+
+
+def _warnings(row: Chunked) -> list[Told]:
+    if not isinstance(row.event, Updated):
+        return []
+    return [Told(row.line, reason, about(row.event.body()), field) for field, reason in warned(row.event.given())]
+
+
+def _noted(state: Import, good: list[Chunked], rejected: list[Told], services: ImportServices) -> Import:
     """Put a chunk and what was set aside of it; names follow from their numbers, so that a repeat writes the same."""
     if good:
         services.files.put(state.work(f"chunk-{state.chunks:06}"), Chunked.text(good))
-    if rejected:
-        services.files.put(state.work(f"rejected-{state.parts:06}"), rejected_lines(state.key, rejected))
-    return replace(
-        state.counting(rejected=len(rejected)),
-        rows=state.rows + len(good) + len(rejected),
-        chunks=state.chunks + bool(good),
-        parts=state.parts + bool(rejected),
-    )
+    state = reported("rejected", rejected, state.counting(rejected=len(rejected)), services)
+    return replace(state, rows=state.rows + len(good) + len(rejected), chunks=state.chunks + bool(good))
+
+
+def _warned(told: list[Told], state: Import, services: ImportServices) -> Import:
+    return reported("warned", told, state.counting(warned=len(told)), services)
 
 
 def _named_in(names_index: NameIndex, good: list[Chunked], state: Import, services: ImportServices) -> Import:
@@ -175,18 +193,3 @@ def falls_due_soon(due_date: date, state: Import, services: ImportServices) -> b
     """
     today = instant.from_text(state.put_at).date()
     return today - timedelta(days=1) <= due_date <= today + timedelta(days=services.limits.due_soon_days)
-
-
-# The report of rows that were set aside
-
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
-
-
-def rejected_lines(key: str, rejected: Iterable[Rejected]) -> bytes:
-    """Lines of the report. It repeats nothing of a row; the file's own name is all that somebody else chose."""
-    name = key.rpartition("/")[2]
-    # A spreadsheet takes a cell that begins so for a formula (OWASP, "CSV Injection").
-    safe = f"'{name}" if name.startswith(_FORMULA) else name
-    made = io.StringIO()
-    csv.writer(made, lineterminator="\n").writerows((safe, line, reason) for line, reason in rejected)
-    return made.getvalue().encode()

@@ -15,7 +15,7 @@ from predue.imports.import_state import (
     BOOKS,
     CLOSES_NOTHING,
     CONFIRMED,
-    REJECTED,
+    PARKED,
     REPORT,
     Files,
     Import,
@@ -73,7 +73,7 @@ def _meant(message: dict[str, Any], files: PutFiles) -> list[str]:
         key = unquote_plus(put["key"])
         if key.startswith(CONFIRMED):
             names += _confirmed(key.removeprefix(CONFIRMED), files)
-        elif key.startswith(BOOKS) and not key.endswith((REJECTED, REPORT)):
+        elif key.startswith(BOOKS) and not key.endswith(PARKED):
             names.append(_begun(key, put, files))
     return names
 

@@ -1,13 +1,18 @@
-"""The report of an import beside its file: how far it is, and which rows were rejected."""
+"""The reports of an import beside its file: how far it is, which rows were rejected, and what of the others cannot be
+used as it stands.
+"""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from predue.imports.import_state import REJECTED, Import, ImportServices
+from predue.imports.import_state import REJECTED, WARNINGS, Import, ImportServices
+from predue.imports.row_report import REJECTED_COLUMNS, WARNED_COLUMNS, Told, lines
 
 _TOGETHER = 200
 """Parts that become one larger one in a step: they are small, and there is one for each chunk with a bad row."""
+_REPORTS = {"rejected": (REJECTED, REJECTED_COLUMNS), "warned": (WARNINGS, WARNED_COLUMNS)}
+"""The reports of rows by the kind of what they tell: their endings and their columns."""
 
 
 def report(state: Import) -> bytes:
@@ -23,6 +28,7 @@ def report(state: Import) -> bytes:
         "bytes_read": state.done,
         "rows": state.rows,
         "rejected": state.tally.get("rejected", 0),
+        "warned": state.tally.get("warned", 0),
         "applied": state.tally.get("applied", 0),
         "known_already": state.tally.get("duplicate", 0),
         "no_change": state.tally.get("no_change", 0),
@@ -45,26 +51,38 @@ def share_done(state: Import) -> float:
     return read + (0.9 * state.applied / steps if steps and state.phase == "applying" else 0)
 
 
-def finishing(state: Import, services: ImportServices) -> Iterator[Import]:
-    """Put the report of rejected rows beside the file, in one piece; its header stands there even without a row.
+def reported(kind: str, content: Sequence[Told], state: Import, services: ImportServices) -> Import:
+    """Put a part of a report, if there is any; names follow from their numbers, so that a repeat writes the same."""
+    if not content:
+        return state
+    part = state.parts.get(kind, 0)
+    text = lines(state.key.rpartition("/")[2], content, _REPORTS[kind][1])
+    services.files.put(state.work(f"{kind}-{part:06}"), text)
+    return replace(state, parts={**state.parts, kind: part + 1})
 
-    Its parts are joined in two stages, since to read thousands of them is more than a call has time for.
+
+def finishing(state: Import, services: ImportServices) -> Iterator[Import]:
+    """Put the reports of rows beside the file, each in one piece; their headers stand there even without a row.
+
+    Their parts are joined in two stages, since to read thousands of them is more than a call has time for.
     """
-    while state.joined * _TOGETHER < state.parts:
-        numbers = range(state.parts)[state.joined * _TOGETHER :][:_TOGETHER]
-        names = [state.work(f"rejected-{number:06}") for number in numbers]
-        services.files.put(_joined(state, state.joined), b"".join(services.each(services.files.get, names)))
-        state = replace(state, joined=state.joined + 1)
-        yield state
-    services.files.join(state.key + REJECTED, _pieces(state, services))
+    for kind in _REPORTS:
+        while (joined := state.joined.get(kind, 0)) * _TOGETHER < state.parts.get(kind, 0):
+            numbers = range(state.parts[kind])[joined * _TOGETHER :][:_TOGETHER]
+            names = [state.work(f"{kind}-{number:06}") for number in numbers]
+            services.files.put(_joined(kind, state, joined), b"".join(services.each(services.files.get, names)))
+            state = replace(state, joined={**state.joined, kind: joined + 1})
+            yield state
+    for kind, (ending, _) in _REPORTS.items():
+        services.files.join(state.key + ending, _pieces(kind, state, services))
     yield state.to("done")
 
 
-def _pieces(state: Import, services: ImportServices) -> Iterator[bytes]:
-    yield b"file,line,reason\n"
-    for number in range(state.joined):
-        yield services.files.get(_joined(state, number))
+def _pieces(kind: str, state: Import, services: ImportServices) -> Iterator[bytes]:
+    yield (",".join(_REPORTS[kind][1]) + "\n").encode()
+    for number in range(state.joined.get(kind, 0)):
+        yield services.files.get(_joined(kind, state, number))
 
 
-def _joined(state: Import, number: int) -> str:
-    return state.work(f"joined-{number:06}")
+def _joined(kind: str, state: Import, number: int) -> str:
+    return state.work(f"joined-{kind}-{number:06}")

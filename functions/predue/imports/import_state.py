@@ -26,7 +26,8 @@ BOOKS, WORK, CONFIRMED = "books/", "work/", "confirmed/"
 """Where files are put, as `books/<source>/<name>`; where an import keeps what it works with; where an operator says
 that a held one may go on.
 """
-REJECTED, REPORT = ".rejected.csv", ".report.json"
+REJECTED, WARNINGS, REPORT = ".rejected.csv", ".warnings.csv", ".report.json"
+PARKED = (REJECTED, WARNINGS, REPORT)
 """What is appended to a file's key for what stands beside it."""
 CHUNK_ROWS = 200
 """Rows applied between two looks at the clock."""
@@ -62,7 +63,7 @@ class Import:
     `applied` how many of both are through; `leaves` how many objects of names there are, `counted` of how many of them
     it is known what falls due soon and did not, which is `newly_due`. `passes` over what is open are through, and the
     one at hand came to `swept_to`. `open_held` and `closable` are open installments of the source that the file holds,
-    and does not hold. `parts` of the report of rejected rows became `joined` larger ones.
+    and does not hold. Of each report of rows (`rejected`, `warned`) so many `parts` became so many `joined` ones.
     """
 
     key: str
@@ -82,8 +83,8 @@ class Import:
     leaves: int = 0
     closings: int = 0
     applied: int = 0
-    parts: int = 0
-    joined: int = 0
+    parts: Mapping[str, int] = field(default_factory=dict)
+    joined: Mapping[str, int] = field(default_factory=dict)
     installments: int = 0
     due_soon: int = 0
     counted: int = 0
@@ -105,12 +106,12 @@ class Import:
     @property
     def packed(self) -> bool:
         """Whether gzip packed the file."""
-        return self.key.endswith(".gz")
+        return self.key.lower().endswith(".gz")
 
     @property
     def events(self) -> bool:
         """Whether its lines are events."""
-        return self.key.removesuffix(".gz").endswith(".jsonl")
+        return self.key.lower().removesuffix(".gz").endswith(".jsonl")
 
     @property
     def over(self) -> bool:

@@ -5,13 +5,13 @@ letters at once, with the names of the fields that are wrong: another try would 
 """
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 
-from predue.errors import InvalidEvent, OutOfTime, Unreachable
+from predue.errors import BadPolicy, InvalidEvent, OutOfTime, Unreachable
 from predue.inbound import bus_event, event_processor
 from predue.inbound.event_processor import ProcessorAdapters
-from predue.inbound.sources import Source
+from predue.inbound.sources import Named, Source
 from predue.runtime.telemetry import count, logger
 
 _LONGEST_REASON = 500
@@ -19,10 +19,10 @@ _LONGEST_REASON = 500
 
 @dataclass(frozen=True)
 class BusAdapters:
-    """What taking events from the bus works with; `lay_aside` puts a text into the dead letters with a reason."""
+    """What taking events from the bus works with; `to_dead_letters` puts a text into the dead letters with a reason."""
 
     processor: ProcessorAdapters
-    sources: Callable[[], Mapping[str, Source]]
+    sources: Callable[[], Named[Source]]
     to_dead_letters: Callable[[str, str], None]
 
 
@@ -30,9 +30,12 @@ def take(text: str, time_left_ms: Callable[[], int], adapters: BusAdapters) -> N
     """Take one event; raises what lets the queue bring it again."""
     if time_left_ms() < event_processor.ENOUGH_MS:
         raise OutOfTime("too little time is left to begin another message")
+    sources = adapters.sources()
     try:
-        received = bus_event.read(text, adapters.sources().values())
+        received = bus_event.read(text, sources.values())
     except InvalidEvent as fault:
+        if sources.wrong and "source" in dict(fault.fields):
+            raise BadPolicy("a source is wrong, and its name on the bus unknown with it; mend its setting") from fault
         count("EventsRejected")
         _to_dead_letters(text, fault, adapters)
         return

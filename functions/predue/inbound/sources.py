@@ -5,9 +5,10 @@ sends.
 import base64
 import binascii
 import json
-from collections.abc import Collection, Mapping
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Self
+from typing import Annotated, Self, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
@@ -26,13 +27,22 @@ _SHORTEST, _LONGEST = 24, 64
 
 
 def _key(value: str) -> str:
-    """A key as Standard Webhooks writes it."""
+    """A key as Standard Webhooks writes it; some generators leave out base64's padding, which comes back here."""
+    text = value.removeprefix(_PREFIX)
+    text += "=" * (-len(text) % 4)
     try:
-        raw = base64.b64decode(value.removeprefix(_PREFIX), validate=True)
+        raw = base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError):
         raise ValueError("a key is base64 after whsec_") from None
     if not value.startswith(_PREFIX) or not _SHORTEST <= len(raw) <= _LONGEST:
         raise ValueError(f"a key is whsec_ and then base64 of {_SHORTEST} to {_LONGEST} bytes")
+    return _PREFIX + text
+
+
+def _secret(value: str) -> str:
+    """A secret that is shown, and no key that would be waited for in vain in the place of a signature."""
+    if value.startswith(_PREFIX):
+        raise ValueError("a key that signs stands among keys")
     return value
 
 
@@ -44,7 +54,7 @@ def _bus_name(value: str) -> str:
 
 
 BusName = Annotated[str, Field(pattern=r"^[A-Za-z0-9._/-]{1,256}$"), AfterValidator(_bus_name)]
-Secret = Annotated[str, Field(pattern=r"^[!-~]{32,256}$")]
+Secret = Annotated[str, Field(pattern=r"^[!-~]{32,256}$"), AfterValidator(_secret)]
 Key = Annotated[str, AfterValidator(_key)]
 Tenant = Annotated[str, Field(pattern=r"^[a-z0-9-]{0,32}$")]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
@@ -77,7 +87,52 @@ class _SourceSetting(BaseModel):
         return self
 
 
-_SETTINGS = TypeAdapter(dict[Name, _SourceSetting])
+_T = TypeVar("_T")
+_Read = TypeVar("_Read", bound=BaseModel)
+_NAME = TypeAdapter(Name)
+
+
+class Named(Mapping[str, _T]):
+    """What a secret states under names. One that is wrong is not among the others, and is no reason to do without them;
+    whoever asks for it by its name gets BadPolicy.
+    """
+
+    def __init__(self, good: Mapping[str, _T], wrong: Mapping[str, str]) -> None:
+        self._good, self.wrong = good, wrong
+
+    def __getitem__(self, name: str) -> _T:
+        if name in self.wrong:
+            raise BadPolicy(self.wrong[name])
+        return self._good[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._good)
+
+    def __len__(self) -> int:
+        return len(self._good)
+
+
+def read_named(text: str, what: str, setting: type[_Read]) -> Named[_Read]:
+    """Read a secret that holds a setting for each name; raises BadPolicy for one that is no such thing.
+
+    No error repeats anything of the secret but names of keys.
+    """
+    try:
+        raw = json.loads(text)
+    except ValueError:
+        raise BadPolicy(f"the {what} secret is no JSON") from None
+    if not isinstance(raw, dict):
+        raise BadPolicy(f"the {what} secret holds no settings by name")
+    good: dict[str, _Read] = {}
+    wrong: dict[str, str] = {}
+    for name, one in raw.items():
+        try:
+            good[_NAME.validate_python(name)] = setting.model_validate(one)
+        except ValidationError as error:
+            found = error.errors(include_input=False)
+            places = sorted({".".join(map(str, each["loc"][:1])) or what.removesuffix("s") for each in found})
+            wrong[name] = f"the {what} secret is wrong at: {', '.join(places)}"
+    return Named(good, wrong)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,21 +154,19 @@ class Source:
     settings: Settings = DEFAULT
 
 
-def read_sources(text: str, forms: Collection[str] = FORMS) -> Mapping[str, Source]:
-    """Read the sources by name; raises BadPolicy for anything else, which repeats nothing of a secret text."""
-    try:
-        settings = _SETTINGS.validate_python(json.loads(text))
-    except ValidationError as error:
-        places = sorted({".".join(map(str, one["loc"][1:2])) or "source" for one in error.errors(include_input=False)})
-        raise BadPolicy(f"the sources secret is wrong at: {', '.join(places)}") from None
-    except ValueError:
-        raise BadPolicy("the sources secret is no JSON") from None
-    if any(one.form not in forms for one in settings.values()):
-        raise BadPolicy(f"the sources secret names a form that is none of: {', '.join(sorted(forms))}")
-    named = [one.bus for one in settings.values() if one.bus]
-    if len(named) != len(set(named)):
-        raise BadPolicy("the sources secret gives one name on the bus to two sources")
-    return {
+def read_sources(text: str, forms: Collection[str] = FORMS) -> Named[Source]:
+    """Read the sources by name; raises BadPolicy for what names none, which repeats nothing of a secret text."""
+    read = read_named(text, "sources", _SourceSetting)
+    buses = Counter(one.bus for one in read.values())
+    wrong = dict(read.wrong)
+    for name, one in read.items():
+        if one.form not in forms:
+            wrong[name] = f"the sources secret names a form that is none of: {', '.join(sorted(forms))}"
+        elif one.bus and buses[one.bus] > 1:
+            wrong[name] = "the sources secret gives one name on the bus to two sources"
+    good = {
         name: Source(name, tuple(one.keys), one.tenant, one.form, tuple(one.secrets), one.bus, one.settings)
-        for name, one in settings.items()
+        for name, one in read.items()
+        if name not in wrong
     }
+    return Named(good, wrong)

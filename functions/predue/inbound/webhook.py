@@ -53,7 +53,9 @@ def readable(request: WebhookRequest) -> str | bytes:
         raise RequestRejected(problem.CONTENT_TYPE)
     if _AVRO_TYPE.fullmatch(request.header("content-type")):
         return request.body
-    if not _JSON_TYPE.fullmatch(request.header("content-type")):
+    kind = request.header("content-type")
+    # The SDKs of CloudEvents leave it out in binary mode, where the data's own type is an attribute that need not be.
+    if not _JSON_TYPE.fullmatch(kind) and (kind or "ce-specversion" not in request.headers):
         raise RequestRejected(problem.CONTENT_TYPE)
     try:
         return request.body.decode("utf-8")
@@ -138,7 +140,8 @@ def delivery(content: str | bytes, source: Source, headers: Mapping[str, str]) -
     # In binary mode the body is the data of one event, whatever it is.
     single = not isinstance(parsed, list) or "ce-specversion" in counting
     messages = (parsed,) if single else tuple(parsed)
-    if not 1 <= len(messages) <= MOST_MESSAGES:
+    # CloudEvents has an empty batch, which says nothing and is done with (JSON format, 4).
+    if not (source.form != "cloudevents") <= len(messages) <= MOST_MESSAGES:
         raise RequestRejected(problem.COUNT)
     return Delivery(source, single, messages, counting if single else {})
 

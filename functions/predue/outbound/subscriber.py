@@ -1,15 +1,14 @@
 """Subscribers: the systems that predue calls with its events, each with its address, its keys and what it wants."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from predue.errors import BadPolicy
-from predue.inbound.sources import MOST_KEYS, Key, Name, Tenant
+from predue.inbound.sources import MOST_KEYS, Key, Named, Tenant, read_named
 from predue.outbound.published import MODELS
 
 _LONGEST_URL = 2048
@@ -24,9 +23,6 @@ class _SubscriberSetting(BaseModel):
     keys: Annotated[list[Key], Field(min_length=1, max_length=MOST_KEYS)]
     events: Annotated[list[str], Field(min_length=1)] = list(MODELS)
     tenant: Tenant = ""
-
-
-_SETTINGS = TypeAdapter(dict[Name, _SubscriberSetting])
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,26 +44,21 @@ class Subscriber:
         return kind in self.events and detail.get("tenant", "") == self.tenant
 
 
-def read_subscribers(text: str, *, public: bool) -> Mapping[str, Subscriber]:
-    """Read the subscribers by name; raises BadPolicy for anything else, which repeats nothing of a secret text.
+def read_subscribers(text: str, *, public: bool) -> Named[Subscriber]:
+    """Read the subscribers by name; raises BadPolicy for what names none, which repeats nothing of a secret text.
 
     `public`: each must be called by https.
     """
-    try:
-        settings = _SETTINGS.validate_python(json.loads(text))
-    except ValidationError as error:
-        places = sorted(
-            {".".join(map(str, one["loc"][1:2])) or "subscriber" for one in error.errors(include_input=False)}
-        )
-        raise BadPolicy(f"the webhooks secret is wrong at: {', '.join(places)}") from None
-    except ValueError:
-        raise BadPolicy("the webhooks secret is no JSON") from None
-    for one in settings.values():
-        _check(one, public=public)
-    return {
-        name: Subscriber(name, one.url, tuple(one.keys), frozenset(one.events), one.tenant)
-        for name, one in settings.items()
-    }
+    read = read_named(text, "webhooks", _SubscriberSetting)
+    good, wrong = {}, dict(read.wrong)
+    for name, one in read.items():
+        try:
+            _check(one, public=public)
+        except BadPolicy as fault:
+            wrong[name] = str(fault)
+        else:
+            good[name] = Subscriber(name, one.url, tuple(one.keys), frozenset(one.events), one.tenant)
+    return Named(good, wrong)
 
 
 def _check(setting: _SubscriberSetting, *, public: bool) -> None:

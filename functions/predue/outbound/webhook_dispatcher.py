@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Protocol
 
-from predue.errors import PredueError, Retryable
+from predue.errors import BadPolicy, PredueError, Retryable
+from predue.inbound.sources import Named
 from predue.outbound.https import post
 from predue.outbound.outbound_webhooks import WebhookMessage, body_of, headers_of, read_message, receivers, wait
 from predue.outbound.subscriber import Subscriber
@@ -40,7 +41,7 @@ class DispatchAdapters:
     addresses of the public internet.
     """
 
-    subscribers: Callable[[], Mapping[str, Subscriber]]
+    subscribers: Callable[[], Named[Subscriber]]
     queue: Callable[[], WebhooksQueue]
     hide: Callable[[str, timedelta], None]
     public: Callable[[], bool]
@@ -71,13 +72,18 @@ def _handled(record: Mapping[str, Any], context: Any, adapters: DispatchAdapters
 
 def _call(message: WebhookMessage, adapters: DispatchAdapters) -> None:
     """Call whom a message is for, or part it if that is more than one; raises NotDelivered."""
-    found = receivers(message, adapters.subscribers())
-    if len(found) == 1:
+    subscribers = adapters.subscribers()
+    found = receivers(message, subscribers)
+    # What one that is wrong wants cannot be told, so its part waits until it is mended.
+    waiting = [name for name in subscribers.wrong if message.subscriber in ("", name)]
+    if waiting and message.subscriber:
+        raise BadPolicy(subscribers.wrong[message.subscriber])
+    if len(found) == 1 and not waiting:
         _post(message, found[0], adapters)
-    elif found:
+    elif found or waiting:
         queue = adapters.queue()
-        for one in found:
-            queue.put_back(_QUEUE, message.for_one(one.name), 0)
+        for name in (*(one.name for one in found), *waiting):
+            queue.put_back(_QUEUE, message.for_one(name), 0)
     else:
         count("WebhookUnwanted")
 

@@ -5,6 +5,7 @@ was told so; but one in which nothing is odd must not be among them.
 """
 
 import csv
+import gzip
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -135,23 +136,38 @@ def _refused(path: Path | None) -> frozenset[tuple[str, int]]:
 
 
 def _rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
-    """Yield the records of a CSV file that have all fields, each with the line on which it starts."""
-    lines = path.read_bytes().removeprefix(b"\xef\xbb\xbf").split(b"\n")
-    names = [name.strip() for name in _fields(lines[:1]) or ()]
+    """Yield the records of a CSV file that have all fields, each with the line on which it starts.
+
+    Blank rows above the header, blank cells behind the last column, and white space around a cell say nothing, and of a
+    column's name neither capitals nor blanks.
+    """
+    lines = _content(path).removeprefix(b"\xef\xbb\xbf").split(b"\n")
+    at = next((number for number, line in enumerate(lines) if line.strip(b" ,\t\r")), 0)
+    names = ["_".join(name.lower().split()) for name in _fields(lines[at : at + 1]) or ()]
+    while names and not names[-1]:
+        names.pop()
     if not {"borrower_id"} <= set(names):
         raise ValueError(f"{path.name} has no header")
-    at = 1
+    at += 1
     while at < len(lines):
         begun = at
         for end in range(at + 1, at + 1 + _LONGEST_RECORD):
-            fields = _fields(lines[at:end])
-            if fields is not None and len(fields) == len(names):
-                yield at + 1, dict(zip(names, fields, strict=True))
+            fields = _fields(lines[at:end]) or []
+            while len(fields) > len(names) and not fields[-1].strip():
+                fields.pop()
+            if len(fields) == len(names):
+                yield at + 1, dict(zip(names, map(str.strip, fields), strict=True))
                 at = end
                 break
             if b'"' not in lines[at]:
                 break
         at = max(at, begun + 1)
+
+
+def _content(path: Path) -> bytes:
+    """The bytes of a file, plain or packed by gzip."""
+    content = path.read_bytes()
+    return gzip.decompress(content) if path.name.lower().endswith(".gz") else content
 
 
 def _fields(lines: list[bytes]) -> list[str] | None:
@@ -210,7 +226,7 @@ def _plain(row: Mapping[str, str], id_column: str) -> bool:
 
 
 def _events(path: Path) -> Iterator[GivenEvent]:
-    with path.open("rb") as file:
+    with gzip.open(path) if path.name.lower().endswith(".gz") else path.open("rb") as file:
         for number, line in enumerate(file, 1):
             if len(line) > _LONGEST_LINE:
                 continue

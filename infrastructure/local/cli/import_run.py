@@ -24,7 +24,7 @@ from infrastructure.local.cli.buckets import Bucket, CannotImport, S3Bucket, Ser
 from infrastructure.local.virtual.virtual_clock import machine_time
 from predue.aws import clients
 from predue.domain.policy import Policy
-from predue.imports.import_state import BOOKS, REJECTED, REPORT, Import
+from predue.imports.import_state import BOOKS, PARKED, REJECTED, REPORT, WARNINGS, Import
 
 Progress = Callable[[float, str], None]
 _ENDINGS = (".csv", ".jsonl", ".csv.gz", ".jsonl.gz")
@@ -65,9 +65,9 @@ Report = dict[str, Any]
 def import_files(options: ImportOptions, progress: Progress) -> list[Report]:
     """Import the files one after the other, up to the first that is held or refused; leave their reports in `out`."""
     for file in options.files:
-        if not file.name.endswith(_ENDINGS) or file.name.endswith(REJECTED):
-            ends = ", ".join(_ENDINGS)
-            raise CannotImport(f"{file.name}: the name of a file ends in one of {ends}, and not in {REJECTED}")
+        if not file.name.lower().endswith(_ENDINGS) or file.name.endswith(PARKED):
+            ends, aside = ", ".join(_ENDINGS), " or ".join(PARKED)
+            raise CannotImport(f"{file.name}: the name of a file ends in one of {ends}, and not in {aside}")
         if not file.is_file():
             raise CannotImport(f"{file}: cannot be read; check the path")
     options.out.mkdir(parents=True, exist_ok=True)
@@ -107,14 +107,15 @@ def _imported(
         report = awaited(lambda _raw, report: report["status"] == "held")
     (options.out / f"{file.name}{REPORT}").write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
     if report["status"] == "done":
-        (options.out / f"{file.name}{REJECTED}").write_bytes(bucket.read(key + REJECTED) or b"")
+        for ending in (REJECTED, WARNINGS):
+            (options.out / f"{file.name}{ending}").write_bytes(bucket.read(key + ending) or b"")
     return {**report, "file": file.name}
 
 
 def _named(name: str, *, complete: bool) -> str:
-    ending = next(one for one in reversed(_ENDINGS) if name.endswith(one))
-    stem = name.removesuffix(ending)
-    return name if not complete or stem.endswith(".complete") else f"{stem}.complete{ending}"
+    ending = next(one for one in reversed(_ENDINGS) if name.lower().endswith(one))
+    stem = name[: -len(ending)]
+    return name if not complete or stem.lower().endswith(".complete") else f"{stem}.complete{ending}"
 
 
 def _awaited(
@@ -204,4 +205,6 @@ def text(reports: Sequence[Report], out: Path) -> str:
             lines.append(f"  nothing of it is applied; if it is right, say --confirm (import {one['import']})")
         if one["rejected"]:
             lines.append(f"  {out / (one['file'] + REJECTED)} says which rows, and why")
+        if one["warned"]:
+            lines.append(f"  {out / (one['file'] + WARNINGS)} says what cannot be used as it stands")
     return "\n".join(lines)

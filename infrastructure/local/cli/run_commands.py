@@ -158,6 +158,8 @@ def _finish(result: dict[str, Any], out: Path) -> int:
     rejected = result["rejected_rows"]
     if rejected:
         print(f"{rejected} rows were set aside; {out / 'rejected.csv'} says which, and why.")
+    if result["warned"]:
+        print(f"{result['warned']} cells cannot be used as they stand; {out / 'warnings.csv'} says which, and why.")
     print(f"Everything is in {out}; open {out / 'report.html'} in a browser.")
     if result["promises"]["broken"]:
         return BROKEN

@@ -19,7 +19,6 @@ from infrastructure.local.runs.demo_data import (
     AU_NUMBERS,
     DOMAINS,
     FIRST_NAMES,
-    GB_NUMBERS,
     LAST_NAMES,
     PLACES,
     US_NUMBERS,
@@ -165,8 +164,6 @@ def _phone(book: _Book, place: DemoPlace) -> str:
     book.numbers[place.phone] += 1
     if not place.phone:
         return ""
-    if place.phone == "GB":
-        return f"+442079460{used:03d}" if used < GB_NUMBERS else ""
     if place.phone == "AU":
         return f"+61491{AU_NUMBERS[used]}" if used < len(AU_NUMBERS) else ""
     return f"+1{place.phone}55501{used:02d}" if used < US_NUMBERS else ""

@@ -1,15 +1,15 @@
 """Where the borrowers of the bundled portfolio live, and what they are called and reached by.
 
-Every contact point is from a range reserved for examples: US `555-01NN` numbers, Ofcom's London drama numbers (phone
-validation does not know its mobile ones), ACMA's fictional mobiles, and the domains of RFC 2606. Where no number is
-reserved, there is only email.
+Every contact point is from a range reserved for examples: US `555-01NN` numbers, ACMA's fictional mobiles, and the
+domains of RFC 2606. Where no mobile number is reserved, there is only email (Ofcom's drama mobiles are none to
+libphonenumber, and its London ones are fixed lines).
 """
 
 from typing import NamedTuple
 
 
 class DemoPlace(NamedTuple):
-    """Where borrowers live; `phone` is an area code, `GB`, `AU`, or empty where no numbers are reserved."""
+    """Where borrowers live; `phone` is an area code, `AU`, or empty where no numbers are reserved."""
 
     zone: str
     jurisdiction: str
@@ -29,7 +29,7 @@ PLACES = (
     DemoPlace("America/Phoenix", "US-AZ", "602", _US_LOCALES, "USD", 5),
     DemoPlace("America/Los_Angeles", "US-CA", "213", _US_LOCALES, "USD", 10),
     DemoPlace("Pacific/Honolulu", "US-HI", "808", _US_LOCALES, "USD", 4),
-    DemoPlace("Europe/London", "GB", "GB", ("en-GB",), "GBP", 8),
+    DemoPlace("Europe/London", "GB", "", ("en-GB",), "GBP", 8),
     DemoPlace("Europe/Madrid", "ES", "", ("es-ES", "es-ES", "en-GB"), "EUR", 5),
     DemoPlace("Asia/Shanghai", "CN", "", ("zh-CN",), "CNY", 8),
     DemoPlace("Asia/Kolkata", "IN", "", ("en-GB",), "INR", 7),
@@ -44,8 +44,8 @@ _ACMA = (
     "573087 574118 574632 575254 575789 576398 576801 577426 577644 578888 578957 579212 579455 579760"
 )
 AU_NUMBERS = tuple(_ACMA.split())
-# How many numbers a US area code and the London range keep for examples.
-US_NUMBERS, GB_NUMBERS = 100, 1000
+# How many numbers a US area code keeps for examples.
+US_NUMBERS = 100
 FIRST_NAMES = {
     "en": "Ana Ben Chloë Dan Eve Femi Grace Hugo Inés Kofi Lena Noah Olga Priya Quinn Rosa Sam Tara Vera Zoë",
     "es": "Alba Bruno Carmen Diego Elena Iñaki Lucía Mateo Nuria Óscar Paula Raúl Sofía Tomás",

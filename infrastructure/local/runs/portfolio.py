@@ -1,13 +1,12 @@
 """The input files: borrowers and installments as CSV, events as JSON lines; a bad row stops nothing."""
 
-import csv
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from infrastructure.local.runs.row_files import PortfolioError, Rejected, lines_of, opened, table
+from infrastructure.local.runs.row_files import PortfolioError, Rejected, lines_of, table
 from predue.domain.instant import from_text
 from predue.errors import InvalidEvent
 from predue.events import applying
@@ -22,6 +21,7 @@ from predue.imports.book_rows import (
     installment_row,
 )
 from predue.imports.csv_rows import BadRow, json_of
+from predue.imports.row_report import REJECTED_COLUMNS, Told, about, lines
 from predue.inbound.deliveries import event_of
 from predue.inbound.sources import Source
 
@@ -59,19 +59,23 @@ class Portfolio:
     events: list[EventRow]
     rejected: list[Rejected]
     files: tuple[Path, Path, Path | None]
+    warnings: list[Rejected] = field(default_factory=list)
 
 
 def read_portfolio(borrowers: Path, installments: Path, events: Path | None) -> Portfolio:
     """Read the files; raises PortfolioError when one cannot be opened or lacks columns."""
     rejected: list[Rejected] = []
+    warnings: list[Rejected] = []
     people: dict[str, Updated] = {}
-    for person in table(borrowers, BORROWER_COLUMNS, lambda row: _borrower(row, people), rejected):
+    for person in table(borrowers, BORROWER_COLUMNS, lambda row: _borrower(row, people), rejected, warnings):
         people[person.borrower_id] = person
     owed: dict[tuple[str, int], InstallmentRow] = {}
-    for due in table(installments, INSTALLMENT_COLUMNS, lambda row: _installment(row, people, owed), rejected):
+    made = table(installments, INSTALLMENT_COLUMNS, lambda row: _installment(row, people, owed), rejected, warnings)
+    for due in made:
         owed[due.event.loan_id, due.event.installment_no] = due
     news = [] if events is None else sorted(_events(events, rejected), key=lambda event: event.at)
-    return Portfolio(list(people.values()), list(owed.values()), news, rejected, (borrowers, installments, events))
+    files = (borrowers, installments, events)
+    return Portfolio(list(people.values()), list(owed.values()), news, rejected, files, warnings)
 
 
 def tell_rows(
@@ -84,12 +88,10 @@ def tell_rows(
         book_events.tell(*due, at, services)
 
 
-def write_rejected(path: Path, rows: Iterable[Rejected]) -> None:
-    """Write `rejected.csv`; its header stands there even when no row was rejected."""
-    with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(("file", "line", "reason"))
-        writer.writerows((row.file, row.line, row.reason) for row in rows)
+def write_rejected(path: Path, rows: Iterable[Rejected], columns: Sequence[str] = REJECTED_COLUMNS) -> None:
+    """Write `rejected.csv`, or `warnings.csv` by its columns; the header stands there even without a row."""
+    told = b"".join(lines(row.file, [Told(row.line, row.reason, row.id, row.field)], columns) for row in rows)
+    path.write_bytes((",".join(columns) + "\n").encode() + told)
 
 
 def _borrower(row: Mapping[str, str], known: Mapping[str, Updated]) -> Updated:
@@ -114,14 +116,17 @@ def _installment(
 
 def _events(path: Path, rejected: list[Rejected]) -> Iterator[EventRow]:
     """Yield the events of a JSON lines file; lines that are none go to `rejected`."""
-    with opened(path) as file:
-        for line in lines_of(file):
+    with lines_of(path) as physical:
+        for line in physical:
             if not line.text.strip():
                 continue
+            body: Any = None
             try:
-                yield _event(line.number, json_of(line))
+                body = json_of(line)
+                yield _event(line.number, body)
             except (InvalidEvent, BadRow) as fault:
-                rejected.append(Rejected(path.name, line.number, str(fault)))
+                told = Told(line.number, str(fault), about(body), fault.fields[0][0])
+                rejected.append(Rejected.of(path.name, told))
 
 
 def _event(number: int, body: Any) -> EventRow:
@@ -131,4 +136,4 @@ def _event(number: int, body: Any) -> EventRow:
     try:
         return EventRow(number, from_text(body["at"]), event)
     except (KeyError, TypeError, ValueError, OverflowError):
-        raise BadRow("at is missing or no instant; write it in UTC, such as 2026-12-01T09:00:00Z") from None
+        raise BadRow("at is missing or no instant; write it in UTC, such as 2026-12-01T09:00:00Z", "at") from None

@@ -17,6 +17,7 @@ from infrastructure.local.runs import case_lines, outputs
 from infrastructure.local.runs.portfolio import Portfolio, Rejected, write_rejected
 from predue.domain.policy import Policy
 from predue.domain.record import Record
+from predue.imports.row_report import WARNED_COLUMNS
 
 Line = dict[str, Any]
 PACKS = Path(__file__).parents[3] / "functions" / "predue" / "packs"
@@ -54,6 +55,7 @@ class Left:
 def written(out: Path, portfolio: Portfolio, policy: Policy, period: Period, left: Left) -> Line:
     """Write every file of lines and `rejected.csv`, hold the run against the promises, and return its figures."""
     write_rejected(out / "rejected.csv", in_order(left.rejected))
+    write_rejected(out / "warnings.csv", in_order(portfolio.warnings), WARNED_COLUMNS)
     contacts = [outputs.contact_line(record) for record in left.records]
     outputs.write_records(out, contacts, left.records)
     outputs.sort_lines(out / "wire.jsonl")
@@ -63,6 +65,7 @@ def written(out: Path, portfolio: Portfolio, policy: Policy, period: Period, lef
     outputs.write_lines(out / "dead_letters.jsonl", left.dead_letters)
     figures = summarise(contacts) | {
         "rejected_rows": len(left.rejected),
+        "warned": len(portfolio.warnings),
         "dead_letters": dict(sorted(Counter(letter["queue"] for letter in left.dead_letters).items())),
         "faults": dict(sorted(left.faults.items())),
         "handed_over": len({one["event_id"] for one in left.handed_over}),

@@ -21,7 +21,7 @@ from infrastructure.local.aws.stack import Stack
 from predue import wiring
 from predue.aws import clients
 from predue.imports.file_reading import begun
-from predue.imports.import_state import BOOKS, CONFIRMED, REJECTED, REPORT, Import
+from predue.imports.import_state import BOOKS, CONFIRMED, PARKED, REJECTED, REPORT, Import
 from predue.imports.unpacked import BadFile
 
 LARGEST_FILE = 100_000_000
@@ -30,7 +30,6 @@ _IN_MEMORY = 1024 * 1024
 _BLOCK = 64 * 1024
 _LONGEST_KEY = 1024
 """Bytes of UTF-8 (S3 user guide, "Naming Amazon S3 objects")."""
-_PARKED = (REJECTED, REPORT)
 _SHOWN = 6
 
 _T = TypeVar("_T")
@@ -126,7 +125,7 @@ class BookRoutes:
             except ClientError as error:
                 raise UploadRefused(404, "Not Found") from error
         tag = ("etag", got["ETag"])
-        if not key.endswith(_PARKED):
+        if not key.endswith(PARKED):
             return HttpAnswer(200, (tag,), b"")
         kind = "application/json" if key.endswith(REPORT) else "text/csv; charset=utf-8"
         return HttpAnswer(200, (("content-type", kind), tag), got["Body"].read())
@@ -156,8 +155,8 @@ def check_name(key: str) -> None:
         begun(_named(key))
     except BadFile as fault:
         raise UploadRefused(422, str(fault)) from fault
-    if key.endswith(_PARKED):
-        raise UploadRefused(422, f"a file's name does not end in {' or '.join(_PARKED)}: so end its reports")
+    if key.endswith(PARKED):
+        raise UploadRefused(422, f"a file's name does not end in {' or '.join(PARKED)}: so end its reports")
     if len(key.encode()) > _LONGEST_KEY - len(REJECTED) or not key.isprintable():
         raise UploadRefused(422, "a file's name is printable, and of at most a thousand bytes with its source")
 

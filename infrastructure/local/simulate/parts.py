@@ -35,6 +35,7 @@ from infrastructure.local.simulate.simulation import Simulation
 from infrastructure.local.simulate.splitting import Part, PortfolioFiles, rows_in, split
 from infrastructure.local.virtual.feed import Feed
 from predue.domain.policy import Policy
+from predue.imports.row_report import WARNED_COLUMNS
 
 MOST = 5_000
 """Borrowers of a part: a process holds some 260 MiB for so many, and little of its time is what each part costs
@@ -67,16 +68,18 @@ def simulate_files(
     options.out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="parts-", dir=options.out, ignore_cleanup_errors=True) as folder:
         progress(0.0, "reading")
-        parts, rejected, places = split(files, Path(folder), most)
+        parts, rejected, warnings, places = split(files, Path(folder), most)
         within = span(places, policy, options)
         done, stopped = _played(parts, replace(options, policy=policy), within, jobs, progress)
         done.sort(key=lambda one: one.number)
         progress(0.96, "merging")
         merge(options.out, [parts[one.number].folder / "out" for one in done])
     rejected += [row for one in done for row in one.rejected]
+    warnings += [row for one in done for row in one.warnings]
     write_rejected(options.out / "rejected.csv", in_order(rejected, files))
+    write_rejected(options.out / "warnings.csv", in_order(warnings, files), WARNED_COLUMNS)
     summary = summary_head(options, policy) | total([one.summary for one in done])
-    summary |= {"rejected_rows": len(rejected), "parts": {"of": len(parts), "done": len(done)}}
+    summary |= {"rejected_rows": len(rejected), "warned": len(warnings), "parts": {"of": len(parts), "done": len(done)}}
     summary |= {"stopped": stopped} if stopped else {}
     own = taken(began)
     summary["seconds"] = {"wall": own["wall"], "cpu": round(own["cpu"] + sum(one.cpu for one in done), 1)}
@@ -89,11 +92,12 @@ def simulate_files(
 
 @dataclass(frozen=True)
 class _Done:
-    """What became of a part; its lines stand in its folder, and `rejected` are rows of the whole."""
+    """What became of a part; its lines stand in its folder; `rejected` and `warnings` are about rows of the whole."""
 
     number: int
     summary: dict[str, Any]
     rejected: list[Rejected]
+    warnings: list[Rejected]
     samples: list[dict[str, Any]]
     cpu: float
     mib: int
@@ -121,9 +125,9 @@ def _play_part(numbered: tuple[int, Part], options: RunOptions, within: Span) ->
     began = time.process_time()
     portfolio = read_portfolio(*part.files)
     summary, left = _simulated(portfolio, replace(options, out=part.folder / "out"), within, _quiet)
-    rejected = part.in_whole(left.rejected)
+    rejected, warnings = part.in_whole(left.rejected), part.in_whole(portfolio.warnings)
     samples = outputs.samples(left.records, left.samples)
-    return _Done(number, summary, rejected, samples, time.process_time() - began, peak_mib())
+    return _Done(number, summary, rejected, warnings, samples, time.process_time() - began, peak_mib())
 
 
 def simulate(portfolio: Portfolio, options: RunOptions, progress: Progress = _quiet) -> dict[str, Any]:

@@ -6,6 +6,7 @@ portfolio in files of the same names, and beside each the lines at which its row
 
 import csv
 import json
+import unicodedata
 from array import array
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -14,10 +15,15 @@ from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
 from infrastructure.local.runs.portfolio import BORROWER_COLUMNS, INSTALLMENT_COLUMNS, Rejected
-from infrastructure.local.runs.row_files import PortfolioError, lines_of, opened
-from predue.imports.csv_rows import BadHeader, CsvLine, Lines, header, records
+from infrastructure.local.runs.row_files import lines_of, opened
+from predue.domain import contact_point
+from predue.imports.book_rows import row_id
+from predue.imports.csv_rows import BadRow, CsvLine, cells, header, records, unused
+from predue.imports.row_report import Told
 
 _CONTACTS = ("phone", "email", "wechat_openid")
+_DIGITS = 7
+"""Of a number's end: what its ways of writing have in common even in countries of short numbers."""
 
 
 class PortfolioFiles(NamedTuple):
@@ -40,9 +46,9 @@ class Part:
         return self.files.borrowers.parent
 
     def in_whole(self, rows: list[Rejected]) -> list[Rejected]:
-        """Rejected rows of the part as rows of the whole."""
+        """What is told of rows of the part, by their lines in the whole."""
         lines = {name: array("q", (self.folder / f"{name}.lines").read_bytes()) for name in {row.file for row in rows}}
-        return [Rejected(row.file, lines[row.file][row.line - 1], row.reason) for row in rows]
+        return [row._replace(line=lines[row.file][row.line - 1]) for row in rows]
 
 
 @dataclass
@@ -78,11 +84,20 @@ def rows_in(path: Path) -> int:
         return sum(block.count(b"\n") for block in iter(lambda: file.read(1 << 20), b""))
 
 
-def split(files: PortfolioFiles, folder: Path, most: int) -> tuple[list[Part], list[Rejected], set[tuple[str, str]]]:
-    """Deal a portfolio out to parts of about `most` borrowers each under a folder.
+class Split(NamedTuple):
+    """The parts of a portfolio, the rows that belong to nobody and are rejected at once, the columns that nothing is
+    read of, and every time zone and jurisdiction of a borrower.
+    """
 
-    Gives the parts, the rows that belong to nobody and are rejected at once, and every time zone and jurisdiction of a
-    borrower. Raises PortfolioError as reading the whole does.
+    parts: list[Part]
+    rejected: list[Rejected]
+    warnings: list[Rejected]
+    places: set[tuple[str, str]]
+
+
+def split(files: PortfolioFiles, folder: Path, most: int) -> Split:
+    """Deal a portfolio out to parts of about `most` borrowers each under a folder; raises PortfolioError as reading the
+    whole does.
     """
     together, places = Together(), set[tuple[str, str]]()
     for row, _ in _rows(files.borrowers, BORROWER_COLUMNS, []):
@@ -101,7 +116,8 @@ def split(files: PortfolioFiles, folder: Path, most: int) -> tuple[list[Part], l
             deal.installment(row, number)
         for line in _events(files.events):
             deal.event(line)
-    return deal.parts, rejected, places
+    warnings = _unused(files.borrowers, BORROWER_COLUMNS) + _unused(files.installments, INSTALLMENT_COLUMNS)
+    return Split(deal.parts, rejected, warnings, places)
 
 
 class _Dealt:
@@ -137,7 +153,7 @@ class _Deal:
     def __init__(self, files: PortfolioFiles, folder: Path, most: int, together: Together, stack: ExitStack) -> None:
         self.parts: list[Part] = []
         self._files, self._folder, self._most, self._together, self._stack = files, folder, most, together, stack
-        self._columns = [_columns(files.borrowers, BORROWER_COLUMNS), _columns(files.installments, INSTALLMENT_COLUMNS)]
+        self._columns = [list(BORROWER_COLUMNS), list(INSTALLMENT_COLUMNS)]
         self._dealt: list[tuple[_Dealt, _Dealt, _Dealt | None]] = []
         self._sizes: list[int] = []
         self._part_of: dict[int, int] = {}
@@ -187,51 +203,47 @@ def _names(row: dict[str, Any]) -> Iterator[str]:
         if row.get(name) not in (None, ""):
             yield f"{name}#{row[name]}"
     for name in _CONTACTS:
-        if value := _folded(row.get(name)):
+        if value := _folded(name, row.get(name)):
             yield f"contact#{value}"
 
 
-def _folded(value: object) -> str:
-    """A contact point as any two ways of writing it have in common: digits of a number, small letters of the rest."""
+def _folded(name: str, value: object) -> str:
+    """A contact point as any two ways of writing it have in common: the last digits of a number, whatever stands before
+    them, else its canonical form. That some have these digits in common by chance keeps a few more together.
+    """
     text = str(value or "").strip().lower()
-    if text.startswith("+"):
-        return "".join(filter(str.isdigit, text))
+    if name == "phone":
+        return "".join(str(unicodedata.digit(sign)) for sign in text if sign.isdigit())[-_DIGITS:]
     if text.isascii():
         return text
     try:
-        local, at, domain = text.rpartition("@")
-        return local + at + domain.encode("idna").decode()
-    except UnicodeError:
+        return contact_point.email(text)
+    except ValueError:
         return text
 
 
 def _rows(path: Path, columns: tuple[str, ...], rejected: list[Rejected]) -> Iterator[tuple[dict[str, str], int]]:
-    with opened(path) as file:
-        lines = lines_of(file)
-        names = _header(path, lines, columns)
+    with lines_of(path) as lines:
+        names = header(lines, columns)
         for number, fields in records(lines, len(names)):
-            if isinstance(fields, str):
-                rejected.append(Rejected(path.name, number, fields))
+            if isinstance(fields, BadRow):
+                told = Told(number, str(fields), row_id(names, fields), fields.fields[0][0])
+                rejected.append(Rejected.of(path.name, told))
             else:
-                yield dict(zip(names, fields, strict=True)), number
+                row = cells(names, fields)
+                yield {column: row[column] for column in columns}, number
 
 
-def _columns(path: Path, columns: tuple[str, ...]) -> list[str]:
-    with opened(path) as file:
-        return _header(path, lines_of(file), columns)
-
-
-def _header(path: Path, lines: Lines, columns: tuple[str, ...]) -> list[str]:
-    try:
-        return header(lines, columns)
-    except BadHeader as fault:
-        raise PortfolioError(f"{path.name}: {fault}") from None
+def _unused(path: Path, columns: tuple[str, ...]) -> list[Rejected]:
+    """The columns of a file that nothing is read of; its parts have the others only."""
+    with lines_of(path) as lines:
+        return [Rejected.of(path.name, told) for told in unused(header(lines, columns), columns)]
 
 
 def _events(path: Path | None) -> Iterator[CsvLine]:
     if path is not None:
-        with opened(path) as file:
-            yield from lines_of(file)
+        with lines_of(path) as lines:
+            yield from lines
 
 
 def _body(text: bytes) -> dict[str, Any]:

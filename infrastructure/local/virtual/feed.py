@@ -17,6 +17,7 @@ from infrastructure.local.virtual.platform import Platform
 from predue.errors import InvalidEvent, Retryable
 from predue.events import applying
 from predue.events.models import InstallmentEvent
+from predue.imports.row_report import Told, about
 
 _EARLIEST = timedelta(days=2)
 """How much earlier than its file says events may come: more would leave a run without events in the end."""
@@ -60,7 +61,8 @@ class Feed:
         if refusal is None:
             self._taken.append(row)
         else:
-            self._rejected.append(Rejected("events.jsonl", row.line, str(refusal)))
+            told = Told(row.line, str(refusal), about(row.body), refusal.fields[0][0])
+            self._rejected.append(Rejected.of("events.jsonl", told))
         self._told.append((row.line, self._stack.clock()))
 
     def _apply(self, row: EventRow) -> InvalidEvent | None:

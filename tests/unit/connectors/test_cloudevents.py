@@ -69,6 +69,28 @@ def test_a_header_may_be_percent_encoded() -> None:
     assert cloud(PAID["data"], headers | {"ce-id": "a%20b"}).events[0].event_id == "101353857e3d/a b"
 
 
+@pytest.mark.parametrize(
+    ("written", "read_as"),
+    [
+        ('"A 1"', "A 1"),
+        ('"A\\"1\\\\"', 'A"1\\'),
+        ('"A%201"', "A 1"),
+        ("%C3%A4", "\u00e4"),
+        ('A"1', 'A"1'),
+        ("%22A%22", '"A"'),
+    ],
+)
+def test_a_header_may_be_quoted_before_it_is_percent_encoded(written: str, read_as: str) -> None:
+    headers = {f"ce-{name}": value for name, value in PAID.items() if isinstance(value, str)}
+    assert cloud(PAID["data"], headers | {"ce-id": written}).events[0].event_id == f"101353857e3d/{read_as}"
+
+
+def test_a_header_in_another_encoding_is_refused() -> None:
+    headers = {f"ce-{name}": value for name, value in PAID.items() if isinstance(value, str)}
+    with pytest.raises(InvalidEvent, match="ce-id: is not percent-encoded in UTF-8"):
+        cloud(PAID["data"], headers | {"ce-id": "%E4"})
+
+
 def test_data_may_come_in_base64() -> None:
     told = {**PAID, "data_base64": base64.b64encode(json.dumps(PAID["data"]).encode()).decode()}
     del told["data"]

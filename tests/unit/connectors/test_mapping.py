@@ -107,6 +107,40 @@ def test_a_value_comes_by_path_constant_or_transform(field: str, told: Any, valu
     assert event.borrower_id == value
 
 
+ZONED = '{ path = "x", transform = "date", zone = "Europe/Berlin" }'
+
+
+@pytest.mark.parametrize(
+    ("stored", "day"),
+    [
+        ("2026-12-14T23:00:00Z", "2026-12-15"),
+        ("2026-06-14T22:00:00+00:00", "2026-06-15"),
+        ("2026-06-14T22:00:00.000Z", "2026-06-15"),
+        ("2026-06-15", "2026-06-15"),
+        ("2026-06-15T00:00:00", "2026-06-15"),
+    ],
+)
+def test_a_local_midnight_that_is_stored_in_utc_is_its_local_day(stored: str, day: str) -> None:
+    told = mapped({**STATED, "x": stored}, rule(f"due_date = {ZONED}", kind="installment.rescheduled"))
+    assert [event["due_date"] for event in bodies(told)] == [day]
+
+
+def test_without_a_zone_such_a_day_is_refused() -> None:
+    with pytest.raises(InvalidEvent, match="due_date: is a time in UTC"):
+        mapped(
+            {**STATED, "x": "2026-12-14T23:00:00Z"},
+            rule('due_date = { path = "x", transform = "date" }', kind="installment.rescheduled"),
+        )
+
+
+@pytest.mark.parametrize(
+    "wrong", ['{ path = "x", transform = "date", zone = "Berlin" }', '{ path = "x", zone = "Europe/Berlin" }']
+)
+def test_a_zone_is_one_of_ianas_and_for_dates(wrong: str) -> None:
+    with pytest.raises(BadPolicy, match="zone"):
+        mapped({**STATED, "x": "2026-06-15"}, rule(f"due_date = {wrong}", kind="installment.rescheduled"))
+
+
 @pytest.mark.parametrize(
     ("minor", "currency", "major"), [(1250, "USD", "12.5"), (1250, "JPY", "1250"), (1250, "KWD", "1.25")]
 )

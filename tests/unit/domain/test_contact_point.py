@@ -22,6 +22,17 @@ def test_the_fictitious_numbers_of_test_data_are_taken(area: str) -> None:
         ("+44 7911 123456", "+447911123456"),
         ("+91 98765-43210", "+919876543210"),
         ("+52 55 1234 5678", "+525512345678"),
+        ("001 201 555 0100", "+12015550100"),
+        ("0044 (0)7400 123456", "+447400123456"),
+        ("+44 (0)7400 123456", "+447400123456"),
+        ("+44 07400 123456", "+447400123456"),
+        ("+44\u00a07400\u202f123456", "+447400123456"),
+        ("+44\u20117400\u2013123456", "+447400123456"),
+        ("\uff0b\uff18\uff16\uff11\uff13\uff18\uff10\uff10\uff11\uff13\uff18\uff10\uff10\uff10", "+8613800138000"),
+        ("\u202a+12015550100\u202c", "+12015550100"),
+        ("'+12015550100", "+12015550100"),
+        ("+49 171/2345678", "+491712345678"),
+        ("+39 (0)6 12345678", "+390612345678"),
     ],
 )
 def test_a_phone_number_is_brought_into_e164(written: str, canonical: str) -> None:
@@ -37,7 +48,15 @@ def test_a_phone_number_is_brought_into_e164(written: str, canonical: str) -> No
         "+120155501000",
         "+10005550100",
         "+9990000000",
-        "001 201 555 0100",
+        "07400 123456",
+        "12015550100",
+        "1.20156E+10",
+        "12015550100.0",
+        "=+12015550100",
+        "+12015550100 ext 5",
+        "+12015550100/+12015550101",
+        "+49 171 2345678/9",
+        "n/a",
         "+1800FLOWERS",
         "+12015550100;ext=5",
         "+12015550100x5",
@@ -57,13 +76,16 @@ def test_what_is_no_dialable_international_number_is_refused(written: str) -> No
     ("written", "canonical"),
     [
         ("ana@example.com", "ana@example.com"),
-        (" Ana.Lopez+loan@Example.COM\n", "Ana.Lopez+loan@example.com"),
+        (" Ana.Lopez+loan@Example.COM\n", "ana.lopez+loan@example.com"),
+        ("\u200bana\uff20example.com\u00a0", "ana@example.com"),
+        ("ana@stra\u00dfe.de", "ana@xn--strae-oqa.de"),
+        ("ana@\u03b2\u03cc\u03bb\u03bf\u03c2.com", "ana@xn--nxasmm1c.com"),
         ("o'brien@mail.example.co.uk", "o'brien@mail.example.co.uk"),
         ("li@例子.中国", "li@xn--fsqu00a.xn--fiqs8s"),
         ("a@bücher.example", "a@xn--bcher-kva.example"),
     ],
 )
-def test_an_email_address_keeps_its_local_part_and_gets_an_ascii_domain(written: str, canonical: str) -> None:
+def test_an_email_address_is_folded_to_lower_case_and_gets_an_ascii_domain(written: str, canonical: str) -> None:
     assert email(written) == canonical
 
 
@@ -105,11 +127,6 @@ def test_what_is_no_single_plain_email_address_is_refused(written: str) -> None:
         email(written)
 
 
-def test_a_domain_that_idna_versions_read_differently_is_refused_rather_than_guessed() -> None:
-    with pytest.raises(ValueError, match="xn--"):
-        email("ana@straße.example")
-
-
 def test_an_openid_is_one_opaque_word() -> None:
     assert openid(" oUpF8uMuAJO_M2pxb1Q9zNjWeS6o ") == "oUpF8uMuAJO_M2pxb1Q9zNjWeS6o"
 
@@ -142,4 +159,4 @@ def test_reading_an_address_again_changes_nothing(written: str) -> None:
     except ValueError:
         return
     assert email(once) == once
-    assert once.rpartition("@")[0] == written.rpartition("@")[0]
+    assert once.rpartition("@")[0] == written.rpartition("@")[0].lower()

@@ -1,6 +1,8 @@
 from datetime import time
 from typing import Any
 
+import pytest
+
 from predue.domain.profile import Profile
 from predue.events.models import Updated, read_event
 from predue.events.profile_changes import merged
@@ -59,6 +61,37 @@ def test_a_bad_contact_point_loses_its_channels_until_it_is_mended() -> None:
     mended = merged(bad, update(3, phone=PHONE), KEYS)
     assert set(mended.addresses) == {"sms", "voice", "email"}
     assert mended.bad_addresses == ()
+
+
+@pytest.mark.parametrize(
+    ("phone", "served"),
+    [
+        ("+442079460000", {"voice", "email"}),
+        ("+493012345678", {"voice", "email"}),
+        ("+449012345678", {"email"}),
+        ("+448001111111", {"email"}),
+        ("+447400123456", {"sms", "voice", "email"}),
+    ],
+)
+def test_a_fixed_line_and_a_number_that_costs_its_owner_or_nobody_get_no_text_messages(
+    phone: str, served: set[str]
+) -> None:
+    profile = after(update(phone=phone, email="ann@example.com"))
+    assert set(profile.addresses) == set(profile.address_refs) == served
+    assert profile.bad_addresses == (() if "sms" in served else ("phone",))
+
+
+def test_a_national_number_is_read_by_the_jurisdiction_that_is_said_with_it() -> None:
+    assert after(update(phone="07400 123456", jurisdiction="GB")).addresses["sms"] == "+447400123456"
+    # Said before or after it the place makes no difference, so that the order of arrival makes none.
+    apart = [update(2, phone="07400 123456"), update(1, jurisdiction="GB")]
+    assert after(*apart).addresses == after(*reversed(apart)).addresses == {}
+
+
+def test_one_mailbox_written_in_two_ways_is_one_contact_point() -> None:
+    one, other = after(update(email="Ana.Maria@Example.COM")), after(update(email="ana.maria@example.com"))
+    assert one.addresses == other.addresses
+    assert one.address_refs == other.address_refs
 
 
 def test_channels_alone_grant_no_consent() -> None:

@@ -450,7 +450,7 @@ def test_calls_that_end_after_one_step_each_come_to_the_same(new: Callable[[], D
     assert (
         parts.rejected("i.csv")
         == whole.rejected("i.csv")
-        == ["i.csv,6,the row has 1 fields and the header 8; quote fields that hold a comma"]
+        == ["i.csv,6,,,the row has 1 fields and the header 8; quote fields that hold a comma"]
     )
     for name in STORY:
         assert parts.report(name) | {"updated_at": ""} == whole.report(name) | {"updated_at": ""}
@@ -477,13 +477,13 @@ def test_ids_of_a_tenant_are_its_own_and_no_book_names_anothers(tmp_path: Path) 
     depot = Depot(tmp_path, source=Source("acme", (), "acme"))
     depot.imported("b.csv", borrowers("b-1", "core~b-1"))
     assert set(depot.world.store.profiles) == {"acme~b-1"}
-    assert depot.rejected("b.csv") == ["b.csv,3,borrower_id: an id holds no '~'"]
+    assert depot.rejected("b.csv") == ["b.csv,3,core~b-1,borrower_id,borrower_id: an id holds no '~'"]
 
 
 def test_a_row_that_does_not_fit_what_is_known_is_in_the_report(filled: Depot) -> None:
     state = filled.imported("late.csv", installments("L-1", currency="EUR"))
     assert state.tally["rejected"] == 1
-    assert filled.rejected("late.csv") == ["late.csv,2,currency: the installment is in USD"]
+    assert filled.rejected("late.csv") == ["late.csv,2,L-1,currency,currency: the installment is in USD"]
 
 
 def test_an_event_of_another_source_or_with_the_id_of_another_is_in_the_report(filled: Depot) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from predue.inbound import problem
+from predue.inbound import answers, problem
 from predue.inbound.deliveries import Delivery
 from predue.inbound.problem import Problem, RequestRejected
 from predue.inbound.sources import Source, read_sources
@@ -122,6 +122,23 @@ def told(source: str, kind: str, body: Any, **more: str) -> Delivery:
 
 def test_the_headers_of_a_binary_cloudevent_count_if_nothing_is_signed() -> None:
     assert told("clouds", "application/json", {}).headers == CLOUD
+
+
+def test_the_sdks_binary_mode_says_no_content_type() -> None:
+    headers = CLOUD | {"authorization": f"Bearer {SECRET}"}
+    request = WebhookRequest("clouds", headers, b'{"amount": "1.00"}')
+    told = delivery(readable(request), authenticated(request, KNOWN, NOW), request.headers)
+    assert (told.messages, told.headers) == (({"amount": "1.00"},), CLOUD)
+    assert refused(WebhookRequest("mambu", {"authorization": f"Bearer {SECRET}"}, b"{}")) == problem.CONTENT_TYPE
+
+
+def test_an_empty_batch_of_cloudevents_says_nothing_and_is_done_with() -> None:
+    assert told("clouds", "application/cloudevents-batch+json", []).messages == ()
+    assert answers.answer([], (), single=False) == (200, "application/json", '{"results": []}', None)
+    for source in ("mambu", "core"):
+        with pytest.raises(RequestRejected) as caught:
+            told(source, "application/json", [])
+        assert caught.value.problem == problem.COUNT
 
 
 def test_no_header_counts_where_the_body_alone_is_signed() -> None:

@@ -156,18 +156,28 @@ def test_a_subscriber_hears_everything_unless_it_says_what() -> None:
         {"misspelt": 1},
     ],
 )
-def test_a_subscriber_that_is_stated_wrongly_stops_all_and_shows_nothing_of_the_secret(change: dict[str, Any]) -> None:
+def test_a_subscriber_that_is_stated_wrongly_stops_itself_alone_and_shows_nothing_of_the_secret(
+    change: dict[str, Any],
+) -> None:
+    found = read_subscribers(json.dumps({"other": GOOD, "core": GOOD | change}), public=True)
+    assert list(found) == ["other"]
     with pytest.raises(BadPolicy) as caught:
-        read(**GOOD | change)
+        found["core"]
     assert OURS not in str(caught.value)
     assert "lender" not in str(caught.value)
     assert "secret@" not in str(caught.value)
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{", '{"Core": {}}', '{"core": null}'])
+@pytest.mark.parametrize("text", ["", "[]", "{", "null"])
 def test_a_secret_of_another_form_is_refused(text: str) -> None:
     with pytest.raises(BadPolicy):
         read_subscribers(text, public=True)
+
+
+@pytest.mark.parametrize("wrong", ['"Core": {}', '"core": null'])
+def test_a_subscriber_of_no_form_at_all_stops_no_other(wrong: str) -> None:
+    found = read_subscribers(f'{{"other": {json.dumps(GOOD)}, {wrong}}}', public=True)
+    assert (list(found), len(found.wrong)) == (["other"], 1)
 
 
 def test_plain_http_is_for_a_stack_that_says_so() -> None:

@@ -1,5 +1,7 @@
 """The auditor's own reading of the input files, held against the one that it judges."""
 
+import gzip
+from collections.abc import Callable
 from datetime import UTC, date, datetime, time
 from pathlib import Path
 from typing import Any
@@ -96,6 +98,17 @@ ODD_ROWS = [
     (ANN, DUE + ",more"),
     (ANN, DUE + "\n" + DUE.replace("120.50", "7")),
     (ANN + "\r", DUE + "\r"),
+    (ANN + ",,", DUE + ", ,"),
+    (ANN.replace(",", " , ") + "\u00a0", DUE.replace(",", "\t,  ")),
+    ("\n" + ANN + "\n,,,,,,,,,,", " \n,,\n" + DUE + '\n"","","","","","","",""'),
+    (ANN.replace("+12015550100", "0044 20 7946 0000"), DUE),
+    (ANN.replace("b-1", "1.38E+11"), DUE.replace("b-1", "1.38E+11")),
+    (ANN, DUE.replace("L-1", "2.5E+12")),
+    (ANN, DUE.replace("120.50", "120.000")),
+    (ANN, DUE.replace("120.50,USD", "120.000,KWD")),
+    (ANN, DUE.replace("120.50", "1,234.50")),
+    (ANN, DUE.replace("2026-12-10", "2026-12-10 00:00:00")),
+    (ANN.replace("America/New_York", "Eastern Standard Time"), DUE),
 ]
 
 
@@ -111,6 +124,21 @@ def test_of_an_odd_row_the_auditor_keeps_what_the_run_keeps_and_no_good_one_coun
     assert (set(inputs.borrowers), set(inputs.installments)) == (people, owed)
     assert {one.borrower_id for one in people} >= {"b-2"}
     assert inputs.wronged == []
+
+
+@pytest.mark.parametrize("pack", [bytes, gzip.compress])
+def test_the_auditor_reads_the_headers_and_the_packed_files_that_a_run_reads(
+    tmp_path: Path, pack: Callable[[bytes], bytes]
+) -> None:
+    ending = ".CSV" if pack is bytes else ".csv.GZ"
+    borrowers, installments = tmp_path / f"b{ending}", tmp_path / f"i{ending}"
+    borrowers.write_bytes(pack(f"\ufeff,,\n\n{BORROWERS.upper().replace('_', ' ')},,\n{ANN}\n".encode()))
+    installments.write_bytes(pack(f"{INSTALLMENTS.replace(',', ' , ')},\r\n{DUE},\r\n".encode()))
+
+    inputs, people, owed = both(borrowers, installments)
+
+    assert (set(inputs.borrowers), set(inputs.installments)) == (people, owed)
+    assert (len(people), len(owed)) == (1, 1)
 
 
 def test_a_good_row_among_the_rejected_is_named_and_one_in_which_something_is_odd_is_not(tmp_path: Path) -> None:

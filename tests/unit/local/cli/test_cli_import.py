@@ -40,7 +40,7 @@ def test_files_are_imported_in_their_order_and_their_reports_are_left(
 ) -> None:
     assert imported(folder, "b.csv", "i.csv", "bad.csv") == 3
     assert report(folder, "i.csv")["applied"] == 5
-    assert (folder / "out" / "bad.csv.rejected.csv").read_text().splitlines()[1].startswith("bad.csv,3,the row has 1")
+    assert (folder / "out" / "bad.csv.rejected.csv").read_text().splitlines()[1].startswith("bad.csv,3,,,the row has 1")
     assert "i.csv: done; 5 rows: 5 applied" in capsys.readouterr().out
 
 

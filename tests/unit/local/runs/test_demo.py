@@ -12,7 +12,7 @@ from predue.events.models import read_event
 
 FIRST, LAST = date(2026, 12, 1), date(2026, 12, 14)
 FILES = ("borrowers.csv", "installments.csv", "events.jsonl")
-RESERVED_NUMBERS = re.compile(r"\+1\d{3}55501\d\d|\+442079460\d{3}|\+6149157\d{4}")
+RESERVED_NUMBERS = re.compile(r"\+1\d{3}55501\d\d|\+6149157\d{4}")
 RESERVED_DOMAINS = ("example.com", "example.org", "example.net")
 
 

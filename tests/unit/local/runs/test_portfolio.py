@@ -101,7 +101,6 @@ def test_a_bad_contact_point_or_zone_is_no_reason_to_reject_a_borrower(folder: P
         (ANN.replace("b-1", ""), "borrower_id: an id has 1 to 128 bytes"),
         (ANN.replace("b-1", "b#1"), "'#'"),
         (ANN.replace("b-1", "b\x071"), "control character"),
-        (ANN.replace("b-1", " b-1"), "space"),
         (ANN.replace("b-1", "b" * 129), "128 bytes"),
         (ANN.replace("b-1", "é" * 77), "128 bytes"),
         (ANN.replace("sms|email", "sms|fax"), "channels: "),
@@ -183,13 +182,13 @@ def test_a_missing_column_is_wrong_usage_that_names_file_and_column(folder: Path
 
 
 def test_an_empty_file_a_doubled_column_and_an_absent_file_are_wrong_usage(folder: Path) -> None:
-    with pytest.raises(PortfolioError, match="missing columns"):
+    with pytest.raises(PortfolioError, match="empty"):
         read(folder, b"\n")
     with pytest.raises(PortfolioError, match="twice"):
         read(folder, f"{BORROWERS},name\n".encode())
     with pytest.raises(PortfolioError, match=r"nowhere\.csv"):
         read_portfolio(folder / "nowhere.csv", folder / "nowhere.csv", None)
-    with pytest.raises(PortfolioError, match="UTF-8"):
+    with pytest.raises(PortfolioError, match="UTF-16"):
         read(folder, BORROWERS.encode("utf-16"))
 
 
@@ -301,10 +300,10 @@ def test_a_line_that_is_not_utf8_is_rejected_and_a_byte_order_mark_is_not(folder
 
 def test_rejected_rows_are_written_with_a_header_even_when_there_are_none(folder: Path) -> None:
     write_rejected(folder / "none.csv", [])
-    write_rejected(folder / "one.csv", [Rejected("borrowers.csv", 3, "a, b")])
+    write_rejected(folder / "one.csv", [Rejected("borrowers.csv", 3, "a, b", "b-1", "phone")])
 
-    assert (folder / "none.csv").read_text() == "file,line,reason\n"
-    assert (folder / "one.csv").read_text() == 'file,line,reason\nborrowers.csv,3,"a, b"\n'
+    assert (folder / "none.csv").read_text() == "file,line,id,field,reason\n"
+    assert (folder / "one.csv").read_text() == 'file,line,id,field,reason\nborrowers.csv,3,b-1,phone,"a, b"\n'
 
 
 @given(st.binary(max_size=400))
@@ -314,7 +313,7 @@ def test_whatever_bytes_follow_the_header_every_file_is_read_to_its_end(
     folder = tmp_path_factory.mktemp("noise")
     padding = b"\n" * 12  # further than an unclosed quote is searched for
 
-    portfolio = read(folder, BORROWERS.encode() + b"\n" + noise + padding + ANN.encode(), b"", noise)
+    portfolio = read(folder, BORROWERS.encode() + b"\n" + noise + padding + ANN.encode(), b"", b"#\n" + noise)
 
     assert portfolio.borrowers[-1].name == "Ann Lee"
 
