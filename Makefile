@@ -80,7 +80,7 @@ lint: $(VENV) $(SAM) $(CHECKOV) ## ruff, mypy, layers, dead code, cfn-lint, sam 
 	echo "lint: checkov"
 	scripts/run-checkov
 
-bench: $(VENV) ## the bill, a delivery's processor time, the planner's time and memory; DUES=10000,1000000
+bench: $(VENV) ## the bill, a delivery's processor time, the planner's time and memory, a simulation beside a run; DUES=10000,1000000
 	@PYTHONPATH=functions:. .venv/bin/python -m tests.bench.run $(if $(DUES),--dues $(DUES))
 
 runtime: $(VENV) $(SAM) $(RUNTIME) ## every function in the real Lambda runtime, with its cold start; STARTS=3

@@ -7,13 +7,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
-_GOALS = {"dollars": 2.75, "ratio": 1.25, "planner": 60.0}
+_GOALS = {"dollars": 2.75, "ratio": 1.25, "planner": 60.0, "simulation": 50.0}
 
 
-def _measured(module: str, argument: str) -> dict[str, Any]:
+def _measured(module: str, *arguments: str) -> dict[str, Any]:
     """What one benchmark says, in a process of its own."""
-    print(f"bench: {module} {argument}", file=sys.stderr)  # noqa: T201 - a command for a terminal
-    command = [sys.executable, "-m", f"tests.bench.{module}", argument]
+    print(f"bench: {module} {' '.join(arguments)}", file=sys.stderr)  # noqa: T201 - a command for a terminal
+    command = [sys.executable, "-m", f"tests.bench.{module}", *arguments]
     done = subprocess.run(command, capture_output=True, text=True, check=True)  # noqa: S603 - our own modules
     found: dict[str, Any] = json.loads(done.stdout)
     return found
@@ -60,26 +60,39 @@ def _planner(found: dict[str, Any]) -> str:
     )
 
 
+def _simulation(found: dict[str, Any]) -> str:
+    short = _GOALS["simulation"] - found["ratio"]
+    verdict = "met" if short <= 0 else f"missed by {short:.0f}"
+    return (
+        f"  {found['borrowers']} borrowers for a week: {found['simulate_seconds']:.2f} s of CPU, a run takes "
+        f"{found['ratio']:.0f} times as long; goal {_GOALS['simulation']:.0f}: {verdict}"
+    )
+
+
 def main() -> None:
     """Measure everything and tell it."""
     parser = argparse.ArgumentParser(prog="bench", description=__doc__)
     parser.add_argument("--borrowers", default="300", help="of the bill (default 300)")
     parser.add_argument("--dues", default="10000,100000", help="of the planner (default 10000,100000)")
+    parser.add_argument("--simulated", default="300", help="borrowers of the simulation beside a run (default 300)")
     parser.add_argument("--out", type=Path, default=Path("build/bench.json"))
     given = parser.parse_args()
     cost = _measured("cost", given.borrowers)
     delivery = [_measured("delivery", channel) for channel in ("sms", "email")]
     planner = [_measured("planner", dues) for dues in given.dues.split(",")]
+    simulation = _measured("simulate", "run", given.simulated)
     lines = [
         *_bill(cost),
         "processor time of a delivery",
         *map(_delivery, delivery),
         "planner",
         *map(_planner, planner),
+        "simulation",
+        _simulation(simulation),
     ]
     print("\n".join(lines))  # noqa: T201 - a command for a terminal
     given.out.parent.mkdir(parents=True, exist_ok=True)
-    found = {"bill": cost, "delivery": delivery, "planner": planner}
+    found = {"bill": cost, "delivery": delivery, "planner": planner, "simulation": simulation}
     given.out.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
 
 

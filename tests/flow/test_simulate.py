@@ -39,7 +39,7 @@ def files_in(folder: Path) -> PortfolioFiles:
 def told(out: Path) -> dict[str, Any]:
     """All that a folder of results says of borrowers."""
     summary = json.loads((out / "summary.json").read_text(encoding="utf-8"))
-    lines = {name: (out / name).read_text(encoding="utf-8") for name in (*BY_LINES, "rejected.csv")}
+    lines = {name: (out / name).read_text(encoding="utf-8") for name in (*BY_LINES, "rejected.csv", "warnings.csv")}
     return lines | {name: value for name, value in summary.items() if name not in OF_THE_STACK_ALONE}
 
 
@@ -182,7 +182,7 @@ def test_the_command_writes_what_a_run_writes_and_tells_it(tmp_path: Path, capsy
     said = capsys.readouterr().out
     assert said.startswith("1 of 1 planned reminders went out")
     written = {path.name for path in (tmp_path / "out").iterdir()}
-    assert written == {*BY_LINES, "rejected.csv", "logs.jsonl", "summary.json", "report.html"}
+    assert written == {*BY_LINES, "rejected.csv", "warnings.csv", "logs.jsonl", "summary.json", "report.html"}
     assert [line["outcome"] for line in read_lines(tmp_path / "out" / "contacts.jsonl")] == ["sent"]
 
 

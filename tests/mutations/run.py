@@ -59,7 +59,7 @@ def _caught(mutation: Mutation | Drawn) -> tuple[str, float, str]:
     return verdict, time.monotonic() - begun, said
 
 
-_NO_RULES = ("functions/predue/aws/", "functions/predue/bulk", "functions/predue/connectors/", "infrastructure/")
+_NO_RULES = ("functions/predue/aws/", "functions/predue/imports/", "functions/predue/connectors/", "infrastructure/")
 """What a simulation does not play: adapters, files, forms, and the stack itself."""
 
 

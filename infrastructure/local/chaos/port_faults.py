@@ -1,4 +1,4 @@
-"""Faults on purpose at the ports, for rules over memory: the faults of `chaos.py` as far as they have a meaning there.
+"""Faults on purpose at the ports, for rules over memory: the faults of `faults.py` as far as they have a meaning there.
 
 Functions are killed between any two calls of a port, run out of time, and wait while the world goes on. Calls fail
 before or after they took effect; reads that may be stale miss writes of the last minute, and long ones are torn: page

@@ -1,6 +1,6 @@
 """Chances of what goes wrong, all drawn from the seed and all counted: who is under way, what comes in between, and how
-often each fault strikes. What a fault does to a call is said where the call is made: `chaos.py` at the SDK's wire,
-`chaos_ports.py` at the ports.
+often each fault strikes. What a fault does to a call is said where the call is made: `faults.py` at the SDK's wire,
+`port_faults.py` at the ports.
 """
 
 import random

@@ -196,7 +196,7 @@ def test_events_of_an_unknown_installment_waits_for_it() -> None:
     assert state_of(world.store)["aside"] == {}
 
 
-@pytest.mark.parametrize("call", ["pointer", "point", "parked", "keep_aside", "write_due", "drop_aside"])
+@pytest.mark.parametrize("call", ["pointer", "point", "parked", "park", "write_due", "drop_aside"])
 @pytest.mark.parametrize("first", ["paid", "scheduled"])
 def test_a_payment_that_comes_while_its_installment_arrives_is_never_lost(first: str, call: str) -> None:
     world = World()
