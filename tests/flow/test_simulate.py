@@ -8,6 +8,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from datetime import date
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -204,7 +205,16 @@ def test_ctrl_c_keeps_what_is_done_and_says_so(tmp_path: Path) -> None:
         *arguments(tmp_path, tmp_path / "out", last="2029-12-10"),
     ]
     environment = {"PATH": os.environ["PATH"], "PYTHONPATH": f"{ROOT / 'functions'}{os.pathsep}{ROOT}"}
-    with subprocess.Popen(command, cwd=ROOT, env=environment, stderr=subprocess.PIPE, text=True) as process:  # noqa: S603 - our own command
+    # A shell's background jobs ignore the signal, and so would what they start.
+    heeds = partial(signal.signal, signal.SIGINT, signal.default_int_handler)
+    with subprocess.Popen(  # noqa: S603 - our own command
+        command,
+        cwd=ROOT,
+        env=environment,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=heeds,  # noqa: PLW1509 - no threads here
+    ) as process:
         wire = tmp_path / "out" / "wire.jsonl"
         while process.poll() is None and not (wire.exists() and wire.stat().st_size):
             pass

@@ -112,10 +112,18 @@ def test_a_subscriber_hears_what_it_asked_for_and_of_its_own_tenant_only(tmp_pat
 
 
 def test_a_tenants_system_hears_its_own_ids(tmp_path: Path) -> None:
-    made = Book().borrower("acme~b-1").installment("acme~b-1", loan_id="acme~l-1")
+    made = Book().borrower().installment(loan_id="l-1")
+    frame = {"event_id": "e-1", "source": "acme", "sequence": 1}
+    said = [
+        {"type": "borrower.updated", **made.borrowers[0]},
+        {"type": "installment.scheduled", **{k: v for k, v in made.installments[0].items() if k != "status"}},
+    ]
     parameters: dict[str, Any] = {"Publish": "webhooks", "WebhookAddresses": "any"}
-    with receiving() as receiver, standing(tmp_path, made, utc(10, 14, 30), **parameters) as stand:
+    with receiving() as receiver, standing(tmp_path, Book(), utc(10, 14, 30), **parameters) as stand:
         receiver.clock = stand.stack.clock
+        for number, body in enumerate(said):
+            own = {name: f"acme~{body[name]}" for name in ("borrower_id", "loan_id") if name in body}
+            stand.news(utc(10, 14, 31), frame | body | own | {"event_id": f"e-{number}"})
         subscribe(stand, acme=subscriber(receiver, tenant="acme"))
         stand.until(utc(11, 3))
         sent, overdue = (call.body["data"] for call in receiver.taken)

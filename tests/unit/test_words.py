@@ -18,6 +18,11 @@ ORDINARY = frozenset(
     [
         "address",
         "answer",
+        "queue",
+        "report",
+        "use",
+        "ending",
+        "deliver",
         "attempt",
         "batch",
         "book",
@@ -113,6 +118,8 @@ ORDINARY = frozenset(
 )
 BEFELL = frozenset(
     [
+        "overdue",
+        "public",
         "busy",
         "gone",
         "kept",
