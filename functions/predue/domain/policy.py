@@ -15,6 +15,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from predue.domain.channel import Channel
 from predue.domain.slot import Hours
 from predue.domain.stage import Stage
+from predue.domain.zone import jurisdiction_code
 from predue.errors import BadPolicy
 
 LOCAL_DAY = "day"
@@ -233,7 +234,8 @@ def pack_for(jurisdiction: str, day: date, known: Iterable[Pack] | None = None) 
         for pack in (packs() if known is None else known)
         if pack.effective_from <= day and (pack.effective_to is None or day <= pack.effective_to)
     ]
-    for name in (jurisdiction, jurisdiction.partition("-")[0], "default"):
+    code = jurisdiction_code(jurisdiction)
+    for name in (code, code.partition("-")[0], "default"):
         for pack in in_force:
             if name in pack.jurisdictions:
                 return pack

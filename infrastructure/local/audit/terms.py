@@ -1,5 +1,6 @@
 """The terms that a run is judged by: the lender's policy and the packs of jurisdictions, read for the auditor."""
 
+import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -25,6 +26,12 @@ def days_from_due(stage: str) -> int:
 @lru_cache(maxsize=1 << 14)
 def _day(due_date: date, stage: str) -> date:
     return due_date + timedelta(days=days_from_due(stage))
+
+
+def place_code(jurisdiction: str) -> str:
+    """Write a jurisdiction as ISO 3166 does: in capitals, a hyphen where there are blanks, and nothing else."""
+    parts = re.findall(r"[A-Z0-9]+", re.sub(r"[^A-Z0-9\s_-]", "", jurisdiction.upper()))
+    return "-".join(parts)[:10]
 
 
 class AuditKey(NamedTuple):
@@ -107,7 +114,8 @@ class Terms:
         key = jurisdiction, day
         if key not in self._found:
             in_force = [pack for pack in self.packs if pack.first <= day <= pack.last]
-            names = jurisdiction, jurisdiction.partition("-")[0], "default"
+            code = place_code(jurisdiction)
+            names = code, code.partition("-")[0], "default"
             own = (pack for name in names for pack in in_force if name in pack.jurisdictions)
             self._found[key] = next(own, None)
         return self._found[key]
