@@ -34,7 +34,6 @@ state.
 """
 _NO_CODE = re.compile(r"[^A-Z0-9-]")
 """What no ISO 3166 code holds, and what would break the keys of the index."""
-_BLANKS = re.compile(r"[\s_]+")
 _SEASONS = tuple(datetime(2025, 1, 1, tzinfo=UTC) + timedelta(weeks=week) for week in range(52 * 12))
 """The weeks in which a change of clocks shows: tzdata knows those of Morocco, which follow the moon, year by year."""
 
@@ -45,7 +44,7 @@ def zone(name: str) -> ZoneInfo | None:
 
     Its rules are those of the tzdata package, so that a machine's own, older or newer, never decide.
     """
-    known = _names().get(_BLANKS.sub("", name).lower())
+    known = _names().get("/".join("_".join(part.split()) for part in name.lower().split("/")))
     if known is None:
         return None
     with (_tzdata() / known).open("rb") as rules:
@@ -58,9 +57,9 @@ def _tzdata() -> Traversable:
 
 @lru_cache(maxsize=1)
 def _names() -> dict[str, str]:
-    """The IANA names that tzdata lists, by their letters without capitals and blanks."""
+    """The IANA names that tzdata lists, by the same without capitals."""
     names = (resources.files("tzdata") / "zones").read_text(encoding="utf-8").split()
-    return {_BLANKS.sub("", name).lower(): name for name in names}
+    return {name.lower(): name for name in names}
 
 
 @lru_cache(maxsize=1)

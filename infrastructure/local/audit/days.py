@@ -3,6 +3,7 @@
 Derived a second time from the promises and the zone data, and shared with nothing that decides what is sent.
 """
 
+import re
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -159,7 +160,7 @@ def _possible_zones(jurisdiction: str, listed: tuple[str, ...]) -> tuple[str, ..
 
 def _named(written: str) -> str | None:
     """Find the zone that somebody meant, with its capitals and underscores put right."""
-    return _known_zones().get("".join(written.replace("_", " ").split()).casefold())
+    return _known_zones().get(re.sub(r"\s+", "_", re.sub(r"\s*/\s*", "/", written.strip())).casefold())
 
 
 @cache
@@ -197,9 +198,9 @@ def _rules(name: str) -> bytes:
 
 @cache
 def _known_zones() -> Mapping[str, str]:
-    """List the zone names of the tzdata package, by their letters alone."""
+    """List the zone names of the tzdata package, by the same in small letters."""
     names = resources.files("tzdata").joinpath("zones").read_text("utf-8").split()
-    return {name.replace("_", "").casefold(): name for name in names}
+    return {name.casefold(): name for name in names}
 
 
 @cache

@@ -14,7 +14,7 @@ from predue.domain.zone import label, zone, zones_of
 
 
 @pytest.mark.parametrize(
-    "name", ["", "America", "Mars/Olympus", "../../etc/passwd", "x" * 300, "posixrules", "zone.tab"]
+    "name", ["", "America", "Mars/Olympus", "../../etc/passwd", "x" * 300, "posixrules", "zone.tab", "America/Newyork"]
 )
 def test_what_is_no_iana_zone_is_none(name: str) -> None:
     assert zone(name) is None
@@ -25,7 +25,7 @@ def test_a_known_zone_stands_for_itself() -> None:
     assert [found.key for found in zones_of("Asia/Kolkata")] == ["Asia/Kolkata"]
 
 
-@pytest.mark.parametrize("written", ["america/new_york", " America/New York ", "AMERICA / NEW_YORK", "America/NewYork"])
+@pytest.mark.parametrize("written", ["america/new_york", " America/New York ", "AMERICA / NEW_YORK"])
 def test_a_zone_that_only_lacks_capitals_or_has_blanks_is_understood(written: str) -> None:
     assert label(written, "US-NY") == "America/New_York"
 
