@@ -81,7 +81,8 @@ class PackTerm(NamedTuple):
 class Terms:
     """The values that a run is judged by, with the product's defaults; `hours` are half-open local times of day.
 
-    `limited` tells that a day's volume is limited, so that reminders may be left behind.
+    `limited` tells that a day's volume is limited, so that reminders may be left behind. For the stages of `urgency`
+    the caps keep room, the first being the most urgent.
     """
 
     hours: Hours = (time(9), time(20))
@@ -90,6 +91,7 @@ class Terms:
     caps: tuple[CapTerm, ...] = (CapTerm(1, None), CapTerm(4, 7), CapTerm(10, 30), CapTerm(3, 7, "sms"))
     packs: tuple[PackTerm, ...] = ()
     limited: bool = False
+    urgency: tuple[str, ...] = ("T0", "T-1")
     _found: dict[tuple[str, date], PackTerm | None] = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
@@ -107,6 +109,7 @@ class Terms:
             if packs
             else (),
             policy.get("max_reminders_per_day") is not None,
+            tuple(policy.get("urgency", terms.urgency)),
         )
 
     def pack(self, jurisdiction: str, day: date) -> PackTerm | None:
