@@ -68,6 +68,9 @@ def deliver(job: Job, services: DeliveryServices) -> str:
     Raises StillCalling while another delivery's claim runs, and LedgerMoved if the borrower's state would not stand
     still; both leave the job for later.
     """
+    if job.not_before and (now := services.clock()) < job.not_before:
+        defer(job, job.not_before, now, services)
+        return "deferred"
     return until_it_stands(lambda: _try(job, services), "deliver a job")
 
 

@@ -76,7 +76,8 @@ def decide(view: View, job: Job, now: datetime, switches: Switches) -> Decision:
     candidates = [
         key for key in job.keys if not view.ledger.answered(key) and _in_memory(key, now) and view.planned(key)
     ]
-    settled: list[Settled] = []
+    removed = [key for key in job.keys if _removed(view, key, job.slot, now)]
+    settled = [settled_as(view, (key,), now, "suppressed", "stage_removed") for key in removed]
     early: list[datetime] = []
     ready: list[StageKey] = []
     for key in candidates:
@@ -109,6 +110,14 @@ def _distinct(found: Iterable[_T]) -> tuple[_T, ...]:
 
 def _in_memory(key: StageKey, now: datetime) -> bool:
     return key.day() > (now - OLDEST_STAGE).date()
+
+
+def _removed(view: View, key: StageKey, slot: datetime, now: datetime) -> bool:
+    """Whether a change of the policy took out a stage that was planned, after its job was queued."""
+    due = view.due(key)
+    if due is None or key.stage in view.rules.stages or view.ledger.answered(key) or not _in_memory(key, now):
+        return False
+    return slot <= now and due.has_stage(Stage.named(key.stage)) and due.open_at(slot)
 
 
 def _without_channel(view: View, key: StageKey, now: datetime) -> tuple[Outcome, str] | None:

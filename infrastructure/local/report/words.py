@@ -66,6 +66,7 @@ REASONS = {
     "allow_list": Reason(
         "Not on the test allow-list", "outside production only allow-listed recipients get messages", "switched"
     ),
+    "stage_removed": Reason("Stage taken out", "the stage was taken out of the policy while it waited", "switched"),
     "shadow": Reason(
         "Shadow mode", "shadow mode was on: everything was done except the call to the provider", "switched"
     ),

@@ -97,7 +97,8 @@ def test_who_is_filed_under_a_winters_clock_is_reminded_in_hours_that_are_allowe
 ) -> None:
     hours, zones = Hours(time(9), time(20)), zones_of(label(*place))
     slot = slot_of(day, wish, hours, zones)
-    for found in zones if slot else ():
+    for found in zones:
+        assert slot is not None
         assert slot.astimezone(found).time() in hours
         assert slot.astimezone(found).date() == day
 

@@ -1,4 +1,5 @@
 from datetime import UTC, date, datetime, time, timedelta
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -87,7 +88,7 @@ def test_what_gives_way_is_put_off_to_the_last_quarter_hour_of_its_day_and_then_
         ("installment.rescheduled", {"due_date": "2026-08-14"}),
     ],
 )
-def test_a_more_urgent_stage_that_will_not_go_out_frees_its_room(kind: str, fields: dict[str, str]) -> None:
+def test_a_more_urgent_stage_that_will_not_go_out_frees_its_room(kind: str, fields: dict[str, Any]) -> None:
     world = waiting(DUE_DAYS)
     assert world.deliver() == "deferred"
     world.tell(kind, loan_id="L-2", **fields)
