@@ -47,7 +47,7 @@ _EVENTS = (
     _event("installment.dispute_ended", 7, **_LOAN),
     _event("installment.cancelled", 8, **_LOAN),
     _event("borrower.opted_out", 9, borrower_id="cust-9", channel="sms"),
-    _event("borrower.opted_in", 10, borrower_id="cust-9", channel="sms"),
+    _event("borrower.opted_in", 10, borrower_id="cust-9", channel="sms", occurred_at="2027-03-02T09:15:00Z"),
     _event("borrower.hold_started", 11, borrower_id="cust-9", reason="hardship"),
     _event("borrower.hold_ended", 12, borrower_id="cust-9", reason="hardship"),
 )

@@ -45,6 +45,8 @@ def _event(event: Fields, source: MessageSource) -> Reading:
         "event_id": _event_id(event),
         "source": source.name,
     }
+    if event.has("time"):
+        stated.setdefault("occurred_at", event.text("time"))
     if event.has("sequence"):
         stated["sequence"] = event.whole("sequence")
     return Reading((ev.read_event(stated),))

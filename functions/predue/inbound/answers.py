@@ -29,7 +29,7 @@ def whole(outcomes: Sequence[EventOutcome]) -> EventOutcome:
     refused = next((one for one in outcomes if isinstance(one, InvalidEvent)), None)
     if refused is not None:
         return refused
-    came: tuple[TakenAs, ...] = ("applied", "parked", "duplicate")
+    came: tuple[TakenAs, ...] = ("not_owner", "applied", "parked", "no_change", "duplicate")
     return next((one for one in came if one in outcomes), "ignored")
 
 

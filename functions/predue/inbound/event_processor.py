@@ -29,7 +29,8 @@ _LOCK_TIME = timedelta(seconds=60)
 """Longer than any function lives that takes messages: whoever holds a turn beyond it is dead."""
 _TAKEN: Mapping[Effect, TakenAs] = {
     "applied": "applied",
-    "no_change": "applied",
+    "no_change": "no_change",
+    "not_owner": "not_owner",
     "duplicate": "duplicate",
     "parked": "parked",
 }

@@ -32,7 +32,7 @@ class Problem(_Answer):
     errors: tuple[WrongField, ...] | None = None
 
 
-TakenAs = Literal["applied", "duplicate", "parked", "ignored"]
+TakenAs = Literal["applied", "no_change", "not_owner", "duplicate", "parked", "ignored"]
 
 
 class Taken(_Answer):

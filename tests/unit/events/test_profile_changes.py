@@ -3,21 +3,22 @@ from typing import Any
 
 from predue.domain.profile import Profile
 from predue.events.models import Updated, read_event
+from predue.events.owners import Owners
 from predue.events.profile_changes import merged
-from tests.unit.world import KEYS, PHONE
+from tests.unit.world import KEYS, PHONE, utc
 
 
 def update(sequence: int = 1, **fields: Any) -> Updated:
     body = {"type": "borrower.updated", "event_id": "e", "source": "core", "borrower_id": "b-1", "sequence": sequence}
     event = read_event({**body, **fields})
     assert isinstance(event, Updated)
-    return event
+    return event.came(utc("06-01 12:00"))
 
 
 def after(*updates: Updated) -> Profile:
     profile = Profile("b-1", "ref")
     for one in updates:
-        profile = merged(profile, one, KEYS)
+        profile = merged(profile, one, KEYS, Owners())
     return profile
 
 
@@ -56,7 +57,7 @@ def test_a_bad_contact_point_loses_its_channels_until_it_is_mended() -> None:
     bad = after(update(phone=PHONE, email="ann@example.com"), update(2, phone="555"))
     assert set(bad.addresses) == {"email"}
     assert bad.bad_addresses == ("phone",)
-    mended = merged(bad, update(3, phone=PHONE), KEYS)
+    mended = merged(bad, update(3, phone=PHONE), KEYS, Owners())
     assert set(mended.addresses) == {"sms", "voice", "email"}
     assert mended.bad_addresses == ()
 
