@@ -8,7 +8,7 @@ import base64
 import binascii
 import hashlib
 from collections.abc import Mapping
-from typing import Any, get_args
+from typing import Any
 from urllib.parse import unquote
 
 from predue.connectors.fields import Fields
@@ -16,9 +16,6 @@ from predue.connectors.form import MessageSource, Reading
 from predue.errors import InvalidEvent
 from predue.events import models as ev
 from predue.events import strict_json
-
-TYPES = frozenset(kind.model_fields["type"].annotation.__args__[0] for kind in get_args(ev.Event))
-"""The types of our events."""
 
 
 def read(body: Any, source: MessageSource, headers: Mapping[str, str]) -> Reading:
@@ -60,7 +57,7 @@ def _event_id(event: Fields) -> str:
 
 def _type(name: str) -> str | None:
     """Our type, with or without a prefix of the lender's such as `com.example.`."""
-    return next((kind for kind in TYPES if name == kind or name.endswith(f".{kind}")), None)
+    return next((kind for kind in ev.TYPES if name == kind or name.endswith(f".{kind}")), None)
 
 
 def _data(event: Fields) -> Fields:

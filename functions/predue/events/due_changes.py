@@ -102,7 +102,8 @@ def _recancelled(due: Due) -> Due:
     """Cancelled by its owner unless the newest schedule is newer than the newest cancellation, or by another source
     unless the owner's schedule said something new since.
     """
-    own = "cancelled" in due.sequences and due.sequences["cancelled"] >= due.sequences.get("scheduled", -1)
+    cancelled, stated = ((due.sequences.get(one, -1), due.arrivals.get(one, -1)) for one in ("cancelled", "scheduled"))
+    own = "cancelled" in due.sequences and cancelled >= stated
     others = any(mark.on and mark.at >= due.arrivals.get("renewed", 0) for mark in due.cancels.values())
     return replace(due, cancelled=own or others)
 

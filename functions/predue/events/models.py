@@ -7,7 +7,7 @@ event. Unknown extra fields change nothing, and are kept.
 import hashlib
 import json
 from datetime import datetime, timedelta
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
@@ -234,6 +234,8 @@ Event = (
     | HoldEnded
 )
 
+TYPES = frozenset(kind.model_fields["type"].annotation.__args__[0] for kind in get_args(Event))
+"""The types of events."""
 _ADAPTER: TypeAdapter[Event] = TypeAdapter(Annotated[Event, Field(discriminator="type")])
 
 

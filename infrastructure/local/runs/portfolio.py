@@ -31,7 +31,7 @@ __all__ = [
 ]  # fmt: skip
 
 SOURCE = Source("core")
-"""Whose the two tables are, and an event that names no source."""
+"""Whose the two tables are where not all events are of one source, and an event that names none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,14 +64,18 @@ class Portfolio:
 def read_portfolio(borrowers: Path, installments: Path, events: Path | None) -> Portfolio:
     """Read the files; raises PortfolioError when one cannot be opened or lacks columns."""
     rejected: list[Rejected] = []
+    wrong_events: list[Rejected] = []
+    news = [] if events is None else sorted(_events(events, wrong_events), key=lambda event: event.at)
+    named = {row.event.source for row in news}
+    source = Source(named.pop()) if len(named) == 1 else SOURCE
     people: dict[str, Updated] = {}
-    for person in table(borrowers, BORROWER_COLUMNS, lambda row: _borrower(row, people), rejected):
+    for person in table(borrowers, BORROWER_COLUMNS, lambda row: _borrower(row, people, source), rejected):
         people[person.borrower_id] = person
     owed: dict[tuple[str, int], InstallmentRow] = {}
-    for due in table(installments, INSTALLMENT_COLUMNS, lambda row: _installment(row, people, owed), rejected):
+    for due in table(installments, INSTALLMENT_COLUMNS, lambda row: _installment(row, people, owed, source), rejected):
         owed[due.event.loan_id, due.event.installment_no] = due
-    news = [] if events is None else sorted(_events(events, rejected), key=lambda event: event.at)
-    return Portfolio(list(people.values()), list(owed.values()), news, rejected, (borrowers, installments, events))
+    rows = list(people.values()), list(owed.values())
+    return Portfolio(*rows, news, rejected + wrong_events, (borrowers, installments, events))
 
 
 def tell_rows(
@@ -92,19 +96,22 @@ def write_rejected(path: Path, rows: Iterable[Rejected]) -> None:
         writer.writerows((row.file, row.line, row.reason) for row in rows)
 
 
-def _borrower(row: Mapping[str, str], known: Mapping[str, Updated]) -> Updated:
+def _borrower(row: Mapping[str, str], known: Mapping[str, Updated], source: Source) -> Updated:
     """Read a borrower's row; raises BadRow or InvalidEvent."""
-    person = borrower_row(row, SOURCE)
+    person = borrower_row(row, source)
     if person.borrower_id in known:
         raise BadRow("borrower_id stands in an earlier row already; keep one row a borrower")
     return person
 
 
 def _installment(
-    row: Mapping[str, str], people: Mapping[str, Updated], known: Mapping[tuple[str, int], InstallmentRow]
+    row: Mapping[str, str],
+    people: Mapping[str, Updated],
+    known: Mapping[tuple[str, int], InstallmentRow],
+    source: Source,
 ) -> InstallmentRow:
     """Read an installment's row; raises BadRow or InvalidEvent."""
-    due = installment_row(row, SOURCE)
+    due = installment_row(row, source)
     if (due.event.loan_id, due.event.installment_no) in known:
         raise BadRow("loan_id and installment_no stand in an earlier row already; keep one row an installment")
     if due.event.borrower_id not in people:

@@ -4,7 +4,8 @@ from typing import Any
 import pytest
 
 from predue.errors import BadPolicy
-from predue.inbound.sources import read_sources
+from predue.events.owners import GROUPS
+from predue.inbound.sources import owners_of, read_sources
 from tests.signing import OURS, SOURCES, key
 
 FORMS = ("predue", "other")
@@ -111,3 +112,48 @@ def test_a_secret_of_another_form_stops_the_work(text: str) -> None:
 
 def test_a_key_is_long_enough_to_be_no_guess() -> None:
     assert read_sources(json.dumps({"core": {"keys": [key("any")]}}), FORMS)
+
+
+SECOND = key("second")
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ({"keys": [OURS, SECOND]}, {"keys": [SECOND]}),
+        ({"secrets": [SECRET], "form": "mambu"}, {"secrets": ["t" * 32, SECRET], "form": "mambu"}),
+    ],
+)
+def test_one_key_in_two_sources_stops_the_work_since_a_request_would_be_good_for_both(
+    one: dict[str, Any], other: dict[str, Any]
+) -> None:
+    with pytest.raises(BadPolicy, match="one key to two sources") as refused:
+        read_sources(json.dumps({"core": one, "crm": other}))
+    assert SECRET not in str(refused.value)
+
+
+def test_settings_say_what_a_source_owns_and_which_types_it_may_send() -> None:
+    told = {
+        "core": {"bus": "core", "owns": ["schedule", "payments"]},
+        "crm": {"bus": "crm", "may": ["borrower.opted_out"]},
+    }
+    sources = read_sources(json.dumps(told))
+    assert (sources["core"].may, sources["crm"].may) == (None, {"borrower.opted_out"})
+    owners = owners_of(sources)
+    assert owners.several
+    assert [owners.owner(group, "L-1", "crm") for group in GROUPS] == ["core", "core", "crm", "crm"]
+    assert owners.owner("schedule", "acme~L-1", "crm") == "crm", "another tenant's loan"
+
+
+@pytest.mark.parametrize("wrong", [{"owns": ["everything"]}, {"may": ["installment.eaten"]}, {"owns": "schedule"}])
+def test_what_nobody_can_own_or_send_stops_the_work(wrong: dict[str, Any]) -> None:
+    with pytest.raises(BadPolicy, match=r"owns|may"):
+        read_sources(json.dumps({"core": {"keys": [OURS], **wrong}}))
+
+
+def test_an_aspect_has_one_owner_in_each_tenant() -> None:
+    both = {"core": {"bus": "core", "owns": ["consent"]}, "crm": {"bus": "crm", "owns": ["consent"]}}
+    with pytest.raises(BadPolicy, match="two owners to: consent"):
+        read_sources(json.dumps(both))
+    both["crm"]["tenant"] = "acme"
+    assert len(read_sources(json.dumps(both))) == 2
