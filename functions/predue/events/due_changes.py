@@ -35,8 +35,12 @@ def scheduled(event: ev.Scheduled) -> Due:
 
 def owns(due: Due, event: InstallmentEvent, owners: Owners) -> bool:
     """Whether an event's source owns what it speaks of."""
-    group: Group = "payments" if isinstance(event, ev.Paid | ev.PaymentReversed) else "schedule"
-    return owners.owns(event.source, group, due.loan_id, due.source)
+    return owners.owns(event.source, group_of(event), due.loan_id, due.source)
+
+
+def group_of(event: InstallmentEvent) -> Group:
+    """The group of aspects that an event speaks of, which has one owner."""
+    return "payments" if isinstance(event, ev.Paid | ev.PaymentReversed) else "schedule"
 
 
 def changed_by(due: Due, event: InstallmentEvent, owners: Owners = CREATORS) -> Due:

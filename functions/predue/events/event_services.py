@@ -53,7 +53,7 @@ class EventServices:
     owners: Owners = field(default_factory=Owners)
 
 
-def keep_unused(event: Event, at: datetime, services: EventServices) -> None:
+def keep_unused(event: Event | InstallmentEvent, at: datetime, services: EventServices) -> None:
     """Keep what a source said of what another owns."""
     about = f"loan#{event.loan_id}" if isinstance(event, InstallmentEvent) else f"borrower#{event.borrower_id}"
     services.dues.park(f"not_owner#{about}", event.identity, event.body(), at, awaited=False)

@@ -40,8 +40,12 @@ def merged(profile: Profile, event: Updated, keys: Keys, owners: Owners) -> Prof
 
 def owns(profile: Profile, event: Updated, name: str, owners: Owners) -> bool:
     """Whether an event's word counts on a field."""
-    group: Group = "consent" if name == "consent" else "profile"
-    return owners.owns(event.source, group, event.borrower_id, profile.source)
+    return owners.owns(event.source, group_of(name), event.borrower_id, profile.source)
+
+
+def group_of(name: str) -> Group:
+    """The group of a field, which has one owner."""
+    return "consent" if name == "consent" else "profile"
 
 
 def _with_refusal(profile: Profile, event: Updated, owners: Owners) -> Profile:
