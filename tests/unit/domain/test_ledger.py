@@ -158,7 +158,16 @@ def stopped_by(*words: tuple[str, str, Said]) -> Ledger:
         ([("out", "crm", Said(99, 10)), ("in", "core", Said(1, 5 * _MINUTE + 10, 5 * _MINUTE + 9))], True),
         ([("out", "crm", Said(99, 10)), ("in", "core", Said(1, 5 * _MINUTE + 10, 5 * _MINUTE + 10))], False),
         ([("out", "crm", Said(9, 10)), ("out", "core", Said(1, 10)), ("in", "core", Said(2, 12, 11))], True),
+        (
+            [
+                ("out", "crm", Said(99, 10)),
+                ("in", "core", Said(1, 5 * _MINUTE + 10, 5 * _MINUTE + 10)),
+                ("out", "app", Said(1, 5 * _MINUTE + 20)),
+            ],
+            True,
+        ),
         # A replay says nothing new.
+        ([("out", "core", Said(5, 10)), ("in", "core", Said(6, 12, 11)), ("out", "core", Said(3, 99, 98))], False),
         ([("out", "core", Said(1, 10)), ("in", "core", Said(2, 12, 11)), ("out", "core", Said(1, 99))], False),
     ],
 )
