@@ -211,7 +211,7 @@ def write_consent(script: Script) -> Any:
 def write_case(script: Script) -> Any:
     who, day, loan, number = script.due_of()
     at, signal = script.now(), script.rng.choice(SIGNALS)
-    hold = OneCase(who, "f" * 32, at, Hold("hardship", 3))
+    hold = OneCase(who, "f" * 32, at, Hold("hardship", 3, "core"))
     risk = at_risk(Due(who, loan, number, day, 1, "USD", 2, ()), signal, at)
     return script.store.write_case(script.rng.choice((hold, risk)))
 

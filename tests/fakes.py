@@ -140,25 +140,41 @@ class FakeProvider:
         return self.answers.pop(0) if self.answers else Accepted(f"message-{len(self.calls)}")
 
 
+def _undated(words: Mapping[Any, Any]) -> dict[Any, Any]:
+    """Words by what they are about, without their arrivals."""
+    return {about: word._replace(at=0) for about, word in words.items()}
+
+
 def state_of(store: Store) -> Mapping[str, Any]:
     """What is known, without what only tells how it came to be known: versions, arrival times and their order."""
     return {
         "profiles": {
-            name: replace(profile, version=0, bad_addresses=tuple(sorted(profile.bad_addresses)))
+            name: replace(profile, version=0, arrivals={}, bad_addresses=tuple(sorted(profile.bad_addresses)))
             for name, profile in store.profiles.items()
         },
         "ledgers": {
-            name: (ledger.opt_outs, ledger.holds, ledger.holds_ended, ledger.suppressed)
+            name: (
+                *(_undated(words) for words in (ledger.opt_outs, ledger.opt_ins, ledger.holds, ledger.holds_ended)),
+                ledger.suppressed,
+            )
             for name, (ledger, _) in store.ledgers.items()
         },
         "dues": {
-            (due.loan_id, due.installment_no): replace(due, version=0, changes=(), stated_at=None)
+            (due.loan_id, due.installment_no): replace(
+                due,
+                version=0,
+                changes=(),
+                stated_at=None,
+                arrivals={},
+                cancels=_undated(due.cancels),
+                disputes=_undated(due.disputes),
+            )
             for dues in store.dues.values()
             for due in dues.values()
             if due.moved_to is None
         },
         "pointers": store.pointers,
         "indexed": sorted(slot_key for _, slot_key, _ in store.index.values()),
-        "aside": {about: kept for about, kept in store.aside.items() if kept},
+        "aside": {about: set(kept) for about, kept in store.aside.items() if kept},
         "open cases": [(case.case_id, case.kind, sorted(case.signals)) for case in store.open_cases()],
     }

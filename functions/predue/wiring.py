@@ -4,6 +4,7 @@ What only some functions need is imported where it is made: the functions that s
 """
 
 import json
+import os
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import timedelta
@@ -158,11 +159,16 @@ def planning(time_left: Callable[[], float]) -> "PlannerServices":
 
 
 def event_services() -> "EventServices":
-    """What applying events works with."""
+    """What applying events works with; where no source is heard, nobody asks who owns what."""
     from predue.events.event_services import EventServices  # noqa: PLC0415 - see the module
+    from predue.events.owners import CREATORS  # noqa: PLC0415 - see the module
 
-    store = table()
-    return EventServices(store, store, store, controls().rulebook, keys, _used(), _dropped, _opened)
+    store, owners = table(), CREATORS
+    if "SOURCES_SECRET" in os.environ:
+        from predue.inbound.sources import owners_of  # noqa: PLC0415 - see the module
+
+        owners = owners_of(sources())
+    return EventServices(store, store, store, controls().rulebook, keys, _used(), _dropped, _opened, owners)
 
 
 def _dropped(error: InvalidEvent) -> None:

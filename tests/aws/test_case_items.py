@@ -22,8 +22,8 @@ WARNED = at_risk(due(), "unreachable", NOW)
 
 
 def helped(reason: str = "hardship", sequence: int = 0) -> Case:
-    ledger = Ledger("b-1", holds={reason: Mark(sequence, on=True)})
-    asked = asked_for_help("b-1", Hold(reason, sequence), ledger, NOW)
+    ledger = Ledger("b-1", holds={(reason, "core"): Mark(sequence, on=True)})
+    asked = asked_for_help("b-1", Hold(reason, sequence, "core"), ledger, NOW)
     assert asked is not None
     return asked
 

@@ -174,8 +174,8 @@ def test_of_a_case_that_is_added_to_only_the_new_early_warning_is_told() -> None
 
 
 def test_a_borrower_who_asked_for_help_is_told_as_a_case_without_a_warning() -> None:
-    hold = Hold("HARDSHIP", 3)
-    asked = asked_for_help("b-1", hold, Ledger("b-1", holds={hold.reason: Mark(3, on=True)}), AT)
+    hold = Hold("HARDSHIP", 3, "core")
+    asked = asked_for_help("b-1", hold, Ledger("b-1", holds={(hold.reason, "core"): Mark(3, on=True)}), AT)
     assert asked is not None
     (opened,) = events_of(case_change(asked))
     detail = opened.detail()

@@ -12,6 +12,7 @@ from predue.aws.bus import EventBus
 from predue.aws.queues import OneOffSchedules, SqsQueues
 from predue.domain.due import Change, Due
 from predue.domain.job import Job, parts
+from predue.domain.ledger import Mark
 from predue.domain.stage import StageKey
 from predue.errors import PredueError, Unreachable
 from tests.aws.line import DAY, Line
@@ -189,7 +190,18 @@ EVENT_ID = 32 * "e"
 
 def overdue() -> Due:
     changes = (Change(NOW, open=True),)
-    return Due("b-1", "loan-1", 3, DAY, 12345, "USD", 2, changes, payments={"core#p1": 345}, disputed=True)
+    return Due(
+        "b-1",
+        "loan-1",
+        3,
+        DAY,
+        12345,
+        "USD",
+        2,
+        changes,
+        payments={"core#p1": 345},
+        disputes={"core": Mark(1, on=True)},
+    )
 
 
 def test_a_hand_over_tells_ids_and_figures_and_nothing_personal(line: Line) -> None:

@@ -8,7 +8,7 @@ from predue.aws import clients
 from predue.aws.plans import TablePlans
 from predue.aws.table import Table, shard_of
 from predue.domain.due import Change, Due
-from predue.domain.ledger import Ledger
+from predue.domain.ledger import Ledger, Mark
 from predue.domain.profile import Profile
 from predue.errors import EventConflict, LedgerMoved
 from tests.aws.line import DAY, Line, Storage
@@ -99,7 +99,9 @@ def test_a_due_is_read_back_as_it_was_written(table: Table) -> None:
         payments={"core#p1": 5000, "core#p2": -5000},
         sequences={"amount": 3, "cancelled": 9},
         cancelled=True,
-        disputed=True,
+        cancels={"crm": Mark(4, on=True, at=5)},
+        disputes={"crm": Mark(4, on=False, at=5), "core": Mark(7, on=True, at=8)},
+        arrivals={"amount": 17},
         moved_to=DAY + timedelta(days=5),
         handed_over_at=NOW,
     )

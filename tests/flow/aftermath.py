@@ -1,5 +1,7 @@
 """Receipts in the interleavings: what providers say afterwards, before, twice, and out of order."""
 
+from predue.domain import instant
+from predue.domain.ledger import Stated
 from predue.domain.record import Record
 from predue.errors import NotRecordedYet
 from predue.reminders import receipts
@@ -17,7 +19,7 @@ class Aftermath(Deliveries):
         super().set_up()
         self.mail: list[tuple[Call, Receipt]] = []
         self.complained: set[str] = set()
-        self.stops: set[tuple[str, str]] = set()
+        self.stops: set[tuple[str, str, Stated]] = set()
 
     def receipt_comes(self, pick: int, status: str) -> None:
         """One event comes: a new one about some call, or one that waits to come again."""
@@ -78,19 +80,31 @@ class Aftermath(Deliveries):
             old = known.get(name)
             if old is not None and old is not record:
                 self.check_rise(old, record)
-        stops = {(name, channel) for name in BORROWERS for channel in ("sms", "email") if self.stopped(name, channel)}
+        stops = {
+            (name, channel, said)
+            for name in BORROWERS
+            for (channel, source), said in self.ledger(name).opt_outs.items()
+            if source == "provider"
+        }
         said: Receipt | None = work.notes.get("receipt") if work else None
         if work is not None and said is not None and said.status == "complained":
-            for borrower_id, channel in stops - self.stops:
+            for borrower_id, channel, stop in stops - self.stops:
                 # It counts from here: whatever loan systems said before, and until they say otherwise.
                 self.complained.add(said.reminder_id)
-                self.told.append({"type": "borrower.opted_out", "borrower_id": borrower_id, "channel": channel})
+                self.told.append(
+                    {
+                        "type": "borrower.opted_out",
+                        "source": "provider",
+                        "at": instant.from_ms(stop.at),
+                        "borrower_id": borrower_id,
+                        "channel": channel,
+                    }
+                )
         self.stops = stops
 
     def stopped(self, borrower_id: str, channel: str) -> bool:
         """Whether the very stop of a channel stands."""
-        mark = self.ledger(borrower_id).opt_outs.get(channel)
-        return mark is not None and mark.on
+        return "provider" in self.ledger(borrower_id).stops(channel)
 
     def check_rise(self, old: Record, record: Record) -> None:
         """A receipt only ever rises, and settles what was unknown."""

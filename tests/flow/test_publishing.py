@@ -58,7 +58,9 @@ def book() -> Book:
     made.borrower("held").installment("held").borrower("stopped").installment("stopped")
     made.event(utc(10, 12), "borrower.hold_started", borrower_id="held", reason="hardship")
     made.event(utc(10, 12, 1), "borrower.opted_out", borrower_id="stopped", channel="all")
-    made.event(utc(10, 12, 2), "borrower.opted_in", borrower_id="stopped", channel="all")
+    made.event(
+        utc(10, 12, 2), "borrower.opted_in", borrower_id="stopped", channel="all", occurred_at="2026-12-10T12:02:00Z"
+    )
     return made
 
 

@@ -12,7 +12,7 @@ from infrastructure.local.virtual.virtual_clock import VirtualClock
 from predue import wiring
 from tests.flow.published import EventIds, counted, event, open_door, tell
 from tests.flow.small import Book, Standing, standing, told, utc
-from tests.signing import SOURCES
+from tests.signing import FOREIGN, OURS, SOURCES
 
 SLOT = utc(10, 15)
 """Ten o'clock in New York on the due date."""
@@ -175,3 +175,47 @@ def test_kept_events_that_turns_out_wrong_is_heard_of(tmp_path: Path) -> None:
         assert counted(stand, "ParkedDropped") == 1
         (line,) = [line for line in stand.log if line.get("fields")]
         assert line["fields"] == ["currency"]
+
+
+TWO = {"core": {"keys": [OURS]}, "acme": {"keys": [FOREIGN]}}
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        (
+            event("borrower.opted_in", "a", 2**50, channel="all", occurred_at="2026-12-10T14:29:00Z"),
+            event("borrower.opted_out", "b", 57, channel="all"),
+        ),
+        (event("borrower.hold_ended", "a", 2**50), event("borrower.hold_started", "b", 58, reason="bereavement")),
+        (event("installment.dispute_ended", "a", 2**50), event("installment.disputed", "b", 59)),
+        (event("installment.paid", "a", 2**50, amount="1.00"), event("installment.cancelled", "b", 60)),
+    ],
+)
+def test_what_a_second_source_says_to_protect_keeps_a_reminder_back_however_small_its_sequence(
+    first: dict[str, Any], second: dict[str, Any], tmp_path: Path
+) -> None:
+    with standing(tmp_path, Book().borrower().installment(), utc(10, 14, 30)) as stand:
+        open_door(stand, TWO)
+        tell(stand, first)
+        assert tell(stand, second, source="acme").body == {"status": "applied"}
+        stand.until(utc(10, 15, 20))
+        assert stand.wire == []
+
+
+@pytest.mark.parametrize(
+    ("told", "status", "against"),
+    [
+        (event("installment.rescheduled", "b", 2**50, due_date=LATER), "not_owner", ["schedule: core owns it"]),
+        (event("borrower.updated", "b", 2**50, phone="+12015550199"), "not_owner", ["phone: core owns it"]),
+        (event("borrower.hold_ended", "b", 2**50), "no_change", ["hold: sequence 1125899906842624 of acme"]),
+    ],
+)
+def test_an_answer_says_which_aspect_was_not_changed_and_what_stood_against_it(
+    told: dict[str, Any], status: str, against: list[str], tmp_path: Path
+) -> None:
+    with standing(tmp_path, Book().borrower().installment(), utc(10, 14, 30)) as stand:
+        open_door(stand, TWO)
+        assert tell(stand, told, source="acme").body == {"status": status, "against": against}
+        stand.until(utc(10, 15, 20))
+        assert len(stand.wire) == 1

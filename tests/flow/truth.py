@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, datetime, timedelta
 from typing import Any
 
 
@@ -29,12 +29,12 @@ class Person:
     zone: str = ""
     send_time: str = ""
     consent: set[str] = field(default_factory=set)
-    stopped: set[str] = field(default_factory=set)
+    stopped: dict[tuple[str, str], datetime] = field(default_factory=dict)
     holds: set[str] = field(default_factory=set)
 
     def allows(self, channel: str) -> bool:
         """Whether the borrower may be contacted on the channel at all."""
-        return channel in self.consent and not self.holds and not self.stopped & {channel, "all"}
+        return channel in self.consent and not self.holds and not {name for name, _ in self.stopped} & {channel, "all"}
 
 
 @dataclass
@@ -71,9 +71,14 @@ class Truth:
                 if "consent" in event:
                     person.consent = set(event["consent"].split("|"))
             case "opted_out":
-                person.stopped.add(event["channel"])
+                person.stopped[event["channel"], event["source"]] = event["at"]
             case "opted_in":
-                person.stopped.discard(event["channel"])
+                person.stopped = {
+                    (channel, source): at
+                    for (channel, source), at in person.stopped.items()
+                    if channel != event["channel"]
+                    or (source != event["source"] and event["at"] < at + timedelta(minutes=5))
+                }
             case "hold_started":
                 person.holds.add(event["reason"])
             case "hold_ended":

@@ -232,7 +232,7 @@ def test_no_case_can_be_written_without_an_attribute_that_senders_are_denied(sta
     (attributes,) = [keys["dynamodb:Attributes"] for keys in denial.body["Condition"].values()]
     due, now = Due("b-1", "L-1", 1, date(2026, 12, 5), 1, "USD", 0, ()), datetime(2026, 12, 2, tzinfo=UTC)
     cases = [at_risk(due, signal, now) for signal in SIGNALS]
-    cases.append(Case("b-1", "0" * 32, now, Hold("hardship", 1)))
+    cases.append(Case("b-1", "0" * 32, now, Hold("hardship", 1, "core")))
     written = set().union(*map(case_item, cases)) - {"pk", "sk", "expires_at"}
     assert set(attributes) == written
 

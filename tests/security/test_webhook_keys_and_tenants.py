@@ -85,7 +85,7 @@ def test_another_tenants_loan_or_borrower_is_an_unknown_one_of_ones_own(body: di
         assert profile is not None
         assert "sms" in profile.consent
         assert not store.ledger("b-1").opted_out("sms")
-        assert store.ledger("b-1").held_by() is None
+        assert store.ledger("b-1").holds == {}
 
 
 @pytest.mark.parametrize("source", ["core", "acme"])

@@ -17,6 +17,7 @@ from predue.domain.stage import StageKey
 from predue.events import applying
 from predue.events.event_services import Effect, EventServices
 from predue.events.models import read_event
+from predue.events.owners import Owners
 from predue.reminders import closing, deliver, planner
 from tests.fakes import FakeBus, FakeLater, FakeProvider, FakeQueues, Step, Store
 
@@ -44,6 +45,7 @@ class World:
     switches: Switches = field(default_factory=Switches)
     seconds_left: float = 600
     told: int = 0
+    owners: Owners = field(default_factory=Owners)
 
     def __post_init__(self) -> None:
         self.store, self.queues, self.later = Store(), FakeQueues(), FakeLater()
@@ -72,7 +74,7 @@ class World:
         )
 
     def event_services(self) -> EventServices:
-        return EventServices(self.store, self.store, self.store, self.rulebook, lambda: KEYS)
+        return EventServices(self.store, self.store, self.store, self.rulebook, lambda: KEYS, owners=self.owners)
 
     def planner_services(self) -> planner.PlannerServices:
         return planner.PlannerServices(
@@ -90,6 +92,9 @@ class World:
         about: dict[str, Any] = {"borrower_id": "b-1"}
         if kind.startswith("installment"):
             about = {"loan_id": "L-1", "installment_no": 1}
+        if kind == "borrower.opted_in":
+            # Late enough to lift a stop that another clock stamped.
+            fields = {"occurred_at": (self.now + timedelta(minutes=5)).isoformat(), **fields}
         numbered = self.told if sequence is None else sequence
         return {"type": kind, "event_id": f"e-{self.told}", "source": "core", "sequence": numbered, **about, **fields}
 

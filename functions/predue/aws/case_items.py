@@ -47,7 +47,7 @@ def case_item(case: Case) -> items.Item:
         **{name: instant.to_ms(at) for name, at in case.signals.items()},
     }
     if isinstance(case.about, Hold):
-        return fields | {"hold": f"{case.about.sequence}#{case.about.reason}"}
+        return fields | {"hold": f"{case.about.sequence}#{case.about.source}#{case.about.reason}"}
     loan_id, number, due_date, last_day = case.about
     gone = instant.from_text(f"{last_day.isoformat()}T00:00:00Z") + KEEP
     return fields | {
@@ -69,8 +69,8 @@ def read_case(item: items.Item) -> Case:
 
 def _about(item: Any) -> About | Hold:
     if "hold" in item:
-        sequence, _, reason = item["hold"].partition("#")
-        return Hold(reason, int(sequence))
+        sequence, source, reason = item["hold"].split("#")
+        return Hold(reason, int(sequence), source)
     loan_id, number, due_date, grace_days = item["about"].split("#")
     day = date.fromisoformat(due_date)
     return About(loan_id, int(number), day, day + timedelta(days=int(grace_days)))

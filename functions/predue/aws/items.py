@@ -1,5 +1,6 @@
 """Items of the table and the values they hold; see docs/architecture.md for the keys."""
 
+from collections.abc import Sequence
 from datetime import date, datetime, time
 from functools import lru_cache
 from typing import Any
@@ -10,8 +11,8 @@ from pydantic_core import from_json, to_json
 from predue.aws import table_keys
 from predue.domain import instant
 from predue.domain.due import Change, Due
-from predue.domain.ledger import CONTACT, Contact, ContactState, Ledger, Mark, Settled
-from predue.domain.profile import Profile
+from predue.domain.ledger import CONTACT, BySource, Contact, ContactState, Ledger, Mark, Settled, Stated
+from predue.domain.profile import Profile, Refusal
 from predue.domain.record import Answer, Attempt, Record, ref_of, reminder_id
 from predue.domain.stage import StageKey
 
@@ -111,6 +112,10 @@ def profile_item(profile: Profile) -> Item:
         "address_refs": _string(dict(profile.address_refs)),
         "bad_addresses": _string(list(profile.bad_addresses)),
         "sequences": _string(dict(profile.sequences)),
+        "arrivals": _string(dict(profile.arrivals)),
+        "source": profile.source,
+        "stated": _string(list(profile.stated)),
+        "refusals": _string({source: [*said[:2], list(said.channels)] for source, said in profile.refusals.items()}),
         "version": profile.version,
     }
 
@@ -132,6 +137,13 @@ def read_profile(item: Item) -> Profile:
         address_refs=_read_text(item, "address_refs", {}),
         bad_addresses=tuple(_read_text(item, "bad_addresses", ())),
         sequences=_read_text(item, "sequences", {}),
+        arrivals=_read_text(item, "arrivals", {}),
+        source=item.get("source", ""),
+        stated=tuple(_read_text(item, "stated", ())),
+        refusals={
+            source: Refusal(sequence, at, tuple(channels))
+            for source, (sequence, at, channels) in _read_text(item, "refusals", {}).items()
+        },
         version=int(item["version"]),
     )
 
@@ -168,9 +180,10 @@ def ledger_item(ledger: Ledger) -> Item:
                 for one in ledger.settled
             ]
         ),
-        "opt_outs": _string({name: [mark.sequence, mark.on] for name, mark in ledger.opt_outs.items()}),
-        "holds": _string({name: [mark.sequence, mark.on] for name, mark in ledger.holds.items()}),
-        "holds_ended": None if ledger.holds_ended < 0 else ledger.holds_ended,
+        "opt_outs": _string([[*about, *said] for about, said in ledger.opt_outs.items()]),
+        "opt_ins": _string([[*about, *said] for about, said in ledger.opt_ins.items()]),
+        "holds": _string([[*about, *_mark(mark)] for about, mark in ledger.holds.items()]),
+        "holds_ended": _string({source: _mark(mark) for source, mark in ledger.holds_ended.items()}),
         "suppressed": _string({channel: list(refs) for channel, refs in ledger.suppressed.items()}),
     }
 
@@ -212,8 +225,22 @@ def _read_contact(short: dict[str, Any], ref: str, points: list[str]) -> Contact
     )
 
 
+def _said(item: Item, name: str) -> dict[BySource, Stated]:
+    return {(about, source): Stated(*said) for about, source, *said in _read_text(item, name, ())}
+
+
+def _mark(mark: Mark) -> list[Any]:
+    """A mark in short: without its end where it has none."""
+    return [*mark[:3], mark.until.isoformat()] if mark.until else list(mark[:3])
+
+
+def _read_mark(raw: Sequence[Any]) -> Mark:
+    sequence, on, at, *until = raw
+    return Mark(sequence, on, at, date.fromisoformat(until[0]) if until else None)
+
+
 def _marks(item: Item, name: str) -> dict[str, Mark]:
-    return {key: Mark(sequence, on) for key, (sequence, on) in _read_text(item, name, {}).items()}
+    return {source: _read_mark(raw) for source, raw in _read_text(item, name, {}).items()}
 
 
 def read_ledger(item: Item) -> Ledger:
@@ -233,9 +260,10 @@ def read_ledger(item: Item) -> Ledger:
             )
             for short in _read_text(item, "settled", ())
         ),
-        opt_outs=_marks(item, "opt_outs"),
-        holds=_marks(item, "holds"),
-        holds_ended=int(item.get("holds_ended", -1)),
+        opt_outs=_said(item, "opt_outs"),
+        opt_ins=_said(item, "opt_ins"),
+        holds={(about, source): _read_mark(raw) for about, source, *raw in _read_text(item, "holds", ())},
+        holds_ended=_marks(item, "holds_ended"),
         suppressed={channel: tuple(refs) for channel, refs in _read_text(item, "suppressed", {}).items()},
     )
 
@@ -256,8 +284,10 @@ def due_item(due: Due) -> Item:
         "changes": _string([[_ms(change.at), change.open] for change in due.changes]),
         "payments": _string(dict(due.payments)),
         "sequences": _string(dict(due.sequences)),
+        "arrivals": _string(dict(due.arrivals)),
         "cancelled": due.cancelled or None,
-        "disputed": due.disputed or None,
+        "cancels": _string({source: _mark(mark) for source, mark in due.cancels.items()}),
+        "disputes": _string({source: _mark(mark) for source, mark in due.disputes.items()}),
         "moved_to": due.moved_to and due.moved_to.isoformat(),
         "handed_over_at": _ms(due.handed_over_at),
         "source": due.source,
@@ -279,8 +309,10 @@ def read_due(item: Item) -> Due:
         changes=tuple(Change(instant.from_ms(at), is_open) for at, is_open in _read_text(item, "changes", ())),
         payments=_read_text(item, "payments", {}),
         sequences=_read_text(item, "sequences", {}),
+        arrivals=_read_text(item, "arrivals", {}),
         cancelled=item.get("cancelled", False),
-        disputed=item.get("disputed", False),
+        cancels=_marks(item, "cancels"),
+        disputes=_marks(item, "disputes"),
         moved_to=date.fromisoformat(item["moved_to"]) if "moved_to" in item else None,
         handed_over_at=instant.from_ms(int(item["handed_over_at"])) if "handed_over_at" in item else None,
         source=item.get("source", ""),

@@ -54,14 +54,24 @@ class EventIds:
 
     def begin(self, event: str, body_hash: str, at: datetime) -> EventState:
         """See Dues."""
-        free = "attribute_not_exists(pk) OR #progress = :released OR (#progress = :begun AND #hash = :hash)"
         with translated("event"):
-            taken, before = self._put_event(event, body_hash, at, "begun", free)
+            taken, before = self._put_event(
+                event, body_hash, at, "begun", "attribute_not_exists(pk) OR #progress = :released"
+            )
         if taken:
             return "begun" if before.get("hash") == body_hash else "new"
         if before.get("hash") != body_hash:
             raise EventConflict("event_id: another body came under this id before")
-        return "applied"
+        # What was begun keeps the instant of its first try.
+        return "begun" if before.get("progress") == "begun" else "applied"
+
+    def first_came(self, event: str) -> datetime:
+        """See Dues."""
+        with translated("event"):
+            found: Any = client("dynamodb").get_item(
+                TableName=self._name, Key=items.wire(items.key_item(table_keys.event_id(event))), ConsistentRead=True
+            )
+        return instant.from_ms(int(items.plain(found["Item"])["at"]))
 
     def mark_applied(self, event: str, body_hash: str, at: datetime) -> None:
         """See Dues."""

@@ -286,6 +286,9 @@ class Dues(Protocol):
         Raises EventConflict if the id belongs to another body.
         """
 
+    def first_came(self, event: str) -> datetime:
+        """When the id of an event was taken that is begun."""
+
     def mark_applied(self, event: str, body_hash: str, at: datetime) -> None:
         """Note that an event is applied."""
 

@@ -9,7 +9,7 @@ import binascii
 import hashlib
 import re
 from collections.abc import Mapping
-from typing import Any, get_args
+from typing import Any
 from urllib.parse import unquote
 
 from predue.connectors.fields import Fields
@@ -20,8 +20,6 @@ from predue.events import strict_json
 
 _QUOTED = re.compile(r'\s*"((?:[^"\\]|\\.)*)"\s*')
 _ESCAPED = re.compile(r"\\(.)")
-TYPES = frozenset(kind.model_fields["type"].annotation.__args__[0] for kind in get_args(ev.Event))
-"""The types of our events."""
 
 
 def read(body: Any, source: MessageSource, headers: Mapping[str, str]) -> Reading:
@@ -58,6 +56,8 @@ def _one_event(event: Fields, source: MessageSource) -> Reading:
         "event_id": _event_id(event),
         "source": source.name,
     }
+    if event.has("time"):
+        stated.setdefault("occurred_at", event.text("time"))
     if event.has("sequence"):
         stated["sequence"] = event.whole("sequence")
     return Reading((ev.read_event(stated),))
@@ -71,7 +71,7 @@ def _event_id(event: Fields) -> str:
 
 def _type(name: str) -> str | None:
     """Our type, with or without a prefix of the lender's such as `com.example.`."""
-    return next((kind for kind in TYPES if name == kind or name.endswith(f".{kind}")), None)
+    return next((kind for kind in ev.TYPES if name == kind or name.endswith(f".{kind}")), None)
 
 
 def _data(event: Fields) -> Fields:

@@ -45,10 +45,13 @@ class About(NamedTuple):
 
 
 class Hold(NamedTuple):
-    """The hold that a case is about: its reason as the ledger knows it, and the sequence of the event that began it."""
+    """The hold that a case is about: its reason as the ledger knows it, the sequence of the event that began it, and
+    whose event that was.
+    """
 
     reason: str
     sequence: int
+    source: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,12 +100,12 @@ def asked_for_help(borrower_id: str, hold: Hold, ledger: "Ledger", at: datetime)
     """
     if hold.reason.casefold() != _HELP or not _begun(ledger, hold):
         return None
-    return Case(borrower_id, _id("help", borrower_id, hold.reason, str(hold.sequence)), at, hold)
+    return Case(borrower_id, _id("help", borrower_id, hold.reason, hold.source, str(hold.sequence)), at, hold)
 
 
 def _begun(ledger: "Ledger", hold: Hold) -> bool:
     """Whether a hold is in force that this very event began."""
-    return ledger.hold(hold.reason) == hold.sequence
+    return ledger.hold(hold.reason, hold.source) == hold.sequence
 
 
 def _id(*parts: str) -> str:

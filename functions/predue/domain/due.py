@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 
+from predue.domain.ledger import Mark
 from predue.domain.money import Money
 from predue.domain.stage import Stage, StageKey
 
@@ -24,10 +25,11 @@ class Due:
     """One installment at one due date.
 
     `amount` is in minor units; `payments` maps each payment's event to its signed minor units, so that counting one
-    twice is impossible; `sequences` holds, by aspect (`due_date`, `amount`, `cancelled`, `disputed`), the sequence of
-    the newest events. `source` is the one that stated its schedule, "" for a book that was loaded at the start, and
-    `stated_at` when the newest events of that arrived. `changes` tells when it was open: what is planned depends on
-    what was known at the slot.
+    twice is impossible; `sequences` and `arrivals` hold, by aspect (`due_date`, `amount`, `cancelled`), the sequence of
+    its owner's newest event and when that first arrived, in ms; `arrivals["renewed"]` is the time of the owner's last
+    schedule that said something new. `disputes`, and `cancels` of those who do not own the schedule, are by source.
+    `source` is the one that created it, and `stated_at` when the newest events of its schedule arrived. `changes` tells
+    when it was open: what is planned depends on what was known at the slot.
     """
 
     borrower_id: str
@@ -40,13 +42,20 @@ class Due:
     changes: tuple[Change, ...]
     payments: Mapping[str, int] = field(default_factory=dict)
     sequences: Mapping[str, int] = field(default_factory=dict)
+    arrivals: Mapping[str, int] = field(default_factory=dict)
     cancelled: bool = False
-    disputed: bool = False
+    cancels: Mapping[str, Mark] = field(default_factory=dict)
+    disputes: Mapping[str, Mark] = field(default_factory=dict)
     moved_to: date | None = None
     handed_over_at: datetime | None = None
     source: str = ""
     stated_at: datetime | None = None
     version: int = 0
+
+    @property
+    def disputed(self) -> bool:
+        """Whether a dispute of any source stands."""
+        return any(mark.on for mark in self.disputes.values())
 
     @property
     def missing(self) -> int:

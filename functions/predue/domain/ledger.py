@@ -23,7 +23,11 @@ ADDRESS_MARK = 8
 """How many characters of a contact point's keyed hash a claim keeps."""
 MOST_HOLDS = 50
 """Reasons of one borrower's holds, ended ones among them: each stands in the ledger, which is written whole."""
-_NOTHING: Mapping[str, Any] = {}
+_CLOCKS_APART = 5 * 60 * 1000
+"""In ms: so much later than a stop an opt-in must be that another clock stamped."""
+_NOTHING: Mapping[Any, Any] = {}
+BySource = tuple[str, str]
+"""A channel, or a hold's reason, and the source that spoke of it."""
 _NEVER = datetime.max.replace(tzinfo=UTC)
 
 
@@ -40,14 +44,55 @@ CONTACT: Lifecycle[ContactState] = Lifecycle(
 
 
 class Mark(NamedTuple):
-    """A switch set by events: on or off, and the sequence of the events that set it."""
+    """The last word of one source on a hold, a dispute or a cancellation: on or off, its sequence, and `at`, its first
+    arrival in ms. `until` is the last local day of a hold that ends by itself.
+    """
 
     sequence: int
     on: bool
+    at: int = 0
+    until: date | None = None
 
     def newer(self, other: "Mark | None") -> bool:
-        """Whether this replaces `other`; what an equal sequence said first stands, but for a switch on."""
-        return other is None or (self.sequence, self.on) > (other.sequence, other.on)
+        """Whether this replaces `other`: of equal sequences the later arrival counts, and at one instant what
+        protects.
+        """
+        return other is None or (self.sequence, self.at, self.on) > (other.sequence, other.at, other.on)
+
+
+class Stated(NamedTuple):
+    """The last stop, or the last opt-in, that one source told of one channel; both instants in ms.
+
+    `at` is its first arrival, `occurred_at` when the borrower said so, if the source told.
+    """
+
+    sequence: int
+    at: int = 0
+    occurred_at: int | None = None
+
+    @property
+    def time(self) -> int:
+        """When it was said, as far as anybody knows."""
+        return self.at if self.occurred_at is None else self.occurred_at
+
+    def newer(self, other: "Stated | None") -> bool:
+        """Whether this replaces `other`: of equal sequences the first arrival stands, since a replay says nothing
+        new.
+        """
+        return other is None or (self.sequence, -self.at) > (other.sequence, -other.at)
+
+    def lifts(self, stop: "Stated", *, own: bool) -> bool:
+        """Whether this opt-in lifts a stop: one of its `own` source, or one that another clock stamped.
+
+        Of one source it must come later by sequence, and by time; but a stop without a time that came in after it was
+        said before it.
+        """
+        if not own:
+            # However far ahead its clock runs, it was said before it came.
+            return min(self.time, self.at) >= stop.time + _CLOCKS_APART
+        if (self.sequence, self.at) <= (stop.sequence, stop.at):
+            return False
+        return self.time > stop.time or (stop.occurred_at is None and self.at <= stop.at)
 
 
 class Contact(NamedTuple):
@@ -90,35 +135,54 @@ class Settled:
 class Ledger(NamedTuple):
     """See the module; `version` 0 is a ledger that was never written.
 
-    `opt_outs` is by channel or `all`; `holds` by reason, and `holds_ended` is the sequence up to which all holds were
-    ended at once. `suppressed` lists, by channel, the keyed hashes of contact points that must not be used.
+    What protects is kept apart by source, so that none lifts what another said, and stays after it is lifted, so that
+    a replay says nothing new. `opt_outs` and `opt_ins` are by channel (or `all`) and source, `holds` by reason and
+    source; `holds_ended` is by source the word that ended all of its holds at once. `suppressed` lists, by channel, the
+    keyed hashes of contact points that must not be used.
     """
 
     borrower_id: str
     version: int = 0
     contacts: tuple[Contact, ...] = ()
     settled: tuple[Settled, ...] = ()
-    opt_outs: Mapping[str, Mark] = _NOTHING
-    holds: Mapping[str, Mark] = _NOTHING
-    holds_ended: int = -1
+    opt_outs: Mapping[BySource, Stated] = _NOTHING
+    opt_ins: Mapping[BySource, Stated] = _NOTHING
+    holds: Mapping[BySource, Mark] = _NOTHING
+    holds_ended: Mapping[str, Mark] = _NOTHING
     suppressed: Mapping[str, tuple[str, ...]] = _NOTHING
 
     def opted_out(self, channel: str) -> bool:
         """Whether the borrower stopped this channel, or all of them."""
-        return any((mark := self.opt_outs.get(name)) is not None and mark.on for name in (channel, ALL))
+        return bool(self.stops(channel) or self.stops(ALL))
 
     def stopped_all(self) -> bool:
         """Whether the borrower stopped every channel at once."""
-        return (mark := self.opt_outs.get(ALL)) is not None and mark.on
+        return bool(self.stops(ALL))
 
-    def held_by(self) -> str | None:
-        """The reason of a hold in force, or None."""
-        return next((reason for reason in sorted(self.holds) if self.hold(reason) is not None), None)
+    def stops(self, channel: str) -> list[str]:
+        """The sources whose very stop of a channel, or of `all`, stands."""
+        return sorted(
+            source
+            for (name, source), stop in self.opt_outs.items()
+            if name == channel
+            and not any(
+                opt_in.lifts(stop, own=source == other) for (of, other), opt_in in self.opt_ins.items() if of == name
+            )
+        )
 
-    def hold(self, reason: str) -> int | None:
-        """The sequence of the events that began the hold of a reason, or None while there is none in force."""
-        mark = self.holds.get(reason)
-        return mark.sequence if mark is not None and mark.on and mark.sequence > self.holds_ended else None
+    def held_by(self, day: date) -> str | None:
+        """The reason of a hold in force on a local day, or None."""
+        standing = (reason for reason, source in sorted(self.holds) if self.hold(reason, source, day) is not None)
+        return next(standing, None)
+
+    def hold(self, reason: str, source: str, day: date | None = None) -> int | None:
+        """The sequence of the event by which a source began a hold, or None while there is none in force; without a
+        `day` one that ends by itself stands.
+        """
+        mark, ended = self.holds.get((reason, source)), self.holds_ended.get(source)
+        if mark is None or not mark.on or (ended is not None and ended.newer(mark)):
+            return None
+        return None if day is not None and mark.until is not None and day > mark.until else mark.sequence
 
     def contact_for(self, key: StageKey) -> Contact | None:
         """The newest contact that covers a key, whatever its state."""
@@ -193,25 +257,31 @@ class Ledger(NamedTuple):
     def _with(self, old: Contact, new: Contact) -> "Ledger":
         return self._replace(contacts=tuple(new if contact is old else contact for contact in self.contacts))
 
-    def with_opt_out(self, channel: str, mark: Mark) -> "Ledger | None":
-        """With an opt-out (or the opt-in that lifts it) noted; None if it is nothing new."""
-        return (
-            self._replace(opt_outs={**self.opt_outs, channel: mark}) if mark.newer(self.opt_outs.get(channel)) else None
-        )
+    def with_opt_out(self, channel: str, source: str, said: Stated) -> "Ledger | None":
+        """With a stop noted; None if its source said it, or a later one, before."""
+        new = said.newer(self.opt_outs.get((channel, source)))
+        return self._replace(opt_outs={**self.opt_outs, (channel, source): said}) if new else None
 
-    def with_hold(self, reason: str, mark: Mark) -> "Ledger | None":
-        """With a hold started or ended by reason; None if it is nothing new. Raises InvalidEvent beyond MOST_HOLDS
+    def with_opt_in(self, channel: str, source: str, said: Stated) -> "Ledger | None":
+        """With an opt-in noted, which lifts what it can; None if its source said it, or a later one, before."""
+        new = said.newer(self.opt_ins.get((channel, source)))
+        return self._replace(opt_ins={**self.opt_ins, (channel, source): said}) if new else None
+
+    def with_hold(self, reason: str, source: str, mark: Mark) -> "Ledger | None":
+        """With a hold started or ended by its source; None if it is nothing new. Raises InvalidEvent beyond MOST_HOLDS
         reasons.
         """
-        if reason not in self.holds and len(self.holds) >= MOST_HOLDS:
+        if (reason, source) not in self.holds and len(self.holds) >= MOST_HOLDS:
             raise InvalidEvent(
                 f"reason: the borrower has had holds of {MOST_HOLDS} other reasons already; use one of them"
             )
-        return self._replace(holds={**self.holds, reason: mark}) if mark.newer(self.holds.get(reason)) else None
+        new = mark.newer(self.holds.get((reason, source)))
+        return self._replace(holds={**self.holds, (reason, source): mark}) if new else None
 
-    def with_holds_ended(self, sequence: int) -> "Ledger | None":
-        """With every hold ended that started before `sequence`; None if it is nothing new."""
-        return self._replace(holds_ended=sequence) if sequence > self.holds_ended else None
+    def with_holds_ended(self, source: str, mark: Mark) -> "Ledger | None":
+        """With every hold of a source ended that it began before; None if it is nothing new."""
+        new = mark.newer(self.holds_ended.get(source))
+        return self._replace(holds_ended={**self.holds_ended, source: mark}) if new else None
 
     def with_suppressed(self, channel: str, address_ref: str) -> "Ledger | None":
         """With a contact point that must not be used any more; None if it is known already."""

@@ -29,7 +29,8 @@ def apply(event: Event, at: datetime, services: EventServices) -> Effect:
     if progress == "applied":
         return "duplicate"
     try:
-        effect = _apply(event, at, services, kept=progress == "begun")
+        came = event.came(services.dues.first_came(event.identity) if progress == "begun" else at)
+        effect = _apply(came, at, services, kept=progress == "begun")
     except InvalidEvent:
         services.dues.release(event.identity, digest, at)
         raise

@@ -1,12 +1,13 @@
 """The fields of events: how each may be written, in JSON and as the text of a file's cell."""
 
 import re
-from datetime import date, time
+from datetime import date, datetime, time
 from decimal import Decimal
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer
 
+from predue.domain import instant
 from predue.domain.channel import CHANNELS, Channel
 from predue.domain.money import written
 
@@ -97,6 +98,18 @@ def _iso_date(value: object) -> object:
     return day
 
 
+def _instant(value: object) -> object:
+    """An ISO 8601 instant that names its offset, within the years of dates."""
+    if not isinstance(value, str | datetime):
+        raise ValueError("an instant is written as ISO 8601 with its offset")  # noqa: TRY004 - as in _whole_number
+    try:
+        moment = instant.from_text(value if isinstance(value, str) else value.isoformat())
+    except (ValueError, OverflowError):
+        raise ValueError("an instant is written as ISO 8601 with its offset") from None
+    _iso_date(moment.date().isoformat())
+    return moment
+
+
 def _currency(value: str) -> str:
     """An ISO 4217 code."""
     # Babel takes 47 ms to import, which functions that read no money need not pay.
@@ -115,6 +128,7 @@ def _plain_text(pattern: str, **more: str) -> Any:
 
 
 _ANY_CHANNEL = "|".join(CHANNELS)
+_INSTANT_FORM = r"^(19[7-9]|2[0-9]{2})[0-9]-[0-9]{2}-[0-9]{2}T[0-9:.]{5,18}(Z|[+-][0-9]{2}:[0-9]{2})$"
 _SEQUENCE, _NUMBER, _GRACE = Field(ge=0, lt=2**53), Field(ge=1, lt=10**9), Field(ge=0, le=365)
 _AMOUNT = Field(gt=0, le=10**15)
 _AMOUNT_TEXT = _plain_text(r"^(?=.*[1-9])[0-9]{1,15}(\.[0-9]{1,9})?$")
@@ -138,6 +152,11 @@ Amount = Annotated[
 ]
 Currency = Annotated[str, Field(json_schema_extra={"pattern": r"^[A-Z]{3}$"}), AfterValidator(_currency)]
 Day = Annotated[date, BeforeValidator(_iso_date, json_schema_input_type=_DAY_TEXT)]
+Instant = Annotated[
+    datetime,
+    BeforeValidator(_instant, json_schema_input_type=_plain_text(_INSTANT_FORM, format="date-time")),
+    PlainSerializer(instant.to_text, when_used="json"),
+]
 Channels = Annotated[
     tuple[Channel, ...],
     BeforeValidator(_list, json_schema_input_type=tuple[Channel, ...] | _CHANNELS_TEXT),

@@ -17,10 +17,13 @@ from predue.domain.policy import Rulebook
 from predue.domain.profile import Profile
 from predue.domain.slot import day_over
 from predue.errors import InvalidEvent
+from predue.events.models import Event, InstallmentEvent
+from predue.events.owners import Owners
 
 NO_PREFERENCE = "--:--"
-Effect = Literal["applied", "no_change", "duplicate", "parked"]
-"""`no events` was taken, and says nothing that is not known, or known better, already."""
+Effect = Literal["applied", "no_change", "not_owner", "duplicate", "parked"]
+"""`no_change` was taken, and says nothing that is not known, or known better, already; `not_owner` was kept, and is not
+used, since another source owns what it speaks of."""
 Waiting = Callable[[str], None]
 """Applies what waited for something (`borrower#<id>`, `installment#<loan>#<number>`), now that it is known."""
 
@@ -47,6 +50,13 @@ class EventServices:
     used: set[tuple[str, str, int]] = field(default_factory=set)
     dropped: Callable[[InvalidEvent], None] = _ignore
     opened: Callable[[Case], None] = _uncounted
+    owners: Owners = field(default_factory=Owners)
+
+
+def keep_unused(event: Event | InstallmentEvent, at: datetime, services: EventServices) -> None:
+    """Keep what a source said of what another owns."""
+    about = f"loan#{event.loan_id}" if isinstance(event, InstallmentEvent) else f"borrower#{event.borrower_id}"
+    services.dues.park(f"not_owner#{about}", event.identity, event.body(), at, awaited=False)
 
 
 def store_profile(old: Profile | None, new: Profile, services: EventServices) -> None:

@@ -11,9 +11,18 @@ from predue.domain.due import KEEP, Due
 from predue.domain.profile import Profile
 from predue.errors import InvalidEvent, LedgerMoved
 from predue.events import models as ev
-from predue.events.due_changes import changed_by, scheduled
+from predue.events.due_changes import changed_by, owns, scheduled
 from predue.events.endings import settle_planned
-from predue.events.event_services import Effect, EventServices, Waiting, open_case, store_due, store_new, window_over
+from predue.events.event_services import (
+    Effect,
+    EventServices,
+    Waiting,
+    keep_unused,
+    open_case,
+    store_due,
+    store_new,
+    window_over,
+)
 from predue.events.models import InstallmentEvent, read_event
 
 
@@ -23,6 +32,9 @@ def schedule(event: ev.Scheduled, at: datetime, services: EventServices, waiting
     if profile is None:
         return _keep(event, at, services, lambda: services.dues.profile(event.borrower_id) is not None)
     where = services.dues.pointer(event.loan_id, event.installment_no)
+    if where is None and not services.owners.owns(event.source, "schedule", event.loan_id, _creator(event, services)):
+        keep_unused(event, at, services)
+        return "not_owner"
     if where is None:
         services.dues.point(event.loan_id, event.installment_no, event.borrower_id, event.due_date, None)
         where = (event.borrower_id, event.due_date)
@@ -43,6 +55,14 @@ def schedule(event: ev.Scheduled, at: datetime, services: EventServices, waiting
     return effect
 
 
+def _creator(event: ev.Scheduled, services: EventServices) -> str:
+    """The source that created the loan of a new installment, "" for a new loan; looked up only where it may be
+    another.
+    """
+    known = services.dues.installments(event.loan_id).values() if services.owners.several else ()
+    return next((due.source for _, due in known if due is not None), "")
+
+
 def _create_due(due: Due, profile: Profile, at: datetime, services: EventServices) -> None:
     """Write a due whose pointer stands already, with all that was parked about it taken in: never open without.
 
@@ -53,7 +73,7 @@ def _create_due(due: Due, profile: Profile, at: datetime, services: EventService
         with suppress(InvalidEvent):
             event = read_event(body)
             if isinstance(event, InstallmentEvent) and event.borrower_id in (None, due.borrower_id):
-                due = changed_by(due, event)
+                due = changed_by(due, event, services.owners)
     due = due.noted(at)
     store_new(due, profile, at, services)
     if due.moved_to is not None:
@@ -77,7 +97,7 @@ def change(event: InstallmentEvent, at: datetime, services: EventServices) -> Ef
     if due.moved_to is not None:
         _arrive(due, profile, at, services)
         raise LedgerMoved("a move that was cut short is completed; read again")
-    changed = changed_by(due, event)
+    changed = changed_by(due, event, services.owners)
     if changed != due:
         if isinstance(event, ev.Scheduled | ev.Rescheduled):
             changed = replace(changed, stated_at=at)
@@ -89,7 +109,16 @@ def change(event: InstallmentEvent, at: datetime, services: EventServices) -> Ef
     services.dues.bump(where[0])
     if early_warning.payment_reversed(changed) and not window_over(changed, profile, at, services):
         open_case(case.at_risk(changed, "payment_reversed", at), services)
-    return "applied" if changed != due else "no_change"
+    return "applied" if changed != due else _passed_over(due, event, at, services)
+
+
+def _passed_over(due: Due, event: InstallmentEvent, at: datetime, services: EventServices) -> Effect:
+    """What an event is told that changed nothing."""
+    protects = isinstance(event, ev.Cancelled | ev.Disputed | ev.DisputeEnded | ev.Paid)
+    if protects or owns(due, event, services.owners):
+        return "no_change"
+    keep_unused(event, at, services)
+    return "not_owner"
 
 
 def _gone(last_day: date, at: datetime) -> bool:

@@ -6,10 +6,12 @@ event. Unknown extra fields change nothing, and are kept.
 
 import hashlib
 import json
-from typing import Annotated, Any, Literal, Self
+from datetime import datetime, timedelta
+from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
+from predue.domain import instant
 from predue.domain.channel import Channel
 from predue.domain.money import minor_units
 from predue.errors import InvalidEvent
@@ -22,6 +24,7 @@ from predue.events.event_fields import (
     GraceDays,
     Id,
     InstallmentNo,
+    Instant,
     PreferredTime,
     Sequence,
 )
@@ -30,6 +33,8 @@ MOST_BYTES = 16 * 1024
 """Of an event: one that is parked is an item of the table, which holds 400 KB; none that means something comes
 near."""
 DEEPEST = 64
+CLOCKS_APART = timedelta(minutes=5)
+"""So far may the clock of a source be ahead."""
 
 
 def _open_to_more(schema: dict[str, Any]) -> None:
@@ -43,6 +48,7 @@ class _EventBody(BaseModel):
     event_id: Id
     source: Id
     sequence: Sequence
+    occurred_at: Instant | None = None
 
     @property
     def identity(self) -> str:
@@ -52,6 +58,23 @@ class _EventBody(BaseModel):
     def body(self) -> dict[str, Any]:
         """All that was said, as JSON that `read_event` reads as this very event; one notation for each value."""
         return self.model_dump(mode="json", exclude_unset=True)
+
+    def came(self, at: datetime) -> Self:
+        """The same as it first arrived at `at`; raises InvalidEvent if it says that it occurred after that."""
+        if self.occurred_at is not None and self.occurred_at > at + CLOCKS_APART:
+            raise InvalidEvent("occurred_at: lies more than five minutes after the arrival")
+        return self.model_copy(update={"at": instant.to_text(at)})
+
+    @property
+    def arrived(self) -> int:
+        """When it first arrived, in ms; 0 before `came`, as for what a connector only looks at."""
+        at = (self.model_extra or {}).get("at")
+        return 0 if at is None else instant.to_ms(instant.from_text(at))
+
+    @property
+    def time(self) -> int:
+        """When it was said, in ms: as it says itself, else when it arrived."""
+        return self.arrived if self.occurred_at is None else instant.to_ms(self.occurred_at)
 
     def named(self, **ids: str) -> Self:
         """The same under ids that are longer; raises InvalidEvent for one that has become too long."""
@@ -172,21 +195,25 @@ class OptedOut(BorrowerEvent):
 
 
 class OptedIn(BorrowerEvent):
-    """The borrower lifts the very stop that was set for a channel, or for all."""
+    """The borrower lifts the very stop that was set for a channel, or for all, if `occurred_at`, when the borrower said
+    so, is later than the stop.
+    """
 
     type: Literal["borrower.opted_in"]
     channel: Channel | Literal["all"]
+    occurred_at: Instant
 
 
 class HoldStarted(BorrowerEvent):
-    """No reminders until the hold ends: hardship, dispute, bereavement, ..."""
+    """No reminders until its source ends the hold, or after `until`, its last local day: hardship, bereavement, ..."""
 
     type: Literal["borrower.hold_started"]
     reason: Id
+    until: Day | None = None
 
 
 class HoldEnded(BorrowerEvent):
-    """A hold ends; without a reason all of them do."""
+    """A hold of this source ends; without a reason all of them do."""
 
     type: Literal["borrower.hold_ended"]
     reason: Id | None = None
@@ -207,6 +234,8 @@ Event = (
     | HoldEnded
 )
 
+TYPES = frozenset(kind.model_fields["type"].annotation.__args__[0] for kind in get_args(Event))
+"""The types of events."""
 _ADAPTER: TypeAdapter[Event] = TypeAdapter(Annotated[Event, Field(discriminator="type")])
 
 

@@ -7,7 +7,7 @@ of its own.
 
 import json
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from pydantic import BaseModel
 
@@ -18,8 +18,21 @@ from predue.inbound.problem import Problem, Result, Results, ResultsProblem, Tak
 RETRY_AFTER_SECONDS = 15
 """How long a policy that was mended may take to be read; what is only busy is free sooner."""
 
-EventOutcome = TakenAs | InvalidEvent | None
+
+class Unused(NamedTuple):
+    """An event that was taken and changed nothing: `against` names each aspect, and what stood against it."""
+
+    status: Literal["no_change", "not_owner"]
+    against: tuple[str, ...]
+
+
+EventOutcome = TakenAs | Unused | InvalidEvent | None
 """What became of one event: how it was taken, why it is refused, or None if it may be taken later."""
+
+
+def status_of(outcome: TakenAs | Unused) -> TakenAs:
+    """How an event was taken."""
+    return outcome.status if isinstance(outcome, Unused) else outcome
 
 
 def whole(outcomes: Sequence[EventOutcome]) -> EventOutcome:
@@ -29,8 +42,14 @@ def whole(outcomes: Sequence[EventOutcome]) -> EventOutcome:
     refused = next((one for one in outcomes if isinstance(one, InvalidEvent)), None)
     if refused is not None:
         return refused
-    came: tuple[TakenAs, ...] = ("applied", "parked", "duplicate")
-    return next((one for one in came if one in outcomes), "ignored")
+    came: tuple[TakenAs, ...] = ("not_owner", "applied", "parked", "no_change", "duplicate")
+    taken: list[TakenAs | Unused] = [one for one in outcomes if one is not None and not isinstance(one, InvalidEvent)]
+    ranked = sorted(taken, key=lambda one: _index(came, status_of(one)))
+    return ranked[0] if ranked else "ignored"
+
+
+def _index(came: Sequence[TakenAs], status: TakenAs) -> int:
+    return came.index(status) if status in came else len(came)
 
 
 class WebhookAnswer(NamedTuple):
@@ -64,7 +83,11 @@ def _of_one(outcome: EventOutcome) -> WebhookAnswer:
         return of_problem(problem.TRY_AGAIN)
     if isinstance(outcome, InvalidEvent):
         return of_problem(problem.of_invalid(outcome))
-    return WebhookAnswer(200, "application/json", _json(Taken(status=outcome)))
+    return WebhookAnswer(200, "application/json", _json(Taken(status=status_of(outcome), against=_against(outcome))))
+
+
+def _against(outcome: TakenAs | Unused) -> tuple[str, ...] | None:
+    return outcome.against or None if isinstance(outcome, Unused) else None
 
 
 def _result(index: int, outcome: EventOutcome, event_id: str | None) -> Result:
@@ -72,7 +95,7 @@ def _result(index: int, outcome: EventOutcome, event_id: str | None) -> Result:
         return Result(index=index, event_id=event_id, status="try_again")
     if isinstance(outcome, InvalidEvent):
         return Result(index=index, event_id=event_id, status="rejected", problem=problem.of_invalid(outcome))
-    return Result(index=index, event_id=event_id, status=outcome)
+    return Result(index=index, event_id=event_id, status=status_of(outcome), against=_against(outcome))
 
 
 def _json(shown: BaseModel) -> str:

@@ -84,6 +84,8 @@ def of_tenant(event: Event, source: Source) -> Event:
     """An event of this source, with the ids of this source's tenant; raises InvalidEvent."""
     if event.source != source.name:
         raise InvalidEvent("source: not the source that this address and its keys are for")
+    if source.may is not None and event.type not in source.may:
+        raise InvalidEvent("type: this source may not send events of this type")
     named = ("borrower_id", "loan_id") if isinstance(event, InstallmentEvent) else ("borrower_id",)
     ids = {name: value for name in named if (value := getattr(event, name)) is not None}
     if split_tenant := [name for name, value in ids.items() if TENANT_MARK in value]:

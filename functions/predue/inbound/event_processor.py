@@ -11,13 +11,12 @@ from typing import Any, Protocol
 from predue.connectors import Installments
 from predue.domain.due import Due
 from predue.errors import EventConflict, InvalidEvent
-from predue.events import applying
-from predue.events.event_services import Effect, EventServices
+from predue.events import applying, standing
+from predue.events.event_services import EventServices
 from predue.events.models import Event
 from predue.inbound import answers
-from predue.inbound.answers import EventOutcome
+from predue.inbound.answers import EventOutcome, Unused, status_of
 from predue.inbound.deliveries import LOOKS_AT_LOANS, Delivery, batches, events_of
-from predue.inbound.problem import TakenAs
 from predue.inbound.sources import Source
 from predue.runtime import clock
 from predue.runtime.telemetry import count, failures, logger
@@ -27,12 +26,6 @@ ENOUGH_MS = 5_000
 """What one event may need: some twenty calls, and one of them tried again."""
 _LOCK_TIME = timedelta(seconds=60)
 """Longer than any function lives that takes messages: whoever holds a turn beyond it is dead."""
-_TAKEN: Mapping[Effect, TakenAs] = {
-    "applied": "applied",
-    "no_change": "applied",
-    "duplicate": "duplicate",
-    "parked": "parked",
-}
 
 
 class LoanLocks(Protocol):
@@ -109,9 +102,10 @@ def _applied(event: Event, services: EventServices) -> EventOutcome:
     """Apply one event; a refusal is a value, anything else that goes wrong may pass by itself or be mended here."""
     with failures("news failed"):
         try:
-            return _TAKEN[applying.apply(event, clock.now(), services)]
+            effect = applying.apply(event, clock.now(), services)
         except InvalidEvent as fault:
             return fault
+        return Unused(effect, standing.against(event, services)) if effect in ("no_change", "not_owner") else effect
 
 
 # Messages that are understood by what is known of their loan
@@ -169,7 +163,7 @@ def _release(loans: LoanLocks, loan_id: str, token: str) -> None:
 def log_outcomes(what: str, received: Delivery, came: Sequence[EventOutcome]) -> None:
     """Count what became of messages; of what they said nothing is told here."""
     tally = Counter(
-        "try_again" if one is None else "rejected" if isinstance(one, InvalidEvent) else str(one) for one in came
+        "try_again" if one is None else "rejected" if isinstance(one, InvalidEvent) else status_of(one) for one in came
     )
     for outcome, number in tally.items():
         count(f"Events{outcome.title().replace('_', '')}", number)

@@ -32,15 +32,19 @@ class Problem(_Answer):
     errors: tuple[WrongField, ...] | None = None
 
 
-TakenAs = Literal["applied", "duplicate", "parked", "ignored"]
+TakenAs = Literal["applied", "no_change", "not_owner", "duplicate", "parked", "ignored"]
 
 
 class Taken(_Answer):
     """One event was taken: applied now, or before, or kept until the loan or borrower that it is about is known; or it
     means nothing to predue, and is done with, too.
+
+    `no_change` says nothing new, and `not_owner` is kept and not used: `against` names each aspect, and whose word
+    stood against it.
     """
 
     status: TakenAs
+    against: tuple[str, ...] | None = None
 
 
 class Result(_Answer):
@@ -52,6 +56,7 @@ class Result(_Answer):
     index: int
     event_id: str | None = None
     status: TakenAs | Literal["rejected", "try_again"]
+    against: tuple[str, ...] | None = None
     problem: Problem | None = None
 
 

@@ -15,6 +15,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, 
 from predue.connectors import FORMS
 from predue.connectors.form import DEFAULT, Settings
 from predue.errors import BadPolicy
+from predue.events.models import TYPES
+from predue.events.owners import Group, Owners
 
 MOST_KEYS = 4
 """Of one source at a time: one in use, and others while keys are changed."""
@@ -46,10 +48,21 @@ def _secret(value: str) -> str:
     return value
 
 
+def _bytes_of(key: str) -> bytes:
+    """What a key signs with, however it is written."""
+    return base64.b64decode(key.removeprefix(_PREFIX))
+
+
 def _bus_name(value: str) -> str:
     """A name that the rule of the bus lets through: what predue itself emits must never come back as events."""
     if value.startswith(("predue", "aws.")):
         raise ValueError("a source's name on the bus begins neither with predue nor with aws.")
+    return value
+
+
+def _event_type(value: str) -> str:
+    if value not in TYPES:
+        raise ValueError("not one of the types of events")
     return value
 
 
@@ -58,6 +71,7 @@ Secret = Annotated[str, Field(pattern=r"^[!-~]{32,256}$"), AfterValidator(_secre
 Key = Annotated[str, AfterValidator(_signing_key)]
 Tenant = Annotated[str, Field(pattern=r"^[a-z0-9-]{0,32}$")]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
+EventType = Annotated[str, AfterValidator(_event_type)]
 
 
 class _SourceSetting(BaseModel):
@@ -73,6 +87,8 @@ class _SourceSetting(BaseModel):
     tenant: Tenant = ""
     form: str = "predue"
     settings: Settings = DEFAULT
+    owns: list[Group] = []
+    may: list[EventType] | None = None
 
     @model_validator(mode="after")
     def _has_one_proof(self) -> Self:
@@ -142,7 +158,8 @@ class Source:
     `keys` are the newest first, and each of them signs validly; so with `secrets`, which a source shows that cannot
     sign. `bus` is the `source` of its events on the application's bus, if it puts any there. `tenant` owns the
     borrowers and loans that the source tells of, where "" is the lender itself; `form` and `settings` say how its
-    messages are to be understood.
+    messages are to be understood. `owns` names the groups of aspects on which its word alone counts, and `may` the only
+    types of events that it may send, None for all.
     """
 
     name: str
@@ -152,20 +169,49 @@ class Source:
     secrets: tuple[str, ...] = ()
     bus: str | None = None
     settings: Settings = DEFAULT
+    owns: frozenset[Group] = frozenset()
+    may: frozenset[str] | None = None
+
+
+def owners_of(sources: Mapping[str, Source]) -> Owners:
+    """Who owns what, as the sources' settings say; one that is wrong for now is a source all the same."""
+    wrong = sources.wrong if isinstance(sources, Named) else {}
+    named = {(one.tenant, group): one.name for one in sources.values() for group in one.owns}
+    return Owners(several=len(sources) + len(wrong) > 1, named=named)
 
 
 def read_sources(text: str, forms: Collection[str] = FORMS) -> Named[Source]:
-    """Read the sources by name; raises BadPolicy for what names none, which repeats nothing of a secret text."""
+    """Read the sources by name; raises BadPolicy for what names none, which repeats nothing of a secret text.
+
+    A key in two sources and two owners of one group stop every source that they concern: a request would be good for
+    both, and nobody could say whose word counts.
+    """
     read = read_named(text, "sources", _SourceSetting)
     buses = Counter(one.bus for one in read.values())
+    proofs = Counter(proof for one in read.values() for proof in {*map(_bytes_of, one.keys), *one.secrets})
+    owned = Counter((one.tenant, group) for one in read.values() for group in one.owns)
     wrong = dict(read.wrong)
     for name, one in read.items():
         if one.form not in forms:
             wrong[name] = f"the sources secret names a form that is none of: {', '.join(sorted(forms))}"
         elif one.bus and buses[one.bus] > 1:
             wrong[name] = "the sources secret gives one name on the bus to two sources"
+        elif any(proofs[proof] > 1 for proof in {*map(_bytes_of, one.keys), *one.secrets}):
+            wrong[name] = "the sources secret gives one key to two sources; a request would be good for both"
+        elif twice := sorted(group for group in one.owns if owned[one.tenant, group] > 1):
+            wrong[name] = f"the sources secret gives two owners to: {', '.join(twice)}"
     good = {
-        name: Source(name, tuple(one.keys), one.tenant, one.form, tuple(one.secrets), one.bus, one.settings)
+        name: Source(
+            name,
+            tuple(one.keys),
+            one.tenant,
+            one.form,
+            tuple(one.secrets),
+            one.bus,
+            one.settings,
+            frozenset(one.owns),
+            None if one.may is None else frozenset(one.may),
+        )
         for name, one in read.items()
         if name not in wrong
     }

@@ -5,7 +5,7 @@ Pure: it takes the borrower's state, the job, the rules and `now`, and returns a
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any, TypeVar
 
 from predue.borrowers.settle import settled_as
@@ -133,14 +133,14 @@ def _without_channel(view: View, key: StageKey, now: datetime) -> tuple[Outcome,
         return "suppressed", "zone_unknown"
     if now >= window.end - LAST_CALL:
         return "expired", "hours_over"
-    return _barred(view, due)
+    return _barred(view, due, key.day())
 
 
-def _barred(view: View, due: Due) -> tuple[Outcome, str] | None:
-    """Why the borrower must not be contacted about a due at all, whatever the channel."""
+def _barred(view: View, due: Due, day: date) -> tuple[Outcome, str] | None:
+    """Why the borrower must not be contacted about a due on a local day at all, whatever the channel."""
     if due.disputed:
         return "suppressed", "disputed"
-    if view.ledger.held_by():
+    if view.ledger.held_by(day):
         return "suppressed", "hold"
     if view.ledger.stopped_all():
         return "suppressed", "opted_out"

@@ -169,10 +169,12 @@ def claimed(line: OutcomeLine, call: ProviderCall) -> datetime:
     return claim if call.at - claim <= CLAIM_LEASE else call.at
 
 
-def barred(person: Person, channel: str) -> str | None:
-    """Tell why a borrower may not be contacted on a channel; without a channel, why on none."""
+def barred(person: Person, channel: str, day: date) -> str | None:
+    """Tell why a borrower may not be contacted on a channel on a local day; without a channel, why on none."""
     if person.holds:
         return f"a hold was in force ({', '.join(sorted(person.holds))})"
+    if person.held_until is not None and day <= person.held_until:
+        return f"a hold was in force until {person.held_until}"
     if "all" in person.opted_out:
         return "the borrower had opted out of all"
     if channel in person.opted_out:

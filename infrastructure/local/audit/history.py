@@ -1,25 +1,25 @@
 """What the input files say was true at each instant: every borrower and installment replayed, event by event."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from datetime import datetime
-from typing import Any
 
 from infrastructure.local.audit.input_files import GivenBorrower, GivenEvent, GivenInstallment, Inputs
 from infrastructure.local.audit.replay import (
     BORROWER_EVENTS,
+    CLOCKS_APART,
     IN_FILE,
     INSTALLMENT_EVENTS,
-    NEVER,
     Borrower,
     Installment,
     Newest,
     Owed,
     Person,
     Timeline,
+    Word,
     scheduled,
 )
-from infrastructure.local.audit.values import LARGEST_NUMBER, LARGEST_SEQUENCE, identifier, whole_number
+from infrastructure.local.audit.values import LARGEST_NUMBER, LARGEST_SEQUENCE, identifier, instant, whole_number
 
 
 class History:
@@ -30,6 +30,7 @@ class History:
     """
 
     def __init__(self, inputs: Inputs, start: datetime) -> None:
+        self._source = inputs.source
         self._people: dict[str, Borrower] = {}
         self._owed: dict[tuple[str, int], Installment] = {}
         self._aside: defaultdict[tuple[str, int], list[GivenEvent]] = defaultdict(list)
@@ -60,7 +61,7 @@ class History:
         return ((loan, number, due.owner, due.timeline) for (loan, number), due in self._owed.items())
 
     def _add_borrower(self, row: GivenBorrower, start: datetime) -> None:
-        person = self._people[row.borrower_id] = Borrower(known=True)
+        person = self._people[row.borrower_id] = Borrower(known=True, source=self._source)
         for name in ("time_zone", "jurisdiction", "channels", "consent", "preferred_time"):
             person.fields[name] = Newest(getattr(row, name), IN_FILE)
         person.note(start)
@@ -73,7 +74,7 @@ class History:
             Newest(row.amount, IN_FILE),
             Newest(row.grace_days, IN_FILE),
             Newest(row.status == "cancelled", IN_FILE),
-            Newest(value=False, sequence=NEVER),
+            self._source,
             row.amount if row.status == "paid" else 0,
         )
         self._owed[row.loan_id, row.installment_no] = due
@@ -90,7 +91,7 @@ class History:
             if kind == "installment" and happening in INSTALLMENT_EVENTS:
                 self._about_installment(event, happening, at)
             elif kind == "borrower" and happening in BORROWER_EVENTS:
-                self._about_borrower(body, happening, at)
+                self._about_borrower(event, happening, at)
             else:
                 return
         except ValueError:
@@ -105,18 +106,18 @@ class History:
         if owner is None and happening == "scheduled":
             raise ValueError("no borrower")
         if due is None and happening != "scheduled":
-            _sequence(event.body)
+            _word(event)
             self._aside[key].append(event)
             return
         if due is None:
-            due = scheduled(event.body)
+            due = scheduled(event.body, _word(event))
             self._owed[key] = due
             for kept in self._aside.pop(key, ()):
                 self._late(due, kept)
         elif owner not in (None, due.owner):
             raise ValueError("the installment is another borrower's")
         else:
-            INSTALLMENT_EVENTS[happening](due, event.body, _sequence(event.body))
+            INSTALLMENT_EVENTS[happening](due, event.body, _word(event))
         due.note(at)
 
     def _late(self, due: Installment, kept: GivenEvent) -> None:
@@ -124,19 +125,23 @@ class History:
         happening = kept.body["type"].partition(".")[2]
         try:
             if kept.body.get("borrower_id") in (None, due.owner):
-                INSTALLMENT_EVENTS[happening](due, kept.body, _sequence(kept.body))
+                INSTALLMENT_EVENTS[happening](due, kept.body, _word(kept))
         except ValueError:
             return
 
-    def _about_borrower(self, body: Mapping[str, Any], happening: str, at: datetime) -> None:
+    def _about_borrower(self, event: GivenEvent, happening: str, at: datetime) -> None:
         """Apply events of a borrower; raises ValueError."""
-        borrower_id, sequence = identifier(body.get("borrower_id")), _sequence(body)
+        borrower_id = identifier(event.body.get("borrower_id"))
         person = self._people.get(borrower_id) or Borrower()
-        BORROWER_EVENTS[happening](person, body, sequence)
+        BORROWER_EVENTS[happening](person, event.body, _word(event))
         self._people[borrower_id] = person
         person.note(at)
 
 
-def _sequence(body: Mapping[str, Any]) -> int:
-    """Read an event's sequence; raises ValueError."""
-    return whole_number(body.get("sequence"), 0, LARGEST_SEQUENCE)
+def _word(event: GivenEvent) -> Word:
+    """Read who spoke, with which sequence, and when; raises ValueError."""
+    body = event.body
+    said = None if body.get("occurred_at") is None else instant(body["occurred_at"])
+    if said is not None and said - event.at > CLOCKS_APART:
+        raise ValueError("said after it came")
+    return Word(identifier(body.get("source")), whole_number(body.get("sequence"), 0, LARGEST_SEQUENCE), event.at, said)

@@ -86,6 +86,12 @@ class Inputs:
     rejected: int = 0
     wronged: list[str] = field(default_factory=list)
 
+    @property
+    def source(self) -> str:
+        """Whose the two files of rows are: the events' only source, else the loan system's."""
+        named = {str(event.body["source"]) for event in self.events}
+        return named.pop() if len(named) == 1 else "core"
+
     def arrived(self, arrivals: Iterable[tuple[int, datetime]]) -> "Inputs":
         """The same with the events at the instants of `arrivals`, by line, and in their order; others stay."""
         left = {event.line: event for event in self.events}

@@ -152,7 +152,7 @@ def _unreachable_fault(evidence: Evidence, line: OutcomeLine) -> str | None:
     if line.outcome != "suppressed":
         return f"the zones share no allowed hour: the outcome is {line.outcome}"
     person = evidence.person(line, line.at)
-    if line.reason == "zone_unknown" or person is None or barred(person, line.channel):
+    if line.reason == "zone_unknown" or person is None or barred(person, line.channel, line.keys[0].day()):
         return None
     settled = any(evidence.settled(line, key, line.at) for key in line.keys)
     return None if settled else f"the zones share no allowed hour: the reason is {line.reason}"
@@ -171,7 +171,7 @@ def _allowed(evidence: Evidence) -> Iterator[Check]:
     for line, call in evidence.joined_calls():
         moment = evidence.claimed(line, call)
         person = evidence.person(line, moment)
-        fault = barred(person, call.channel) if person else NO_PROFILE
+        fault = barred(person, call.channel, line.keys[0].day()) if person else NO_PROFILE
         names = {key.stage for key in line.keys}
         for stage in evidence.terms.stages:
             if stage.name in names and not stage.takes(call.channel) and not call.refused:

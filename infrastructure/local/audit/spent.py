@@ -68,7 +68,9 @@ def _lost_to(evidence: Evidence, line: OutcomeLine, contacts: Sequence[OutcomeLi
         return None
     last, later = inside[less[-1]], inside[less[-1] + 1 :]
     person = evidence.person(line, last.at)
-    could = person is not None and not barred(person, last.channel) and _takes(evidence, last.channel)
+    could = (
+        person is not None and not barred(person, last.channel, last.local.date()) and _takes(evidence, last.channel)
+    )
     foreseen = all(not evidence.settled(one, key, last.at) for one in (line, *later) for key in one.keys)
     what = f"its room went to stage {last.keys[0].stage} of loan {last.keys[0].loan_id} at {instant_text(last.at)}"
     return what if could and foreseen else None

@@ -42,7 +42,9 @@ class _DrawnBook:
         key = str(body.get("loan_id", borrower["borrower_id"]))
         self.sequences[key] += 1
         frame = {"event_id": f"e-{len(self.happenings) + 1}", "source": "core", "sequence": self.sequences[key]}
-        self.happenings.append((self._instant(borrower), {"type": kind, **frame, **body}))
+        at = self._instant(borrower)
+        said = {"occurred_at": at.isoformat()} if kind == "borrower.opted_in" else {}
+        self.happenings.append((at, {"type": kind, **frame, **said, **body}))
 
     def _instant(self, borrower: dict[str, str]) -> datetime:
         day = self.rng.choice((FIRST_DAY, LAST_DAY))

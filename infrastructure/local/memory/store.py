@@ -33,6 +33,7 @@ class MemoryStore:
         self.records: dict[str, Record] = {}
         self.pointers: dict[tuple[str, int], tuple[str, date]] = {}
         self.events: dict[str, tuple[str, str]] = {}
+        self.came: dict[str, datetime] = {}
         self.awaited: set[tuple[str, str]] = set()
         self.aside: dict[str, dict[str, str]] = {}
         self.consents: dict[tuple[str, int, str], dict[str, Any]] = {}
@@ -181,11 +182,18 @@ class MemoryStore:
         assert at.tzinfo is not None
         holder, progress = self.events.get(event, ("", "new"))
         if progress in ("new", "released") or (progress == "begun" and holder == body_hash):
+            if progress != "begun":
+                self.came[event] = at
             self.events[event] = (body_hash, "begun")
             return "begun" if holder == body_hash else "new"
         if holder != body_hash:
             raise EventConflict("event_id: another body")
         return "applied"
+
+    def first_came(self, event: str) -> datetime:
+        """See Dues."""
+        self._step("first_came")
+        return self.came[event]
 
     def mark_applied(self, event: str, body_hash: str, at: datetime) -> None:
         self._step("mark_applied")

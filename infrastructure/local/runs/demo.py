@@ -72,6 +72,8 @@ class _Book:
             return
         moment = datetime.combine(day, wall, ZoneInfo(zone or "America/Chicago")).astimezone(UTC)
         event_id = f"evt-{len(self.events) + 1:05d}"
+        if kind == "borrower.opted_in":
+            body = {"occurred_at": moment.isoformat(), **body}
         self.events.append((moment, {"type": kind, "source": "core", "event_id": event_id, **body}))
 
     def one_of(self, shares: Mapping[str, int]) -> str:

@@ -39,7 +39,7 @@ __all__ = [
 ]  # fmt: skip
 
 SOURCE = Source("core")
-"""Whose the two tables are, and an event that names no source."""
+"""Whose the two tables are where not all events are of one source, and an event that names none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,18 +74,26 @@ def read_portfolio(borrowers: Path, installments: Path, events: Path | None) -> 
     """Read the files; raises PortfolioError when one cannot be opened or lacks columns."""
     rejected: list[Rejected] = []
     warnings: list[Rejected] = []
+    wrong_events: list[Rejected] = []
+    happenings = [] if events is None else sorted(_events_of_file(events, wrong_events), key=lambda event: event.at)
+    named = {row.event.source for row in happenings}
+    source = Source(named.pop()) if len(named) == 1 else SOURCE
     people: dict[str, Updated] = {}
-    for person in table(borrowers, BORROWER_COLUMNS, lambda row: _borrower_of_row(row, people), rejected, warnings):
+    persons = table(borrowers, BORROWER_COLUMNS, lambda row: _borrower_of_row(row, people, source), rejected, warnings)
+    for person in persons:
         people[person.borrower_id] = person
     owed: dict[tuple[str, int], InstallmentRow] = {}
     made = table(
-        installments, INSTALLMENT_COLUMNS, lambda row: _installment_of_row(row, people, owed), rejected, warnings
+        installments,
+        INSTALLMENT_COLUMNS,
+        lambda row: _installment_of_row(row, people, owed, source),
+        rejected,
+        warnings,
     )
     for due in made:
         owed[due.event.loan_id, due.event.installment_no] = due
-    happenings = [] if events is None else sorted(_events_of_file(events, rejected), key=lambda event: event.at)
-    files = (borrowers, installments, events)
-    return Portfolio(list(people.values()), list(owed.values()), happenings, rejected, files, warnings)
+    rows = list(people.values()), list(owed.values())
+    return Portfolio(*rows, happenings, rejected + wrong_events, (borrowers, installments, events), warnings)
 
 
 def apply_rows(
@@ -104,19 +112,22 @@ def write_rejected(path: Path, rows: Iterable[Rejected], columns: Sequence[str] 
     path.write_bytes((",".join(columns) + "\n").encode() + stated)
 
 
-def _borrower_of_row(row: Mapping[str, str], known: Mapping[str, Updated]) -> Updated:
+def _borrower_of_row(row: Mapping[str, str], known: Mapping[str, Updated], source: Source) -> Updated:
     """Read a borrower's row; raises BadRow or InvalidEvent."""
-    person = borrower_row(row, SOURCE)
+    person = borrower_row(row, source)
     if person.borrower_id in known:
         raise BadRow("borrower_id stands in an earlier row already; keep one row a borrower")
     return person
 
 
 def _installment_of_row(
-    row: Mapping[str, str], people: Mapping[str, Updated], known: Mapping[tuple[str, int], InstallmentRow]
+    row: Mapping[str, str],
+    people: Mapping[str, Updated],
+    known: Mapping[tuple[str, int], InstallmentRow],
+    source: Source,
 ) -> InstallmentRow:
     """Read an installment's row; raises BadRow or InvalidEvent."""
-    due = installment_row(row, SOURCE)
+    due = installment_row(row, source)
     if (due.event.loan_id, due.event.installment_no) in known:
         raise BadRow("loan_id and installment_no stand in an earlier row already; keep one row an installment")
     if due.event.borrower_id not in people:

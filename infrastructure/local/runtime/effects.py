@@ -59,8 +59,8 @@ def _receipts_are_noted(_made: Scene, _answer: Any) -> str:
 
 def _email_is_stopped(_made: Scene, answer: Any) -> str:
     _must(answer["statusCode"] == 200 and "</html>" in answer["body"], f"it answered {answer}")  # noqa: PLR2004
-    stops = wiring.table().ledger(EMAIL).opt_outs
-    _must("email" in stops and stops["email"].on, f"the stops are {dict(stops)}")
+    ledger = wiring.table().ledger(EMAIL)
+    _must(bool(ledger.stops("email")), f"the stops are {dict(ledger.opt_outs)}")
     return "stopped email, answered a page"
 
 

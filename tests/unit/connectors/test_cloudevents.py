@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from predue.connectors import Reading, read
-from predue.connectors.cloudevents import TYPES
 from predue.errors import InvalidEvent
+from predue.events.models import TYPES
 from tests.unit.connectors.messages import bodies, but, source
 
 PAID: dict[str, Any] = {

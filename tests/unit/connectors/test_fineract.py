@@ -198,7 +198,7 @@ def test_the_next_state_of_a_loan_lifts_an_undone_charge_off() -> None:
 
 def test_an_installment_of_a_book_is_moved_by_what_is_due_and_cancelled_when_nothing_is() -> None:
     one = Lender("fineract", "4711")
-    one.world.installment("77", borrower_id="4711")
+    one.world.installment("77", borrower_id="4711", source="fineract")
     one.tell(but(DUE, data__installment__installmentDueDate="2026-06-20"))
     assert one.owed("77") == {1: ("2026-06-20", "100.00")}
     one.tell(later(DUE, data__installment__totalAmountDue=0))

@@ -272,10 +272,21 @@ def test_the_id_of_a_case_is_that_of_its_due_or_of_the_events_of_its_hold() -> N
     ids = {case.at_risk(one, "unreachable", world.now).case_id for one in (due, *others)}
     assert len(ids) == 4
     assert case.at_risk(replace(due, amount=1), "earlier_overdue", world.now + timedelta(1)).case_id in ids
-    ledger = Ledger("b", holds={"hardship": Mark(1, on=True), "Hardship": Mark(2, on=True)})
-    holds = [("b-1", "hardship", 1), ("b-2", "hardship", 1), ("b-1", "Hardship", 2)]
-    asked = [case.asked_for_help(who, Hold(reason, number), ledger, world.now) for who, reason, number in holds]
-    assert len({one.case_id for one in asked if one}) == 3
+    ledger = Ledger(
+        "b",
+        holds={
+            ("hardship", "core"): Mark(1, on=True),
+            ("hardship", "crm"): Mark(1, on=True),
+            ("Hardship", "core"): Mark(2, on=True),
+        },
+    )
+    holds = [
+        *[("b-1", Hold("hardship", 1, source)) for source in ("core", "crm")],
+        ("b-2", Hold("hardship", 1, "core")),
+        ("b-1", Hold("Hardship", 2, "core")),
+    ]
+    asked = [case.asked_for_help(who, hold, ledger, world.now) for who, hold in holds]
+    assert len({one.case_id for one in asked if one}) == 4
 
 
 def test_a_case_whose_due_has_gone_is_closed() -> None:

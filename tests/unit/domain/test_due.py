@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from predue.domain.due import Change, Due
+from predue.domain.ledger import Mark
 from predue.domain.money import Money
 from predue.domain.stage import Stage
 
@@ -33,7 +34,7 @@ def test_a_payment_that_was_taken_back_and_never_told_makes_no_more_owed_than_th
         ({"payments": {"a": 10000}}, "paid"),
         ({"cancelled": True, "payments": {"a": 10000}}, "cancelled"),
         ({"moved_to": date(2026, 7, 1), "cancelled": True}, "rescheduled"),
-        ({"disputed": True}, None),
+        ({"disputes": {"core": Mark(1, on=True)}}, None),
     ],
 )
 def test_an_installment_is_closed_by_a_move_a_cancellation_or_its_payment(

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from predue.domain.ledger import Contact, Ledger, Mark, Settled
+from predue.domain.ledger import Contact, Ledger, Mark, Settled, Stated
 from predue.domain.policy import Cap
 from predue.domain.record import Answer, Attempt
 from tests.unit.world import SLOT, key
@@ -132,45 +132,93 @@ def test_what_is_older_than_memory_is_forgotten() -> None:
     assert [kept.token for kept in old.pruned(SLOT, month).contacts] == ["t-2"]
 
 
+_MINUTE = 60_000
+
+
+def stopped_by(*words: tuple[str, str, Stated]) -> Ledger:
+    """The ledger after words on sms: `out` or `in`, whose, and what was said."""
+    held = ledger()
+    for kind, source, said in words:
+        held = (held.with_opt_out if kind == "out" else held.with_opt_in)("sms", source, said) or held
+    return held
+
+
 @pytest.mark.parametrize(
-    ("marks", "out"),
+    ("words", "out"),
     [
-        ([Mark(1, on=True)], True),
-        ([Mark(1, on=True), Mark(2, on=False)], False),
-        ([Mark(2, on=False), Mark(1, on=True)], False),
-        ([Mark(2, on=True), Mark(1, on=False)], True),
-        ([Mark(1, on=True), Mark(1, on=False)], True),
-        ([Mark(1, on=False), Mark(1, on=True)], True),
+        ([("out", "core", Stated(1, 10))], True),
+        ([("out", "core", Stated(1, 10)), ("in", "core", Stated(2, 12, 11))], False),
+        ([("out", "core", Stated(1, 10)), ("in", "core", Stated(2, 12, 10))], True),
+        ([("out", "core", Stated(2, 10)), ("in", "core", Stated(1, 12, 11))], True),
+        # Of one source the sequence says which came first, where the stop tells no time.
+        ([("in", "core", Stated(2, 9, 8)), ("out", "core", Stated(1, 10))], False),
+        ([("in", "core", Stated(2, 9, 8)), ("out", "core", Stated(1, 10, 10))], True),
+        # Sequences of two sources say nothing of each other; their clocks do, but for five minutes.
+        ([("in", "core", Stated(99, 9, 8)), ("out", "crm", Stated(1, 10))], True),
+        ([("out", "crm", Stated(99, 10)), ("in", "core", Stated(1, 5 * _MINUTE + 10, 5 * _MINUTE + 9))], True),
+        ([("out", "crm", Stated(99, 10)), ("in", "core", Stated(1, 5 * _MINUTE + 10, 5 * _MINUTE + 10))], False),
+        ([("out", "crm", Stated(9, 10)), ("out", "core", Stated(1, 10)), ("in", "core", Stated(2, 12, 11))], True),
+        (
+            [
+                ("out", "crm", Stated(99, 10)),
+                ("in", "core", Stated(1, 5 * _MINUTE + 10, 5 * _MINUTE + 10)),
+                ("out", "app", Stated(1, 5 * _MINUTE + 20)),
+            ],
+            True,
+        ),
+        # A replay says nothing new.
+        (
+            [("out", "core", Stated(5, 10)), ("in", "core", Stated(6, 12, 11)), ("out", "core", Stated(3, 99, 98))],
+            False,
+        ),
+        ([("out", "core", Stated(1, 10)), ("in", "core", Stated(2, 12, 11)), ("out", "core", Stated(1, 99))], False),
     ],
 )
-def test_a_stop_yields_only_to_a_later_opt_in(marks: list[Mark], out: bool) -> None:  # noqa: FBT001 - a table's column
-    held = ledger()
-    for mark in marks:
-        held = held.with_opt_out("sms", mark) or held
+def test_a_stop_yields_only_to_a_later_opt_in(words: list[tuple[str, str, Stated]], out: bool) -> None:  # noqa: FBT001 - a table's column
+    held = stopped_by(*words)
     assert held.opted_out("sms") is out
     assert not held.opted_out("email")
 
 
 def test_a_stop_of_all_stops_every_channel() -> None:
-    held = ledger().with_opt_out("all", Mark(1, on=True))
+    held = ledger().with_opt_out("all", "core", Stated(1))
     assert held is not None
     assert held.stopped_all()
     assert held.opted_out("sms")
     assert held.opted_out("email")
 
 
-def test_an_end_of_all_holds_ends_those_that_started_before_it() -> None:
-    held = ledger().with_hold("hardship", Mark(3, on=True))
-    assert held is not None
-    ended = held.with_holds_ended(5)
-    assert ended is not None
-    assert ended.held_by() is None
-    again = ended.with_hold("bereavement", Mark(6, on=True))
-    assert again is not None
-    assert again.held_by() == "bereavement"
-    late = ended.with_hold("dispute", Mark(4, on=True))
-    assert late is not None
-    assert late.held_by() is None
+def held_by(*words: tuple[str | None, str, Mark]) -> Ledger:
+    """The ledger after words on holds: reason, whose, and what was said; without a reason all of the source end."""
+    held = ledger()
+    for reason, source, mark in words:
+        changed = held.with_holds_ended(source, mark) if reason is None else held.with_hold(reason, source, mark)
+        held = changed or held
+    return held
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        ([("illness", "core", Mark(3, on=True)), (None, "core", Mark(5, on=False))], None),
+        ([(None, "core", Mark(5, on=False)), ("illness", "core", Mark(6, on=True))], "illness"),
+        ([(None, "core", Mark(5, on=False)), ("illness", "core", Mark(4, on=True))], None),
+        # No source ends what another began, whatever the sequences, nor does its later word hide an earlier one.
+        ([(None, "core", Mark(99, on=False)), ("illness", "crm", Mark(1, on=True))], "illness"),
+        ([("illness", "crm", Mark(1, on=True)), ("illness", "core", Mark(99, on=False))], "illness"),
+        # Of equal sequences the later arrival counts, and at one instant what protects.
+        ([("illness", "core", Mark(1, on=True, at=1)), ("illness", "core", Mark(1, on=False, at=2))], None),
+        ([("illness", "core", Mark(1, on=False, at=2)), ("illness", "core", Mark(1, on=True, at=1))], None),
+        ([("illness", "core", Mark(1, on=False, at=1)), ("illness", "core", Mark(1, on=True, at=1))], "illness"),
+        # It ends by itself after its last day.
+        ([("illness", "core", Mark(1, on=True, until=DAY))], "illness"),
+        ([("illness", "core", Mark(1, on=True, until=DAY - timedelta(days=1)))], None),
+    ],
+)
+def test_a_hold_stands_until_its_own_source_ends_it_or_its_end_has_come(
+    words: list[tuple[str | None, str, Mark]], reason: str | None
+) -> None:
+    assert held_by(*words).held_by(DAY) == reason
 
 
 def test_a_suppressed_contact_point_is_noted_once() -> None:
@@ -180,11 +228,12 @@ def test_a_suppressed_contact_point_is_noted_once() -> None:
     assert held.with_suppressed("sms", "ref") is None
 
 
-def test_an_end_of_all_holds_that_says_nothing_newer_writes_nothing() -> None:
-    ended = Ledger("b-1", holds_ended=4)
-    assert ended.with_holds_ended(3) is ended.with_holds_ended(4) is None
-    assert ended.with_holds_ended(5) == ended._replace(holds_ended=5)
+def test_words_that_say_nothing_new_write_nothing() -> None:
+    known = held_by((None, "core", Mark(4, on=False)), ("illness", "core", Mark(5, on=True)))
+    assert known.with_holds_ended("core", Mark(4, on=False)) is None
+    assert known.with_hold("illness", "core", Mark(5, on=True)) is None
+    assert stopped_by(("out", "core", Stated(4, 7))).with_opt_out("sms", "core", Stated(4, 8)) is None
 
 
 def test_a_hold_of_which_nobody_spoke_is_none() -> None:
-    assert Ledger("b-1").hold("hardship") is None
+    assert Ledger("b-1").hold("hardship", "core") is None

@@ -412,21 +412,38 @@ def test_a_stop_counts_at_once_and_no_older_opt_in_lifts_it() -> None:
     world = ready()
     world.tell("borrower.opted_out", channel="email")
     own_stop.stop("b-1", "email", "link-1", "page", world.now, world.store)
-    world.tell("borrower.opted_in", sequence=2, channel="email")
+    assert world.tell("borrower.opted_in", sequence=2, channel="email") == "no_change"
     assert world.ledger().opted_out("email")
+    world.now += timedelta(minutes=5)
     world.tell("borrower.opted_in", channel="email")
     assert not world.ledger().opted_out("email")
 
 
-def test_no_opt_in_lifts_a_stop_by_link_that_is_older_than_anything_known_of_the_borrower() -> None:
+def test_an_opt_in_that_was_said_before_a_stop_by_link_and_comes_after_it_lifts_nothing() -> None:
     world = ready()
-    late = world.body("borrower.opted_in", channel="email")
-    world.tell("borrower.updated", name="Anna")
     own_stop.stop("b-1", "email", "link-1", "page", world.now, world.store)
-    world.apply(late)
+    said = (world.now - timedelta(hours=1)).isoformat()
+    assert world.tell("borrower.opted_in", channel="email", occurred_at=said) == "no_change"
     assert world.ledger().opted_out("email")
+    world.now += timedelta(minutes=5)
     world.tell("borrower.opted_in", channel="email")
     assert not world.ledger().opted_out("email")
+
+
+def test_an_opt_in_that_does_not_say_when_is_refused_by_the_name_of_the_field() -> None:
+    world = ready()
+    with pytest.raises(InvalidEvent) as refused:
+        world.tell("borrower.opted_in", channel="email", occurred_at=None)
+    assert [field for field, _ in refused.value.fields] == ["occurred_at"]
+
+
+@pytest.mark.parametrize("kind", ["borrower.opted_in", "borrower.opted_out"])
+def test_what_occurred_more_than_five_minutes_after_its_arrival_is_refused(kind: str) -> None:
+    world = ready()
+    limit = world.now + timedelta(minutes=5)
+    world.tell(kind, channel="email", occurred_at=limit.isoformat())
+    with pytest.raises(InvalidEvent, match="occurred_at"):
+        world.tell(kind, channel="email", occurred_at=(limit + timedelta(seconds=1)).isoformat())
 
 
 def test_a_stop_by_link_counts_though_an_opt_in_came_before_it() -> None:
@@ -597,5 +614,6 @@ def test_a_claim_without_a_record_is_recorded_when_its_installment_closes() -> N
 def test_the_first_opt_in_lifts_a_stop_of_a_borrower_of_whom_nothing_was_known() -> None:
     world = World()
     own_stop.stop("b-1", "email", "link-1", "page", world.now, world.store)
+    world.now += timedelta(minutes=5)
     world.tell("borrower.opted_in", sequence=1, channel="email")
     assert not world.ledger().opted_out("email")

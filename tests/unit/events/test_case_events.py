@@ -75,7 +75,7 @@ def test_a_hold_for_hardship_opens_a_case(reason: str) -> None:
     world = waits()
     world.tell("borrower.hold_started", 7, reason=reason)
     (opened,) = world.store.open_cases()
-    assert (opened.kind, opened.reason, opened.about) == ("help", "hardship", Hold(reason, 7))
+    assert (opened.kind, opened.reason, opened.about) == ("help", "hardship", Hold(reason, 7, "core"))
 
 
 @pytest.mark.parametrize("reason", ["bereavement", "dispute", "Mrs Ann Example is ill"])
@@ -113,7 +113,7 @@ def test_a_borrower_who_asks_again_later_has_a_case_of_its_own() -> None:
     world.tell("borrower.hold_ended", 2)
     world.tell("borrower.hold_started", 3, reason="hardship")
     assert list(cases(world)) == ["hardship 1", "hardship 3"]
-    assert [one.about for one in world.store.open_cases()] == [Hold("hardship", 3)]
+    assert [one.about for one in world.store.open_cases()] == [Hold("hardship", 3, "core")]
 
 
 def test_the_hold_stands_before_its_case_and_the_case_before_the_events_counts_as_applied() -> None:

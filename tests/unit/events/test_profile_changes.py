@@ -5,21 +5,22 @@ import pytest
 
 from predue.domain.profile import Profile
 from predue.events.models import Updated, read_event
+from predue.events.owners import Owners
 from predue.events.profile_changes import merged
-from tests.unit.world import KEYS, PHONE
+from tests.unit.world import KEYS, PHONE, utc
 
 
 def update(sequence: int = 1, **fields: Any) -> Updated:
     body = {"type": "borrower.updated", "event_id": "e", "source": "core", "borrower_id": "b-1", "sequence": sequence}
     event = read_event({**body, **fields})
     assert isinstance(event, Updated)
-    return event
+    return event.came(utc("06-01 12:00"))
 
 
 def after(*updates: Updated) -> Profile:
     profile = Profile("b-1", "ref")
     for one in updates:
-        profile = merged(profile, one, KEYS)
+        profile = merged(profile, one, KEYS, Owners())
     return profile
 
 
@@ -58,7 +59,7 @@ def test_a_bad_contact_point_loses_its_channels_until_it_is_mended() -> None:
     bad = after(update(phone=PHONE, email="ann@example.com"), update(2, phone="555"))
     assert set(bad.addresses) == {"email"}
     assert bad.bad_addresses == ("phone",)
-    mended = merged(bad, update(3, phone=PHONE), KEYS)
+    mended = merged(bad, update(3, phone=PHONE), KEYS, Owners())
     assert set(mended.addresses) == {"sms", "voice", "email"}
     assert mended.bad_addresses == ()
 
@@ -83,7 +84,7 @@ def test_a_fixed_line_and_a_number_that_costs_its_owner_or_nobody_get_no_text_me
 
 def test_a_national_number_is_read_by_the_jurisdiction_that_is_said_with_it() -> None:
     assert after(update(phone="07400 123456", jurisdiction="GB")).addresses["sms"] == "+447400123456"
-    # Said before or after it the place makes no difference, so that the order of arrival makes none.
+    # Stated before or after it the place makes no difference, so that the order of arrival makes none.
     apart = [update(2, phone="07400 123456"), update(1, jurisdiction="GB")]
     assert after(*apart).addresses == after(*reversed(apart)).addresses == {}
 

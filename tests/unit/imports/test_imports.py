@@ -138,7 +138,7 @@ def test_a_stop_a_consent_and_a_move_that_were_acknowledged_stand_against_a_late
     filled.world.tell("installment.rescheduled", due_date="2026-07-20")
     filled.imported("late-b.csv", borrowers(*PEOPLE, name="Anna"))
     filled.imported("late-i.csv", installments(*LOANS, due_date="2026-06-16"))
-    assert filled.world.ledger().opt_outs["sms"].on
+    assert filled.world.ledger().opted_out("sms")
     assert filled.world.profile().consent == ("email",)
     assert filled.world.profile().addresses["sms"] == "+12015550199"
     assert filled.world.store.pointers["L-1", 1][1].isoformat() == "2026-07-20"

@@ -5,7 +5,7 @@ import pytest
 from predue.connectors import Settings
 from predue.errors import InvalidEvent
 from predue.events.models import Event
-from predue.inbound.deliveries import events_of
+from predue.inbound.deliveries import event_of, events_of
 from predue.inbound.sources import Source
 from tests.unit.connectors.messages import but, message
 
@@ -68,3 +68,11 @@ def test_an_event_that_is_too_large_to_keep_is_refused_in_every_form() -> None:
     data = {"borrower_id": "b-1", "note": "x" * 17_000}
     with pytest.raises(InvalidEvent, match="bytes"):
         read("cloudevents", {**told, "data": data})
+
+
+def test_a_source_sends_only_the_types_that_it_may() -> None:
+    limited = Source("crm", may=frozenset({"borrower.opted_out"}))
+    told = {"event_id": "e-1", "sequence": 1, "borrower_id": "b-1"}
+    assert event_of({"type": "borrower.opted_out", **told}, limited).source == "crm"
+    with pytest.raises(InvalidEvent, match="type: this source may not"):
+        event_of({"type": "borrower.hold_ended", **told}, limited)

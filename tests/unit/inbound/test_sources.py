@@ -7,7 +7,8 @@ import pytest
 from standardwebhooks import Webhook
 
 from predue.errors import BadPolicy
-from predue.inbound.sources import read_sources
+from predue.events.owners import GROUPS
+from predue.inbound.sources import owners_of, read_sources
 from tests.signing import OURS, SOURCES, key
 
 FORMS = ("predue", "other")
@@ -105,7 +106,7 @@ GOOD: dict[str, Any] = {"keys": [OURS], "tenant": "", "form": "predue"}
     ],
 )
 def test_a_source_that_is_wrong_stops_itself_alone_and_its_error_repeats_nothing(wrong: dict[str, Any]) -> None:
-    read = read_sources(json.dumps({"other": GOOD, "core": GOOD | wrong}), FORMS)
+    read = read_sources(json.dumps({"other": GOOD | {"keys": [key("other")]}, "core": GOOD | wrong}), FORMS)
     assert list(read) == ["other"]
     with pytest.raises(BadPolicy) as caught:
         read.get("core")
@@ -137,3 +138,54 @@ def test_a_key_may_lack_the_padding_of_its_base64(size: int) -> None:
 
 def test_a_key_is_long_enough_to_be_no_guess() -> None:
     assert read_sources(json.dumps({"core": {"keys": [key("any")]}}), FORMS)
+
+
+SECOND = key("second")
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ({"keys": [OURS, SECOND]}, {"keys": [SECOND]}),
+        ({"secrets": [SECRET], "form": "mambu"}, {"secrets": ["t" * 32, SECRET], "form": "mambu"}),
+    ],
+)
+def test_one_key_in_two_sources_stops_both_since_a_request_would_be_good_for_both(
+    one: dict[str, Any], other: dict[str, Any]
+) -> None:
+    read = read_sources(json.dumps({"core": one, "crm": other}))
+    assert list(read) == []
+    for name in ("core", "crm"):
+        with pytest.raises(BadPolicy, match="one key to two sources") as refused:
+            read[name]
+        assert SECRET not in str(refused.value)
+
+
+def test_settings_say_what_a_source_owns_and_which_types_it_may_send() -> None:
+    told = {
+        "core": {"bus": "core", "owns": ["schedule", "payments"]},
+        "crm": {"bus": "crm", "may": ["borrower.opted_out"]},
+    }
+    sources = read_sources(json.dumps(told))
+    assert sources["core"].may is None
+    assert sources["crm"].may == frozenset({"borrower.opted_out"})
+    owners = owners_of(sources)
+    assert owners.several
+    assert [owners.owner(group, "L-1", "crm") for group in GROUPS] == ["core", "core", "crm", "crm"]
+    assert owners.owner("schedule", "acme~L-1", "crm") == "crm", "another tenant's loan"
+
+
+@pytest.mark.parametrize("wrong", [{"owns": ["everything"]}, {"may": ["installment.eaten"]}, {"owns": "schedule"}])
+def test_what_nobody_can_own_or_send_stops_its_source(wrong: dict[str, Any]) -> None:
+    with pytest.raises(BadPolicy, match=r"owns|may"):
+        read_sources(json.dumps({"core": {"keys": [OURS], **wrong}}))["core"]
+
+
+def test_an_aspect_has_one_owner_in_each_tenant() -> None:
+    both = {"core": {"bus": "core", "owns": ["consent"]}, "crm": {"bus": "crm", "owns": ["consent"]}}
+    read = read_sources(json.dumps(both))
+    for name in both:
+        with pytest.raises(BadPolicy, match="two owners to: consent"):
+            read[name]
+    both["crm"]["tenant"] = "acme"
+    assert len(read_sources(json.dumps(both))) == 2

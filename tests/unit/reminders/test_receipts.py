@@ -169,6 +169,7 @@ def test_a_complaint_stops_the_channel_until_a_later_opt_in() -> None:
     note(world, "complained")
     assert world.ledger().opted_out("email")
     assert not world.ledger().stopped_all()
+    world.now += timedelta(minutes=5)
     world.tell("borrower.opted_in", channel="email")
     assert not world.ledger().opted_out("email")
 
@@ -207,6 +208,7 @@ def test_a_receipt_that_dies_at_any_call_is_completed_by_its_repeat(answer: str,
 def test_a_complaint_told_again_does_not_undo_a_later_opt_in() -> None:
     world = sent(channels="email")
     note(world, "complained")
+    world.now += timedelta(minutes=5)
     world.tell("borrower.opted_in", channel="email")
     note(world, "complained")
     assert not world.ledger().opted_out("email")

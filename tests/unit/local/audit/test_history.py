@@ -316,7 +316,8 @@ def test_the_end_is_the_same_for_every_order_of_arrival_and_however_often_events
         for minute, index in enumerate(order):
             _, kind, body = LOAN_EVENTS[index]
             at = START + timedelta(days=1, minutes=minute)
-            news.append((at.isoformat(), kind, {**body, "event_id": f"n-{index}"}))
+            said = {"occurred_at": at.isoformat()} if kind == "borrower.opted_in" else {}
+            news.append((at.isoformat(), kind, {**body, **said, "event_id": f"n-{index}"}))
         replayed = history(*news, dues=[DUE] if in_file else [])
         return owed(replayed), person(replayed)
 

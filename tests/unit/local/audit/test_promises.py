@@ -302,6 +302,8 @@ def test_a_reminder_about_another_borrowers_installment_breaks_promises(world: W
     assert world.audit().broken_promises == {3, 6}
 
 
+LATE = "2026-12-02T01:05:00Z"
+"""Later than a stop of one o'clock, and as late as an opt-in that came then may say."""
 NEWS_THAT_BARS: list[tuple[str, Json]] = [
     ("borrower.opted_out", {"channel": "sms"}),
     ("borrower.opted_out", {"channel": "all"}),
@@ -325,14 +327,30 @@ def test_a_call_after_an_opt_out_or_in_a_hold_breaks_the_fourth_promise(world: W
 @pytest.mark.parametrize(
     ("first", "then", "lifted"),
     [
-        (("borrower.opted_out", {"channel": "sms"}), ("borrower.opted_in", {"channel": "sms"}), True),
-        (("borrower.opted_out", {"channel": "all"}), ("borrower.opted_in", {"channel": "sms"}), False),
-        (("borrower.opted_out", {"channel": "sms"}), ("borrower.opted_in", {"channel": "all"}), False),
+        (
+            ("borrower.opted_out", {"channel": "sms"}),
+            ("borrower.opted_in", {"channel": "sms", "occurred_at": LATE}),
+            True,
+        ),
+        (
+            ("borrower.opted_out", {"channel": "all"}),
+            ("borrower.opted_in", {"channel": "sms", "occurred_at": LATE}),
+            False,
+        ),
+        (
+            ("borrower.opted_out", {"channel": "sms"}),
+            ("borrower.opted_in", {"channel": "all", "occurred_at": LATE}),
+            False,
+        ),
         (("borrower.hold_started", {"reason": "hardship"}), ("borrower.hold_ended", {"reason": "hardship"}), True),
         (("borrower.hold_started", {"reason": "hardship"}), ("borrower.hold_ended", {"reason": "dispute"}), False),
         (("borrower.hold_started", {"reason": "hardship"}), ("borrower.hold_ended", {}), True),
         (("borrower.updated", {"consent": "email"}), ("borrower.updated", {"channels": "sms|email"}), False),
-        (("borrower.updated", {"consent": "email"}), ("borrower.opted_in", {"channel": "sms"}), False),
+        (
+            ("borrower.updated", {"consent": "email"}),
+            ("borrower.opted_in", {"channel": "sms", "occurred_at": LATE}),
+            False,
+        ),
     ],
 )
 def test_only_the_events_that_answers_it_lifts_a_bar(
@@ -623,3 +641,38 @@ def test_a_cap_over_any_window_on_any_channel_is_judged_in_the_policy_and_in_a_p
     for place, expected in (("US", broken), ("CA", set())):
         pack = PackTerm((place,), date.min, date.max, (time(8), time(21)), (cap,))
         assert world.audit(Terms(packs=(pack,))).broken_promises == expected
+
+
+@pytest.mark.parametrize(
+    ("core", "other", "broken"),
+    [
+        (("borrower.opted_in", {"channel": "all", "occurred_at": LATE}), ("borrower.opted_out", {}), 4),
+        (("borrower.hold_ended", {}), ("borrower.hold_started", {"reason": "bereavement"}), 4),
+        (("borrower.hold_ended", {}), ("borrower.hold_started", {"reason": "plan", "until": "2026-12-31"}), 4),
+        (("borrower.updated", {"consent": "sms|email"}), ("borrower.updated", {"consent": ""}), 4),
+        (("installment.dispute_ended", {}), ("installment.disputed", {}), 3),
+        (("installment.paid", {"amount": "1.00"}), ("installment.cancelled", {}), 3),
+    ],
+)
+def test_a_call_against_what_a_second_source_said_breaks_a_promise_however_small_its_sequence(
+    world: World, core: tuple[str, Json], other: tuple[str, Json], broken: int
+) -> None:
+    world.tell("2026-12-02T01:00:00Z", core[0], 10**12, **core[1])
+    world.tell("2026-12-02T02:00:00Z", other[0], 1, source="crm", **other[1])
+    assert broken in world.audit().broken_promises
+
+
+@pytest.mark.parametrize(
+    ("kind", "body"),
+    [
+        ("borrower.updated", {"channels": "push"}),
+        ("installment.rescheduled", {"due_date": "2027-01-10"}),
+        ("borrower.hold_started", {"reason": "plan", "until": "2026-12-02"}),
+    ],
+)
+def test_a_word_on_what_another_source_owns_and_a_hold_that_has_ended_by_itself_bar_nothing(
+    world: World, kind: str, body: Json
+) -> None:
+    world.tell("2026-12-02T01:00:00Z", "borrower.updated", 1, locale="en-US")
+    world.tell("2026-12-02T02:00:00Z", kind, 10**12, source="crm", **body)
+    assert world.audit().broken == ()

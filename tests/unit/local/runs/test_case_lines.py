@@ -20,7 +20,7 @@ AT = datetime(2026, 12, 2, 15, tzinfo=UTC)
 DUE = Due("b-1", "L-1", 4, date(2026, 12, 5), 100, "USD", 2, ())
 RISK = at_risk(DUE, "unreachable", AT)
 TWICE = replace(RISK, signals={"unreachable": AT, "payment_reversed": AT - timedelta(days=1)})
-HELP = Case("b-1", "h" * 32, AT, Hold("HARDSHIP", 7))
+HELP = Case("b-1", "h" * 32, AT, Hold("HARDSHIP", 7, "core"))
 
 
 def lines(*found: Case, is_open: bool = True) -> list[case_lines.Line]:
