@@ -12,7 +12,7 @@ from predue.borrowers.ports import Checkpoint
 from predue.domain.case import SIGNALS, Hold, at_risk
 from predue.domain.case import Case as OneCase
 from predue.domain.due import Change, Due
-from predue.domain.ledger import Contact, Mark, Settled
+from predue.domain.ledger import Contact, Mark, Settled, Stated
 from predue.domain.profile import Profile
 from predue.domain.record import Answer, Attempt, Record, reminder_id
 from predue.domain.stage import StageKey
@@ -23,6 +23,7 @@ DAYS = [date(2026, 12, 10) + timedelta(days=offset) for offset in (0, 0, 1, 3)]
 WHO = ("b-1", "b 1", "b!1", "bé", "b-10", "b~")
 LOANS = ("l-1", "l-10", "L!")
 PLACES = ("America/New_York", "*US-TX", "UTC")
+SOURCES = ("core", "crm")
 SEND_TIMES = ("--:--", "09:00", "18:15")
 REF = "q" * 16
 Step = Callable[["Script"], Any]
@@ -85,9 +86,11 @@ def write_ledger(script: Script) -> Any:
     changed = [
         lambda: ledger.with_contact(contact),
         lambda: ledger.with_settled([Settled(at, keys, "suppressed", "hold", tries)]),
-        lambda: ledger.with_hold("hardship", mark) or ledger,
-        lambda: ledger.with_opt_out("all", mark) or ledger,
-        lambda: ledger.with_suppressed(channel, "e1" * 16) or ledger.with_holds_ended(mark.sequence) or ledger,
+        lambda: ledger.with_hold("hardship", rng.choice(SOURCES), mark) or ledger,
+        lambda: (
+            ledger.with_opt_out("all", rng.choice(SOURCES), Stated(mark.sequence, 5, rng.choice((None, 4)))) or ledger
+        ),
+        lambda: ledger.with_suppressed(channel, "e1" * 16) or ledger.with_holds_ended("core", mark) or ledger,
     ][what]()
     return script.store.write_ledger(changed)
 
@@ -133,7 +136,7 @@ def write_due(script: Script) -> Any:
         "payments": rng.choice(({}, {"core#1": -5, "book": 7})),
         "sequences": rng.choice(({}, {"due_date": 3})),
         "cancelled": rng.random() < 0.2,
-        "disputed": rng.random() < 0.2,
+        "disputes": rng.choice(({}, {"core": Mark(rng.randrange(9), rng.random() < 0.5)})),
         "moved_to": rng.choice((None, DAYS[3])),
         "handed_over_at": rng.choice((None, at)),
         "source": rng.choice(("", "core")),

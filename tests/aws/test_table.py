@@ -261,3 +261,9 @@ def test_an_opaque_name_leads_back_to_its_borrower(table: Table) -> None:
     assert table.borrower_of("refrefrefrefrefr") is None
     table.name_borrower("refrefrefrefrefr", "b-1")
     assert table.borrower_of("refrefrefrefrefr") == "b-1"
+
+
+def test_an_event_that_was_cut_short_keeps_the_instant_of_its_first_try(table: Table) -> None:
+    table.begin("core#e-1", "one", NOW)
+    assert table.begin("core#e-1", "one", NOW + timedelta(hours=1)) == "begun"
+    assert table.first_came("core#e-1") == NOW

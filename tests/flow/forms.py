@@ -14,7 +14,7 @@ from typing import Any
 from predue.aws import clients
 from tests.flow.published import EventIds, raw
 from tests.flow.small import Book, Standing
-from tests.signing import OURS, signed
+from tests.signing import key, signed
 from tests.unit.connectors.messages import but, message
 from tests.unit.connectors.schemas import SCHEMAS, encoded
 
@@ -65,11 +65,11 @@ class System:
 
 
 def _signing(form: str, **settings: Any) -> dict[str, Any]:
-    return {"keys": [OURS], "bus": "com.lender.loans", "form": form, "settings": settings}
+    return {"keys": [key(form)], "bus": "com.lender.loans", "form": form, "settings": settings}
 
 
 def _showing(form: str, **settings: Any) -> dict[str, Any]:
-    return {"secrets": [SECRET], "bus": "com.lender.loans", "form": form, "settings": settings}
+    return {"secrets": [f"{SECRET}-{form}"], "bus": "com.lender.loans", "form": form, "settings": settings}
 
 
 SYSTEMS = {
@@ -115,7 +115,9 @@ def send(stand: Standing, system: System, told: Any, **headers: str) -> EventIds
 
 def proof(stand: Standing, system: System, body: bytes) -> dict[str, str]:
     """The headers by which a system proves itself."""
-    return signed(body, stand.stack.clock()) if system.signs else {"authorization": f"Bearer {SECRET}"}
+    if system.signs:
+        return signed(body, stand.stack.clock(), system.setting["keys"][0])
+    return {"authorization": f"Bearer {system.setting['secrets'][0]}"}
 
 
 def put(stand: Standing, told: dict[str, Any], *, source: str = "com.lender.loans", kind: str = "") -> None:

@@ -97,7 +97,7 @@ def test_a_stop_is_told_whoever_heard_it_and_an_opt_in_is_not(whole: Any) -> Non
     stops = [one["detail"] for one in events if one["detail-type"] == "BorrowerOptedOut"]
     assert [(one["borrower_id"], one["channel"], one["source"], one["sequence"]) for one in stops] == [
         ("stopped", "all", "core", 2),
-        ("sent-1", "email", "one-click", 0),
+        ("sent-1", "email", "one-click", 1_796_968_800_000),
     ]
 
 

@@ -262,15 +262,15 @@ def test_attributes_of_a_binary_event_that_are_wrong_are_a_4xx(headers: dict[str
 
 
 def test_the_right_secret_in_the_wrong_place_is_a_401(door: Standing) -> None:
-    body = b"{}"
+    body, secret = b"{}", SYSTEMS["mambu, stated"].setting["secrets"][0]
     for headers in (
-        {"authorization": SECRET},
-        {"x-authorization": f"Bearer {SECRET}"},
-        {"cookie": f"authorization=Bearer {SECRET}"},
-        {"authorization": f"Bearer {SECRET}, Basic x"},
+        {"authorization": secret},
+        {"x-authorization": f"Bearer {secret}"},
+        {"cookie": f"authorization=Bearer {secret}"},
+        {"authorization": f"Bearer {secret}, Basic x"},
     ):
         assert raw(door, body, {"content-type": "application/json", **headers}, "mambu").status == 401
-    stolen = {"content-type": "application/json", "authorization": f"Bearer {SECRET}"}
+    stolen = {"content-type": "application/json", "authorization": f"Bearer {secret}"}
     assert raw(door, body, stolen, "fineract").status == 401
     assert raw(door, body, signed(body, START) | {"content-type": "application/json"}, "mambu").status == 401
     assert SECRET not in json.dumps(door.log)

@@ -17,8 +17,8 @@ from predue.events.installment_events import Arrived, awaits
 from predue.events.models import Event, InstallmentEvent, read_event
 
 
-def apply(event: Event, at: datetime, services: EventServices) -> Effect:
-    """Apply one event that arrived at `at`, and return once it is safe to acknowledge.
+def apply(event: Event, at: datetime, services: EventServices, came: datetime | None = None) -> Effect:
+    """Apply one event that arrived at `at`, or at `came` if that was before, and return once it is safe to acknowledge.
 
     Raises InvalidEvent for one that cannot be applied as it stands, and EventConflict for one that uses the id of
     another. The id is taken before anything is applied: of two events under one id that come side by side, just one
@@ -29,8 +29,8 @@ def apply(event: Event, at: datetime, services: EventServices) -> Effect:
     if progress == "applied":
         return "duplicate"
     try:
-        came = event.came(services.dues.first_came(event.identity) if progress == "begun" else at)
-        effect = _apply(came, at, services, kept=progress == "begun")
+        first = services.dues.first_came(event.identity) if progress == "begun" else at
+        effect = _apply(event.came(came or first), at, services, kept=progress == "begun")
     except InvalidEvent:
         services.dues.release(event.identity, digest, at)
         raise

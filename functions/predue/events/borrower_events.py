@@ -8,7 +8,8 @@ from predue.domain.profile import Profile
 from predue.events import models as ev
 from predue.events import profile_changes
 from predue.events.endings import settle_over
-from predue.events.event_services import Effect, EventServices, Waiting, keep_unused, open_case, rekey, store_profile
+from predue.events.event_services import Effect, EventServices, Waiting, open_case, rekey, store_profile
+from predue.events.standing import keep_unused
 
 
 def update(event: ev.Updated, at: datetime, services: EventServices, waiting: Waiting) -> Effect:

@@ -17,7 +17,6 @@ from predue.domain.policy import Rulebook
 from predue.domain.profile import Profile
 from predue.domain.slot import day_over
 from predue.errors import InvalidEvent
-from predue.events.models import Event, InstallmentEvent
 from predue.events.owners import Owners
 
 NO_PREFERENCE = "--:--"
@@ -51,12 +50,6 @@ class EventServices:
     dropped: Callable[[InvalidEvent], None] = _ignore
     opened: Callable[[Case], None] = _uncounted
     owners: Owners = field(default_factory=Owners)
-
-
-def keep_unused(event: Event | InstallmentEvent, at: datetime, services: EventServices) -> None:
-    """Keep what a source said of what another owns."""
-    about = f"loan#{event.loan_id}" if isinstance(event, InstallmentEvent) else f"borrower#{event.borrower_id}"
-    services.dues.park(f"not_owner#{about}", event.identity, event.body(), at, awaited=False)
 
 
 def store_profile(old: Profile | None, new: Profile, services: EventServices) -> None:

@@ -17,13 +17,13 @@ from predue.events.event_services import (
     Effect,
     EventServices,
     Waiting,
-    keep_unused,
     open_case,
     store_due,
     store_new,
     window_over,
 )
 from predue.events.models import InstallmentEvent, read_event
+from predue.events.standing import keep_unused
 
 
 def schedule(event: ev.Scheduled, at: datetime, services: EventServices, waiting: Waiting) -> Effect:

@@ -1,6 +1,9 @@
-"""What stood against an event that was taken and changed nothing: each aspect, and whose word counts there."""
+"""Events that were taken and changed nothing: kept, if another source owns what they speak of, and what stood against
+them.
+"""
 
 from collections.abc import Iterator
+from datetime import datetime
 
 from predue.domain.due import Due
 from predue.domain.ledger import Ledger
@@ -11,6 +14,12 @@ from predue.events.due_changes import group_of, owns
 from predue.events.event_services import EventServices
 from predue.events.models import Event, InstallmentEvent
 from predue.events.owners import Owners
+
+
+def keep_unused(event: Event | InstallmentEvent, at: datetime, services: EventServices) -> None:
+    """Keep what a source said of what another owns."""
+    about = f"loan#{event.loan_id}" if isinstance(event, InstallmentEvent) else f"borrower#{event.borrower_id}"
+    services.dues.park(f"not_owner#{about}", event.identity, event.body(), at, awaited=False)
 
 
 def against(event: Event, services: EventServices) -> tuple[str, ...]:

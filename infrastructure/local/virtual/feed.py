@@ -77,7 +77,9 @@ class Feed:
             tries += 1
             try:
                 with self._stack.feeding(), chaos.around(RunningFunction(happenings=True)) if chaos else nullcontext():
-                    applying.apply(row.event, self._stack.clock(), self._stack.event_services())
+                    # What came before the run began is applied at its beginning, in the order in which it came.
+                    came = None if chaos else row.at
+                    applying.apply(row.event, self._stack.clock(), self._stack.event_services(), came)
             except InvalidEvent as error:
                 return error
             except Killed:
