@@ -32,6 +32,7 @@ from infrastructure.local.serve.console import Console, Seen
 from infrastructure.local.serve.server import App, CannotServe, Server, Work
 from infrastructure.local.virtual.feed import Feed
 from infrastructure.local.virtual.virtual_clock import LiveClock, machine_time
+from predue import wiring
 from predue.aws import clients
 from predue.domain.policy import Policy
 from predue.domain.record import Record
@@ -157,6 +158,7 @@ def _name_source(stack: Stack, key: str) -> None:
     sources = {_SOURCE: {"keys": [key], "tenant": "", "form": "predue"}}
     name = stack.physical("Sources")
     clients.client("secretsmanager").put_secret_value(SecretId=name, SecretString=json.dumps(sources))
+    wiring.forget()  # else those of before serve for a minute
 
 
 def _portfolio(options: ServeOptions, now: datetime) -> Portfolio:
