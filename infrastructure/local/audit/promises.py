@@ -288,11 +288,13 @@ def _explained(evidence: Evidence) -> Iterator[Check]:
 
 def _local_fault(evidence: Evidence, line: OutcomeLine) -> str | None:
     """Tell how the local time contradicts the instant, or the zones that the borrower may be in; an outcome that was
-    interrupted is recorded by somebody else later, when the borrower may have moved.
+    interrupted is recorded by somebody else later, when the borrower may have moved, and a move that is acknowledged at
+    the very instant may come after it.
     """
     if line.local != line.at:
         return f"local_time {line.local.isoformat()} is not the instant {instant_text(line.at)}"
-    people = filter(None, (evidence.person(line, line.at), evidence.person(line, _EVER)))
+    moments = line.at - timedelta(milliseconds=1), line.at, _EVER
+    people = filter(None, (evidence.person(line, moment) for moment in moments))
     zones = {zone for person in people for zone in evidence.days.zones(person.place, line.local.date())}
     offsets = {line.at.astimezone(zone).utcoffset() for zone in zones}
     fits = not offsets or line.local.utcoffset() in offsets
