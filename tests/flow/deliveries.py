@@ -235,6 +235,13 @@ class Deliveries(Scene):
             self.reach("held back by the allow-list")
             assert work is not None, "news knows no allow-list"
             assert work.controls.listed is not None or not work.controls.production, "`allow_list` without one"
+        if settled.reason == "shadow":
+            self.reach("settled in shadow mode")
+            assert work is not None, "news knows no shadow mode"
+            assert work.controls.shadow, "`shadow` without the mode"
+        if settled.reason == "gave_way":
+            self.reach("gave way to a more urgent stage")
+            assert not {"T0"} & {key.stage for key in settled.keys}, "the most urgent stage gave way"
         if settled.outcome == "failed":
             self.reach("failed after its last refusal")
         if settled.reason == "address_suppressed" and borrower_id == OTHER:
@@ -271,8 +278,7 @@ class Deliveries(Scene):
                 if other.channel in channels and contact.at - timedelta(days=days) < other.at <= contact.at
             ]  # fmt: skip
             assert len(window) <= count or contact.channel not in channels, f"promise 1: {days} days"
-        if work.controls.shadow:
-            self.reach("claimed in shadow mode")
+        assert not work.controls.shadow, "claimed in shadow mode"
         if claim.borrower_id == WHO and len(contact.keys) > 1:
             self.reach("claimed for several installments")
 

@@ -43,7 +43,7 @@ SITUATIONS = (
     "called on the next channel", "called again after a refusal", "failed after its last refusal",
     "settled for a full cap", "claimed for several installments",
     # The operator
-    "put off under the kill switch", "expired under the kill switch", "claimed in shadow mode",
+    "put off under the kill switch", "expired under the kill switch", "settled in shadow mode",
     "called by a desk that was made before the switch was turned", "held back by the allow-list",
     # Events and receipts
     "news cut short and told again", "receipt before its record", "receipt out of order",

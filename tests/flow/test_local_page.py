@@ -39,7 +39,7 @@ def stand(tmp_path: Path) -> Iterator[Served]:
     zone = f"Etc/GMT{-ahead:+}"  # of these names the sign is the other way round
     book = Book()
     for number in (1, 2, 3):
-        book.borrower(f"b-{number}", time_zone=zone, channels="sms")
+        book.borrower(f"b-{number}", time_zone=zone, jurisdiction="IS", channels="sms")
         book.installment(f"b-{number}", local.date() + timedelta(days=3), loan_id=f"L-NOW-{number}")
     folder = tmp_path / "build" / "serve" / "portfolio"
     folder.mkdir(parents=True)

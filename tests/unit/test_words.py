@@ -20,6 +20,7 @@ ORDINARY = frozenset(
         "answer",
         "queue",
         "report",
+        "room",
         "use",
         "ending",
         "deliver",

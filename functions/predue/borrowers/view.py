@@ -91,8 +91,13 @@ class View:
 def look(job: Job, borrowers: Borrowers, rulebook: Rulebook, now: datetime) -> View:
     """The borrower's state as one strongly consistent read shows it; raises Unusable for a borrower without a
     profile.
+
+    The dues ahead are read with it where a more urgent stage of theirs may need the room of a cap.
     """
-    state = borrowers.load(job.borrower_id, until=max(key.due_date for key in job.keys))
+    until = max(key.due_date for key in job.keys)
+    if min(rulebook.policy.rank(key.stage) for key in job.keys):
+        until = max(until, rulebook.ahead(job.day))
+    state = borrowers.load(job.borrower_id, until=until)
     if state.profile is None:
         raise Unusable("a job names a borrower who has no profile")
     return View.of(state.profile, state.ledger, state.dues, rulebook, now)

@@ -16,7 +16,8 @@ _VERSION = 1
 class Job:
     """One borrower, one slot (an instant, on the local day `day`), and the installments and stages that meet there.
 
-    `deferred` counts how often the job was deferred, so that the copies have distinct schedule names.
+    `deferred` counts how often the job was deferred, so that the copies have distinct schedule names; before
+    `not_before` nothing is done with it.
     """
 
     borrower_id: str
@@ -24,6 +25,7 @@ class Job:
     slot: datetime
     keys: tuple[StageKey, ...]
     deferred: int = 0
+    not_before: datetime | None = None
 
     def body(self) -> dict[str, Any]:
         """The job as plain JSON: compact, ids only, no personal data."""
@@ -34,6 +36,7 @@ class Job:
             "slot": instant.to_text(self.slot),
             "keys": [key.text() for key in self.keys],
             "deferred": self.deferred,
+            **({"not_before": instant.to_text(self.not_before)} if self.not_before else {}),
         }
 
     @classmethod
@@ -46,7 +49,9 @@ class Job:
             keys = tuple(StageKey.read(key) for key in body["keys"])
             if not keys or any(key.day() != day for key in keys):
                 raise BadJob("a job's stages do not all fall on its day")
-            return cls(str(body["borrower"]), day, instant.from_text(body["slot"]), keys, int(body["deferred"]))
+            slot, later = instant.from_text(body["slot"]), body.get("not_before")
+            not_before = instant.from_text(later) if later else None
+            return cls(str(body["borrower"]), day, slot, keys, int(body["deferred"]), not_before)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise BadJob(f"a queue message holds no job: {type(error).__name__}") from error
 

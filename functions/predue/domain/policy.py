@@ -15,6 +15,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from predue.domain.channel import Channel
 from predue.domain.slot import Hours
 from predue.domain.stage import Stage
+from predue.domain.zone import jurisdiction_code
 from predue.errors import BadPolicy
 
 LOCAL_DAY = "day"
@@ -26,6 +27,7 @@ def _time_of_day(value: object) -> object:
 
 
 Wall = Annotated[time, BeforeValidator(_time_of_day)]
+StageName = Annotated[str, Field(pattern=r"^T([+-][1-9]\d{0,2}|0)$")]
 
 
 class _Model(BaseModel):
@@ -74,7 +76,7 @@ class Cap(_Model):
 class StageSetting(_Model):
     """A stage by name, and the channels that it may use; none named means any."""
 
-    name: Annotated[str, Field(pattern=r"^T([+-][1-9]\d{0,2}|0)$")]
+    name: StageName
     channels: tuple[Channel, ...] = ()
 
     def stage(self) -> Stage:
@@ -106,7 +108,8 @@ class Policy(_Model):
 
     `first_day` and `last_day` bound the local days on which anything is planned; `max_reminders_per_day` is the
     volume at which the planner stops (predue.reminders.volume). `allow_list` names the only contact
-    points that may be reached (exact, or `*@domain`); outside production an absent list means nobody.
+    points that may be reached (exact, or `*@domain`); outside production an absent list means nobody. `urgency` names
+    the stages for which the caps keep room, the most urgent first.
     """
 
     version: Annotated[str, Field(pattern=r"^[\w.\-]{1,40}$")] = "default"
@@ -126,6 +129,7 @@ class Policy(_Model):
         Cap(count=10, per="30 days"),
         Cap(count=3, per="7 days", channel="sms"),
     )
+    urgency: tuple[StageName, ...] = ("T0", "T-1")
     imports: ImportsSetting = ImportsSetting()
     legal_basis: Annotated[str, Field(max_length=80)] = "performance of the loan contract"
     allow_list: tuple[str, ...] | None = None
@@ -140,6 +144,10 @@ class Policy(_Model):
         if len(set(names)) != len(names):
             raise ValueError("a stage is named twice")
         return self
+
+    def rank(self, stage: str) -> int:
+        """The place of a stage in `urgency`, 0 for the most urgent; all that it does not name come last."""
+        return self.urgency.index(stage) if stage in self.urgency else len(self.urgency)
 
     @cached_property
     def label(self) -> str:
@@ -233,7 +241,8 @@ def pack_for(jurisdiction: str, day: date, known: Iterable[Pack] | None = None) 
         for pack in (packs() if known is None else known)
         if pack.effective_from <= day and (pack.effective_to is None or day <= pack.effective_to)
     ]
-    for name in (jurisdiction, jurisdiction.partition("-")[0], "default"):
+    code = jurisdiction_code(jurisdiction)
+    for name in (code, code.partition("-")[0], "default"):
         for pack in in_force:
             if name in pack.jurisdictions:
                 return pack
@@ -269,6 +278,12 @@ class Rulebook:
             pack = pack_for(jurisdiction, day)
             self._places[jurisdiction, day] = self._known.setdefault(pack.label, Rules(self.policy, pack))
         return self._places[jurisdiction, day]
+
+    def ahead(self, day: date) -> date:
+        """The last due date of which a stage may lie inside the window of a cap that begins on a day."""
+        windows = (cap.rolling for rules in self.every(day) for cap in rules.caps if cap.rolling)
+        earliest = min((Stage.named(name).offset for name in self.policy.urgency), default=0)
+        return day + max(windows, default=timedelta()) - timedelta(days=min(earliest, 0))
 
     def label(self, day: date) -> str:
         """What names the policy and the editions of all packs that hold on a day."""

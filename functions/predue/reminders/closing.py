@@ -22,7 +22,7 @@ from predue.domain.record import reminder_id
 from predue.domain.slot import Hours, day_over
 from predue.domain.stage import StageKey
 from predue.events.event_services import EventServices, keyed, open_case, store_due
-from predue.reminders.slot_sweep import LOOK_BACK, Sweep, Task
+from predue.reminders.slot_sweep import LOOK_BACK, Seen, Sweep, Task
 
 RUN = "close"
 WAIT = timedelta(minutes=10)
@@ -88,7 +88,7 @@ def close(shard: int, now: datetime, services: ClosingServices) -> tuple[CloseTa
         graces.update(in_use.graces)
         return _offsets(services) | graces
 
-    def page(task: Task, borrowers: dict[str, list[IndexEntry]], _rescan: bool) -> None:  # noqa: FBT001 - the sweep's form
+    def page(task: Task, borrowers: dict[str, list[IndexEntry]], _seen: Seen, _rules: str) -> None:
         _close_page(task, borrowers, now, services, tally)
         for entry in (entry for entries in borrowers.values() for entry in entries):
             if (task.day - entry.due_date).days in graces:

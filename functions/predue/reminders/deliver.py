@@ -10,7 +10,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from functools import partial
+from typing import Any
 
 from predue.borrowers import settle
 from predue.borrowers.ports import (
@@ -28,9 +28,9 @@ from predue.borrowers.retrying import until_it_stands
 from predue.borrowers.view import MEMORY, View, look
 from predue.domain.channel import Switches
 from predue.domain.job import Job
-from predue.domain.ledger import ADDRESS_MARK, Contact, Settled
+from predue.domain.ledger import ADDRESS_MARK, Contact, Ledger, Settled
 from predue.domain.policy import Rulebook
-from predue.domain.record import Answer, Attempt, Record, reminder_id
+from predue.domain.record import Answer, Attempt, reminder_id
 from predue.errors import LedgerMoved, StillCalling, TextMissing
 from predue.messages.render import Lender, ReminderItem, RenderedMessage, render
 from predue.reminders.gate import Decision, Defer, Send, decide
@@ -68,6 +68,9 @@ def deliver(job: Job, services: DeliveryServices) -> str:
     Raises StillCalling while another delivery's claim runs, and LedgerMoved if the borrower's state would not stand
     still; both leave the job for later.
     """
+    if job.not_before and (now := services.clock()) < job.not_before:
+        defer(job, job.not_before, now, services)
+        return "deferred"
     return until_it_stands(lambda: _try(job, services), "deliver a job")
 
 
@@ -125,14 +128,30 @@ def _send(view: View, decision: Decision, action: Send, now: datetime, services:
     if services.clock() - now > _STALE:
         raise LedgerMoved("what was read is too old to claim by; read again")
     contact = contact._replace(text=message.text_version)
-    ledger = view.ledger.pruned(now, MEMORY).with_settled(decision.settled).with_contact(contact)
+    ledger = view.ledger.pruned(now, MEMORY).with_settled(decision.settled)
+    if action.shadow:
+        return _shadow(view, decision, contact, ledger, services)
+    ledger = ledger.with_contact(contact)
     services.borrowers.write_ledger(ledger)
     answer = _call(view, action, contact, message, link, services)
     if isinstance(answer, Refused):
         return _refused(view, contact, answer, services, job)
-    services.borrowers.write_record(_record_of_call(view, decision, action, contact, answer))
+    _record(view, decision, contact, services, **_became(contact, answer))
+    return "sent" if isinstance(answer, Accepted) else "unknown"
+
+
+def _shadow(view: View, decision: Decision, contact: Contact, ledger: Ledger, services: DeliveryServices) -> str:
+    """Settle what shadow mode keeps back: it is no claim, so it fills no cap."""
+    shadowed = Settled(contact.at, contact.keys, "suppressed", "shadow", contact.tries)
+    services.borrowers.write_ledger(ledger.with_settled((shadowed,)))
+    _record(view, decision, contact, services, outcome="suppressed", reason="shadow", attempts=contact.tries)
+    return "shadowed"
+
+
+def _record(view: View, decision: Decision, contact: Contact, services: DeliveryServices, **became: Any) -> None:
+    """Record what became of a reminder, and what was settled beside it."""
+    services.borrowers.write_record(settle.called(view, contact, decision.inputs, **became))
     settle.record_known(view, decision.settled, services.borrowers, decision.inputs)
-    return "shadowed" if action.shadow else "sent" if isinstance(answer, Accepted) else "unknown"
 
 
 def _new_claim(view: View, action: Send, now: datetime) -> Contact:
@@ -173,9 +192,7 @@ def _rendered(view: View, action: Send, contact: Contact, link: str) -> Rendered
 def _call(
     view: View, action: Send, contact: Contact, message: RenderedMessage, link: str, services: DeliveryServices
 ) -> Accepted | Refused | NoAnswer:
-    """The one call; none in shadow mode, and none if the claim took so long that the hours are ending."""
-    if action.shadow:
-        return Accepted("")
+    """The one call; none if the claim took so long that the hours are ending."""
     left = action.until - services.clock()
     if left < _STALE:
         return Refused("refused_busy", "too_late")
@@ -189,21 +206,24 @@ def _call(
     return services.provider.send(outbound)
 
 
-def _record_of_call(
-    view: View, decision: Decision, action: Send, contact: Contact, answer: Accepted | NoAnswer
-) -> Record:
-    """The record of a call that was accepted, or whose outcome nobody knows yet."""
-    recorded = partial(settle.called, view, contact, decision.inputs)
-    if action.shadow:
-        return recorded(outcome="suppressed", reason="shadow", attempts=contact.tries)
+def _became(contact: Contact, answer: Accepted | NoAnswer) -> dict[str, Any]:
+    """What a record says of a call that was accepted, or whose outcome nobody knows yet."""
 
     def attempts(answered: Answer) -> tuple[Attempt, ...]:
         return (*contact.tries, Attempt(contact.at, contact.channel, answered))
 
     if isinstance(answer, NoAnswer):
-        return recorded(outcome="unknown", reason="no_answer", attempts=attempts(Answer("no_answer", answer.code)))
-    message_id = answer.provider_message_id
-    return recorded(outcome="sent", reason="", provider_message_id=message_id, attempts=attempts(Answer("accepted")))
+        return {
+            "outcome": "unknown",
+            "reason": "no_answer",
+            "attempts": attempts(Answer("no_answer", answer.code)),
+        }
+    return {
+        "outcome": "sent",
+        "reason": "",
+        "provider_message_id": answer.provider_message_id,
+        "attempts": attempts(Answer("accepted")),
+    }
 
 
 def _refused(view: View, contact: Contact, refusal: Refused, services: DeliveryServices, job: Job) -> str:

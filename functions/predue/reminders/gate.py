@@ -5,7 +5,7 @@ Pure: it takes the borrower's state, the job, the rules and `now`, and returns a
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
 from predue.borrowers.settle import settled_as
@@ -16,15 +16,21 @@ from predue.domain.job import Job
 from predue.domain.ledger import Contact, Settled
 from predue.domain.policy import Cap
 from predue.domain.record import Attempt, Outcome, most_urgent
+from predue.domain.slot import QUARTER
 from predue.domain.stage import Stage, StageKey
+from predue.reminders.room import kept_for
 
 _T = TypeVar("_T")
+_NEVER = datetime.max.replace(tzinfo=UTC)
 
 BUSY = "refused_busy"
 """The answer of a provider that may take the same call in a while."""
 
 PAUSED_WAIT = timedelta(minutes=15)
 """How long a job waits while the kill switch holds it, before the gate looks again."""
+
+GAVE_WAY = "gave_way"
+"""The reason of a stage that left the room under the caps to more urgent ones."""
 
 LAST_CALL = timedelta(seconds=10)
 """So long before the hours end nothing is started any more: a call begun then could reach the borrower after them."""
@@ -70,7 +76,8 @@ def decide(view: View, job: Job, now: datetime, switches: Switches) -> Decision:
     candidates = [
         key for key in job.keys if not view.ledger.answered(key) and _in_memory(key, now) and view.planned(key)
     ]
-    settled: list[Settled] = []
+    removed = [key for key in job.keys if _removed(view, key, job.slot, now)]
+    settled = [settled_as(view, (key,), now, "suppressed", "stage_removed") for key in removed]
     early: list[datetime] = []
     ready: list[StageKey] = []
     for key in candidates:
@@ -86,7 +93,10 @@ def decide(view: View, job: Job, now: datetime, switches: Switches) -> Decision:
     if action is None and early and min(early) - now < timedelta(days=1):
         # The planner's clock may run a little before ours, or the borrower's wishes moved the slot: look again then.
         action = Defer(min(early))
-    return Decision((*_merged(settled), *more), action, calling, known, _inputs(view, now, barred))
+    inputs = _inputs(view, now, barred)
+    if kept := {key.text() for one in more if one.reason == GAVE_WAY for key in _kept(view, now, one.keys, barred)}:
+        inputs[GAVE_WAY] = sorted(kept)
+    return Decision((*_merged(settled), *more), action, calling, known, inputs)
 
 
 def _distinct(found: Iterable[_T]) -> tuple[_T, ...]:
@@ -100,6 +110,14 @@ def _distinct(found: Iterable[_T]) -> tuple[_T, ...]:
 
 def _in_memory(key: StageKey, now: datetime) -> bool:
     return key.day() > (now - OLDEST_STAGE).date()
+
+
+def _removed(view: View, key: StageKey, slot: datetime, now: datetime) -> bool:
+    """Whether a change of the policy took out a stage that was planned, after its job was queued."""
+    due = view.due(key)
+    if due is None or key.stage in view.rules.stages or view.ledger.answered(key) or not _in_memory(key, now):
+        return False
+    return slot <= now and due.has_stage(Stage.named(key.stage)) and due.open_at(slot)
 
 
 def _without_channel(view: View, key: StageKey, now: datetime) -> tuple[Outcome, str] | None:
@@ -185,7 +203,7 @@ def _choose(
         return None, (settled_as(view, keys, now, "suppressed", _foremost(view, reasons, urgent)),)
     window = view.window(keys[0].day())
     assert window is not None, "keys without a window are settled before"
-    return _with_room(view, keys, able, now, window.end, switches)
+    return _with_room(view, keys, barred, able, now, window.end, switches)
 
 
 def _foremost(view: View, reasons: Mapping[str, str], urgent: Stage) -> str:
@@ -199,14 +217,22 @@ def _foremost(view: View, reasons: Mapping[str, str], urgent: Stage) -> str:
 
 
 def _with_room(
-    view: View, keys: tuple[StageKey, ...], able: Sequence[str], now: datetime, end: datetime, switches: Switches
+    view: View,
+    keys: tuple[StageKey, ...],
+    barred: Mapping[str, str | None],
+    able: Sequence[str],
+    now: datetime,
+    end: datetime,
+    switches: Switches,
 ) -> tuple[Send | Defer | None, tuple[Settled, ...]]:
     """Of the able channels the first with room under its caps; else the instant at which one frees today; else
-    settled.
+    settled. What gives way is looked at once more in the day's last quarter hour: what it gave way to may be paid.
     """
     frees: list[tuple[datetime, str]] = []
     for channel in able:
         blocks = _full(view, channel, now, keys)
+        if not blocks and kept_for(view, channel, now, keys, barred):
+            blocks = [(end - QUARTER if now < end - QUARTER else _NEVER, GAVE_WAY)]
         if not blocks and switches.pauses(channel):
             blocks = [(now + PAUSED_WAIT, "paused")]
         if not blocks:
@@ -217,6 +243,11 @@ def _with_room(
         return Defer(until), ()
     outcome: Outcome = "expired" if reason == "paused" else "suppressed"
     return None, (settled_as(view, keys, now, outcome, reason),)
+
+
+def _kept(view: View, now: datetime, keys: Sequence[StageKey], barred: Mapping[str, str | None]) -> Iterable[StageKey]:
+    """The stages ahead to which `keys` gave way on any channel."""
+    return (key for channel, bar in barred.items() if not bar for key in kept_for(view, channel, now, keys, barred))
 
 
 def _full(view: View, channel: str, now: datetime, keys: Sequence[StageKey]) -> list[tuple[datetime, str]]:

@@ -4,9 +4,10 @@ It writes nothing per due and may run twice: duplicates die at the claim. Borrow
 their outcome at once.
 """
 
+import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 
 from predue.borrowers import settle
 from predue.borrowers.ports import Borrowers, IndexEntry, Plans, Queues
@@ -17,15 +18,17 @@ from predue.domain.ledger import Ledger
 from predue.domain.policy import Rulebook
 from predue.domain.profile import Profile
 from predue.domain.record import most_urgent
-from predue.domain.slot import reference_slot
+from predue.domain.slot import QUARTER, reference_slot
 from predue.domain.stage import StageKey
 from predue.errors import LedgerMoved
 from predue.events.event_services import keyed
 from predue.reminders.gate import decide, unreachable_by
-from predue.reminders.slot_sweep import Sweep, Task
+from predue.reminders.slot_sweep import Seen, Sweep, Task
 from predue.reminders.volume import Volume
 
 RUN = "plan"
+_STAGES = "#"
+"""Parts the rules' label from the stages that they have, in the checkpoint."""
 LONGEST_LAG = timedelta(hours=1)
 """Far longer than an index lags behind its table: a fraction of a second, as a rule (DynamoDB developer guide, "Data
 synchronization between tables and global secondary indexes").
@@ -61,13 +64,25 @@ def plan(shard: int, now: datetime, services: PlannerServices) -> tuple[PlanTall
     """
     tally = PlanTally()
     volume = Volume.of(services.rulebook.policy.max_reminders_per_day, services.shards, now)
-    sweep = Sweep(RUN, shard, now, reference_slot, services.plans, services.rulebook, services.time_left, volume=volume)
+    stages = ",".join(setting.name for setting in services.rulebook.policy.stages)
+    sweep = Sweep(
+        RUN,
+        shard,
+        now,
+        reference_slot,
+        services.plans,
+        services.rulebook,
+        services.time_left,
+        volume=volume,
+        rules=f"{services.rulebook.label(now.date())}{_STAGES}{stages}",
+        look_back=timedelta(days=1),
+    )
 
-    def page(task: Task, borrowers: dict[str, list[IndexEntry]], rescan: bool) -> None:  # noqa: FBT001 - the sweep's form
-        keys = _keys(task, borrowers, services, rescan=rescan)
+    def page(task: Task, borrowers: dict[str, list[IndexEntry]], seen: Seen, rules: str) -> None:
+        keys = _keys(task, borrowers, services, seen, rules)
         tally.dropped += len(borrowers) - len(keys)
         before = tally.queued
-        _plan_page(task, keys, now, services, tally)
+        _plan_page(task, keys, now, services, tally, moved=seen == "moved")
         volume.queued += tally.queued - before
 
     finished = sweep.through(
@@ -78,15 +93,21 @@ def plan(shard: int, now: datetime, services: PlannerServices) -> tuple[PlanTall
 
 
 def _keys(
-    task: Task, borrowers: dict[str, list[IndexEntry]], services: PlannerServices, *, rescan: bool
+    task: Task, borrowers: dict[str, list[IndexEntry]], services: PlannerServices, seen: Seen, rules: str
 ) -> dict[str, tuple[StageKey, ...]]:
     """By borrower the stages that fall on the day. Of a slot that is looked at again, only those of borrowers about
     whom something was written shortly before, which the index may have shown too late, and that have no outcome yet.
+
+    Of one that had passed when the `rules` before changed, all without an outcome but the stages that were added: they
+    begin the next day.
     """
     by_offset = {setting.stage().offset: setting.name for setting in services.rulebook.policy.stages}
-    if rescan:
+    if seen == "again":
         borrowers = {name: entries for name, entries in borrowers.items() if _lagged(task, entries)}
-    ledgers = services.plans.ledgers_of(sorted(borrowers)) if rescan and borrowers else {}
+    if seen == "moved":
+        before = rules.partition(_STAGES)[2].split(",")
+        by_offset = {offset: name for offset, name in by_offset.items() if name in before}
+    ledgers = services.plans.ledgers_of(sorted(borrowers)) if seen != "new" and borrowers else {}
     found = {}
     for borrower_id, entries in borrowers.items():
         keys = [
@@ -107,7 +128,13 @@ def _lagged(task: Task, entries: Sequence[IndexEntry]) -> bool:
 
 
 def _plan_page(
-    task: Task, keys: dict[str, tuple[StageKey, ...]], now: datetime, services: PlannerServices, tally: PlanTally
+    task: Task,
+    keys: dict[str, tuple[StageKey, ...]],
+    now: datetime,
+    services: PlannerServices,
+    tally: PlanTally,
+    *,
+    moved: bool,
 ) -> None:
     """One page of borrowers: leave out whom the slot is not for, settle whom nothing can reach, queue the rest.
 
@@ -121,7 +148,7 @@ def _plan_page(
         if view is None or now >= view.day_over(task.day):
             tally.dropped += 1
             continue
-        job = Job(borrower_id, task.day, task.at, stages)
+        job = Job(borrower_id, task.day, task.at, stages, not_before=_share(view, task.day, now) if moved else None)
         channel = _route(view, stages)
         if channel is None and _settled(job, now, services):
             tally.settled += 1
@@ -130,6 +157,18 @@ def _plan_page(
     for channel, jobs in waiting.items():
         services.queues.send(channel, jobs)
         tally.queued += len(jobs)
+
+
+def _share(view: View, day: date, now: datetime) -> datetime | None:
+    """When a borrower whose slot had passed gets the reminder: by a hash, so that all spread over what is left of the
+    day's hours.
+    """
+    window = view.window(day)
+    left = window.end - QUARTER - now if window else timedelta(0)
+    if left <= timedelta(0):
+        return None
+    digest = hashlib.sha256(view.profile.borrower_id.encode()).digest()
+    return now + timedelta(seconds=int(left.total_seconds()) * int.from_bytes(digest[:4]) // 2**32)
 
 
 def _belongs(task: Task, profile: Profile | None, rulebook: Rulebook) -> View | None:

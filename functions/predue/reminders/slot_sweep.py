@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from itertools import groupby
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 from zoneinfo import ZoneInfo
 
 from predue.borrowers.ports import Checkpoint, IndexEntry, InUse, Plans
@@ -30,6 +30,11 @@ ANY_TIME = ""
 
 PAGE = 100
 """Borrowers looked at together: DynamoDB reads at most 100 items a batch."""
+
+Seen = Literal["new", "again", "moved"]
+"""How a task stands: it is covered for the first time; once more, since the index lags; or its moment had passed when
+the rules changed.
+"""
 
 Moment = Callable[[date, time, Hours, tuple[ZoneInfo, ...]], datetime]
 
@@ -49,7 +54,7 @@ class Sweep:
 
     `again` is how much of what was covered is covered once more. `by_time` False takes the send times of a place
     together. `volume` counts what a run queues, and holds it. `rules` names what the moments follow from: a run that
-    finds others looks back as far as it can, since a moment may have gone to where all is covered. `failed` tells
+    finds others looks back by `look_back`, since a moment may have gone to where all is covered. `failed` tells
     whether `page` had to leave somebody out; then the run goes on with the others, and covers nothing.
     """
 
@@ -65,12 +70,15 @@ class Sweep:
     enough: float = 20.0
     volume: Volume | None = None
     rules: str = ""
+    look_back: timedelta = LOOK_BACK
     failed: Callable[[], bool] = lambda: False
 
     def through(
-        self, offsets: Callable[[InUse], Iterable[int]], page: Callable[[Task, dict[str, list[IndexEntry]], bool], None]
+        self,
+        offsets: Callable[[InUse], Iterable[int]],
+        page: Callable[[Task, dict[str, list[IndexEntry]], Seen, str], None],
     ) -> bool:
-        """Call `page` with the open dues of every task, grouped by borrower, and whether the task was covered before.
+        """Call `page` with the open dues of every task, grouped by borrower, how it stands, and the rules before.
 
         False if time ran out and another call must go on. A run that its volume holds is finished; the next goes on.
 
@@ -80,7 +88,7 @@ class Sweep:
         checkpoint = found or Checkpoint(self.target - timedelta(days=1), rules=self.rules)
         after = max(checkpoint.covered - self.rescan, self.target - LOOK_BACK)
         if checkpoint.rules != self.rules:
-            after = self.target - LOOK_BACK
+            after = min(after, self.target - self.look_back)
         tasks = self.tasks(in_use, after)
         if self.volume:
             self.volume.begin(checkpoint)
@@ -99,13 +107,18 @@ class Sweep:
                     position = _Position(task, start, self.rules).text()
                     self._save(checkpoint._replace(target=self.target, position=position, held=held, failed=failed))
                     return held
-                page(task, borrowers, task.at <= checkpoint.covered)
+                page(task, borrowers, self._seen(task, checkpoint), checkpoint.rules)
                 start = f"{last.send_time}#{last.borrower_id}"
         if self.failed() or (checkpoint.failed and resume is not None):
             self._save(checkpoint._replace(target=self.target, position="", held=False, failed=False))
         elif tasks:
             self._save(Checkpoint(self.target, rules=self.rules))
         return True
+
+    def _seen(self, task: Task, checkpoint: Checkpoint) -> Seen:
+        if checkpoint.rules != self.rules and task.at <= self.target - QUARTER:
+            return "moved"
+        return "again" if task.at <= checkpoint.covered else "new"
 
     def _save(self, checkpoint: Checkpoint) -> None:
         if self.volume:

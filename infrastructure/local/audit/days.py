@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from functools import cache
 from importlib import resources
+from io import BytesIO
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-from infrastructure.local.audit.terms import Terms
+from infrastructure.local.audit.terms import Terms, place_code
 
 QUARTER = 15 * 60
 _ANY_DAY = datetime(2026, 1, 1, tzinfo=UTC)
@@ -64,8 +65,9 @@ class Days:
         pack = self._terms.pack(place.jurisdiction, day)
         key = place.time_zone, place.jurisdiction, pack.zones if pack else ()
         if key not in self._zones:
-            names = [place.time_zone] if place.time_zone in _known_zones() else _possible_zones(*key[1:])
-            self._zones[key] = tuple(sorted(map(ZoneInfo, names), key=_offset))
+            named, possible = _named(place.time_zone), _possible_zones(*key[1:])
+            names = [named] if named and not _winter_only(named, place.jurisdiction) else possible
+            self._zones[key] = tuple(sorted(map(packaged, names), key=_offset))
         return self._zones[key]
 
     def hours(self, place: Whereabouts, day: date) -> tuple[time, time]:
@@ -147,7 +149,7 @@ def _offset(zone: ZoneInfo) -> timedelta:
 
 def _possible_zones(jurisdiction: str, listed: tuple[str, ...]) -> tuple[str, ...]:
     """Name the zones of a jurisdiction: a territory's own, else those that its pack lists, else its country's."""
-    code = re.sub(r"[^A-Za-z0-9-]", "", jurisdiction)[:10].upper()
+    code = place_code(jurisdiction)
     country, _, part = code.partition("-")
     if part in _TERRITORIES.get(country, "").split():
         return _zones_by_country()[part]
@@ -156,10 +158,49 @@ def _possible_zones(jurisdiction: str, listed: tuple[str, ...]) -> tuple[str, ..
     return listed or _zones_by_country().get(country, ())
 
 
+def _named(written: str) -> str | None:
+    """Find the zone that somebody meant, with its capitals and underscores put right."""
+    return _known_zones().get(re.sub(r"\s+", "_", re.sub(r"\s*/\s*", "/", written.strip())).casefold())
+
+
 @cache
-def _known_zones() -> frozenset[str]:
-    """List the zone names of the tzdata package."""
-    return frozenset(resources.files("tzdata").joinpath("zones").read_text("utf-8").split())
+def _winter_only(name: str, jurisdiction: str) -> bool:
+    """Tell whether a zone keeps one time all year where the jurisdiction's clocks change, and is no place there.
+
+    A place abroad with another time than theirs in winter is believed.
+    """
+    places = _possible_zones(jurisdiction, ())
+    changing = [_year(place) for place in places if len(_year(place)) > 1]
+    if len(_year(name)) > 1 or not changing:
+        return False
+    if name.startswith("Etc/") or "/" not in name:
+        return True
+    own = any(_rules(name) == _rules(place) for place in places)
+    return not own and any(_year(name) == {min(offsets)} for offsets in changing)
+
+
+@cache
+def _year(name: str) -> frozenset[timedelta]:
+    """List a zone's offsets on the first days of the months of some years: tzdata has Ramadan's one by one."""
+    firsts = (datetime(year, month, 1, tzinfo=UTC) for year in range(2025, 2037) for month in range(1, 13))
+    return frozenset(first.astimezone(packaged(name)).utcoffset() or timedelta() for first in firsts)
+
+
+@cache
+def packaged(name: str) -> ZoneInfo:
+    """Read a zone from the tzdata package: the machine's own may be another edition."""
+    return ZoneInfo.from_file(BytesIO(_rules(name)), key=name)
+
+
+def _rules(name: str) -> bytes:
+    return resources.files("tzdata").joinpath("zoneinfo", name).read_bytes()
+
+
+@cache
+def _known_zones() -> Mapping[str, str]:
+    """List the zone names of the tzdata package, by the same in small letters."""
+    names = resources.files("tzdata").joinpath("zones").read_text("utf-8").split()
+    return {name.casefold(): name for name in names}
 
 
 @cache

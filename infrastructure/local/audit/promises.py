@@ -25,6 +25,7 @@ from infrastructure.local.audit.input_files import Inputs, read_inputs
 from infrastructure.local.audit.losses import losses
 from infrastructure.local.audit.outcomes import OUTCOMES, OutcomeLine, ProviderCall
 from infrastructure.local.audit.planned import PlannedStage
+from infrastructure.local.audit.spent import spending
 from infrastructure.local.audit.terms import AuditKey, CapTerm, Terms
 from infrastructure.local.audit.values import instant_text
 
@@ -100,7 +101,7 @@ def audit(inputs: Inputs, run: Run, results: RunResults, terms: Terms | None = N
 
 
 def _caps(evidence: Evidence) -> Iterator[Check]:
-    """Promise 1: contacts a local day, and in rolling half-open windows, over all loans and channels."""
+    """Promise 1: contacts a local day and in rolling half-open windows, over all, and what they were spent on."""
     by_borrower: defaultdict[str, list[OutcomeLine]] = defaultdict(list)
     for line in evidence.lines:
         if line.contact:
@@ -110,6 +111,7 @@ def _caps(evidence: Evidence) -> Iterator[Check]:
         for cap in {cap: None for line in lines for cap in evidence.caps(line)}:
             counted = [line for line in lines if cap.channel in ("", line.channel)]
             yield from (_day_cap if cap.days is None else _window_cap)(evidence, counted, cap)
+    yield from spending(evidence)
 
 
 def _day_cap(evidence: Evidence, lines: list[OutcomeLine], cap: CapTerm) -> Iterator[Check]:

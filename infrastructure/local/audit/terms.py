@@ -1,5 +1,6 @@
 """The terms that a run is judged by: the lender's policy and the packs of jurisdictions, read for the auditor."""
 
+import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -25,6 +26,12 @@ def days_from_due(stage: str) -> int:
 @lru_cache(maxsize=1 << 14)
 def _term_day(due_date: date, stage: str) -> date:
     return due_date + timedelta(days=days_from_due(stage))
+
+
+def place_code(jurisdiction: str) -> str:
+    """Write a jurisdiction as ISO 3166 does: in capitals, a hyphen where there are blanks, and nothing else."""
+    parts = re.findall(r"[A-Z0-9]+", re.sub(r"[^A-Z0-9\s_-]", "", jurisdiction.upper()))
+    return "-".join(parts)[:10]
 
 
 class AuditKey(NamedTuple):
@@ -74,7 +81,8 @@ class PackTerm(NamedTuple):
 class Terms:
     """The values that a run is judged by, with the product's defaults; `hours` are half-open local times of day.
 
-    `limited` tells that a day's volume is limited, so that reminders may be left behind.
+    `limited` tells that a day's volume is limited, so that reminders may be left behind. For the stages of `urgency`
+    the caps keep room, the first being the most urgent.
     """
 
     hours: Hours = (time(9), time(20))
@@ -83,6 +91,7 @@ class Terms:
     caps: tuple[CapTerm, ...] = (CapTerm(1, None), CapTerm(4, 7), CapTerm(10, 30), CapTerm(3, 7, "sms"))
     packs: tuple[PackTerm, ...] = ()
     limited: bool = False
+    urgency: tuple[str, ...] = ("T0", "T-1")
     _found: dict[tuple[str, date], PackTerm | None] = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
@@ -100,6 +109,7 @@ class Terms:
             if packs
             else (),
             policy.get("max_reminders_per_day") is not None,
+            tuple(policy.get("urgency", terms.urgency)),
         )
 
     def pack(self, jurisdiction: str, day: date) -> PackTerm | None:
@@ -107,7 +117,8 @@ class Terms:
         key = jurisdiction, day
         if key not in self._found:
             in_force = [pack for pack in self.packs if pack.first <= day <= pack.last]
-            names = jurisdiction, jurisdiction.partition("-")[0], "default"
+            code = place_code(jurisdiction)
+            names = code, code.partition("-")[0], "default"
             own = (pack for name in names for pack in in_force if name in pack.jurisdictions)
             self._found[key] = next(own, None)
         return self._found[key]

@@ -24,6 +24,7 @@ _INPUTS = {
     "contacts_7_days": "contacts in the 7 days before",
     "contacts_30_days": "contacts in the 30 days before",
     "ledger_version": "ledger version",
+    "gave_way": "gave way to",
 }
 _INPUT_ORDER = {name: place for place, name in enumerate(_INPUTS)}
 _ABLE = frozenset(("able", "ok"))

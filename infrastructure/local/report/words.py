@@ -40,6 +40,11 @@ REASONS = {
     "cap_day": Reason(
         "Already contacted that day", "the borrower had already been contacted that local day", "protected"
     ),
+    "gave_way": Reason(
+        "Room kept for a more urgent one",
+        "the room under the caps was kept for a more urgent reminder of the days ahead",
+        "protected",
+    ),
     "zone_unknown": Reason(
         "Time zone unknown",
         "the time zone is unknown and no hour is allowed in every zone where the borrower may be",
@@ -61,6 +66,7 @@ REASONS = {
     "allow_list": Reason(
         "Not on the test allow-list", "outside production only allow-listed recipients get messages", "switched"
     ),
+    "stage_removed": Reason("Stage taken out", "the stage was taken out of the policy while it waited", "switched"),
     "shadow": Reason(
         "Shadow mode", "shadow mode was on: everything was done except the call to the provider", "switched"
     ),

@@ -82,8 +82,8 @@ def test_the_caps_of_policy_and_pack_both_hold() -> None:
 
 def test_a_jurisdiction_has_its_own_pack_else_its_countrys_else_the_default() -> None:
     known = [pack(), pack("US"), pack("US-NY")]
-    found = [pack_for(name, DAY, known).id for name in ("US-NY", "US-CA", "US", "IN", "")]
-    assert found == ["US-NY", "US", "US", "default", "default"]
+    found = [pack_for(name, DAY, known).id for name in ("US-NY", "US-CA", "US", "IN", "", "us", " us - ca ")]
+    assert found == ["US-NY", "US", "US", "default", "default", "US", "US"]
 
 
 def test_a_pack_holds_between_its_dates_both_inclusive() -> None:

@@ -337,13 +337,27 @@ def test_a_crash_between_a_failure_and_its_record_is_mended_by_the_next_delivery
     monkeypatch.undo()
 
 
-def test_shadow_mode_does_everything_but_the_call() -> None:
+def test_shadow_mode_does_everything_but_the_call_and_fills_no_cap() -> None:
     world = ready()
     world.rulebook = replace(world.rulebook, policy=Policy(shadow=True))
     assert world.deliver() == "shadowed"
     assert world.provider.calls == []
     assert world.outcomes() == {"L-1 T-3": ("suppressed", "shadow")}
-    assert len(world.ledger().contacts) == 1
+    assert world.ledger().contacts == ()
+    assert (world.record().channel, world.record().text[:5]) == ("sms", "en-US")
+    world.rulebook = replace(world.rulebook, policy=Policy())
+    assert world.deliver() == "nothing"
+    world.installment("L-2")
+    assert world.deliver(world.job(key(loan_id="L-2"))) == "sent"
+
+
+def test_a_shadowed_reminder_whose_record_a_crash_kept_back_gets_it_from_a_repeat() -> None:
+    world = ready()
+    world.rulebook = replace(world.rulebook, policy=Policy(shadow=True))
+    crashed(world, "write_record")
+    assert world.records() == []
+    assert world.deliver() == "nothing"
+    assert world.outcomes() == {"L-1 T-3": ("suppressed", "shadow")}
 
 
 def test_a_stage_left_behind_is_recorded_with_the_reminder() -> None:

@@ -215,7 +215,7 @@ def test_a_full_cap_suppresses(ages: list[timedelta], reason: str) -> None:
 
 def test_a_full_cap_of_one_channel_makes_way_for_the_next() -> None:
     world = ready()
-    contact(world, *(timedelta(days=day) for day in (1, 2, 3)), channel="sms")
+    contact(world, *(timedelta(days=day) for day in (4, 5, 6)), channel="sms")
     action = decision(world).action
     assert isinstance(action, Send)
     assert action.channel == "email"

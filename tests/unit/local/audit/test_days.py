@@ -62,6 +62,30 @@ def test_a_jurisdiction_has_the_zones_that_the_rules_give_it() -> None:
         assert found == {zone.key for zone in zones_of(label("", place))}, place
 
 
+def test_a_zone_and_a_jurisdiction_mean_what_they_mean_to_the_rules_however_they_are_written() -> None:
+    days, names = Days(Terms()), (resources.files("tzdata") / "zones").read_text("utf-8").split()
+    for place in ("US-NY", "us - ny", "GB", "CA-ON", "AU-QLD", "MA", "IN", "IS", "MX", "ID", "US-PR", ""):
+        for name in (*names, " america/new york ", "Mars/Olympus"):
+            found = {zone.key for zone in days.zones(Whereabouts(name, place, None), DAY)}
+            assert found == {zone.key for zone in zones_of(label(name, place))}, (name, place)
+
+
+def test_who_is_filed_under_a_winters_clock_may_be_anywhere_in_the_country() -> None:
+    days = Days(Terms())
+    for name in ("EST", "Etc/GMT+5", "UTC", "America/Panama"):
+        zones = {zone.key for zone in days.zones(Whereabouts(name, "US-NY", None), DAY)}
+        assert {"America/New_York", "Pacific/Honolulu"} < zones
+        assert days.fault(Whereabouts(name, "US-NY", None), date(2026, 7, 10), utc("2026-07-10T20:45:00-04:00"))
+    assert [zone.key for zone in days.zones(Whereabouts("MST", "MX-SON", None), DAY)] != ["MST"]
+    assert [zone.key for zone in days.zones(Whereabouts("us/arizona", "us az", None), DAY)] == ["US/Arizona"]
+
+
+def test_the_pack_of_a_jurisdiction_is_found_however_its_code_is_written() -> None:
+    narrow = Terms(packs=(PackTerm(("US-NY",), date.min, date.max, (time(11), time(18, 50))),))
+
+    assert narrow.pack(" us - ny", DAY) == narrow.packs[0]
+
+
 def test_a_pack_may_name_the_zones_of_a_jurisdiction() -> None:
     terms = Terms(packs=(PackTerm(("US-CA",), date.min, date.max, (time(0), time(23)), (), ("America/Los_Angeles",)),))
 

@@ -9,8 +9,8 @@ from infrastructure.local.report.summary import contacts_in, held_back, promises
 
 BRIEF = (
     "paid cancelled rescheduled disputed opted_out hold no_consent no_channel no_address address_suppressed "
-    "channel_unavailable stage_channel cap_day cap_7_days cap_30_days cap_sms_7_days zone_unknown allow_list shadow "
-    "hours_over paused no_run refused_address refused_channel text_missing no_answer"
+    "channel_unavailable stage_channel cap_day cap_7_days cap_30_days cap_sms_7_days gave_way zone_unknown allow_list "
+    "stage_removed shadow hours_over paused no_run refused_address refused_channel text_missing no_answer"
 )
 
 
