@@ -116,6 +116,8 @@ def test_a_server_that_cannot_start_ends_with_status_2_and_says_why(
                 monkeypatch.setenv("PREDUE_DEMO_WEBHOOK_SECRET", "not base64!")
             case "half the files":
                 del given[given.index("--installments") : given.index("--installments") + 2]
+            case "no port":
+                given += ["--port", "65536"]
             case "unknown option":
                 given += ["--host", "0.0.0.0"]  # noqa: S104 - refused, which is the point
         try:

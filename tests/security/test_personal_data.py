@@ -212,7 +212,7 @@ DEFECTS = {
         "predue.aws.table.Table.write_ledger",
     ),
     "record-receipts": ("predue.aws.table.Table.raise_receipt",),
-    "plan-reminders": ("predue.reminders.planner._page", "predue.aws.items.read_profile"),
+    "plan-reminders": ("predue.reminders.planner._plan_page", "predue.aws.items.read_profile"),
     "close-day": ("predue.aws.plans.TablePlans.overdue", "predue.reminders.closing.CloseTally"),
 }
 
