@@ -46,8 +46,8 @@ _EVENTS = (
     _example_event("installment.disputed", 6, **_LOAN),
     _example_event("installment.dispute_ended", 7, **_LOAN),
     _example_event("installment.cancelled", 8, **_LOAN),
-    _example_event("borrower.opted_out", 9, borrower_id="cust-9", channel="sms"),
-    _example_event("borrower.opted_in", 10, borrower_id="cust-9", channel="sms", occurred_at="2027-03-02T09:15:00Z"),
+    _example_event("borrower.opted_out", 9, borrower_id="cust-9", channel="sms", occurred_at="2026-11-30T18:05:00Z"),
+    _example_event("borrower.opted_in", 10, borrower_id="cust-9", channel="sms", occurred_at="2026-12-02T09:15:00Z"),
     _example_event("borrower.hold_started", 11, borrower_id="cust-9", reason="hardship"),
     _example_event("borrower.hold_ended", 12, borrower_id="cust-9", reason="hardship"),
 )

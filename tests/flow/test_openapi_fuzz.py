@@ -40,6 +40,7 @@ UNSAYABLE = {
     "reason": "128 bytes",
     "amount": "decimal digits of",
     "currency": "the installment is in",
+    "occurred_at": "five minutes after the arrival|written as ISO 8601|lies between",
 }
 
 
