@@ -45,5 +45,5 @@ def _end(pool: ProcessPoolExecutor) -> None:
     pool.shutdown(wait=False, cancel_futures=True)
     for worker in workers:
         if worker.is_alive():
-            worker.terminate()
+            worker.kill()  # what started us may have had SIGTERM ignored
         worker.join()

@@ -66,18 +66,22 @@ Bar = Callable[[], AbstractContextManager[Progress]]
 
 
 def serve(options: ServeOptions, bar: Bar) -> None:
-    """Serve until SIGINT or SIGTERM, which the process ignores afterwards; raises CannotServe."""
+    """Serve until SIGINT or SIGTERM, which the process ignores afterwards; raises CannotServe, and leaves them as they
+    were.
+    """
     secret, given = _demo_secret(os.environ)
     work = Work()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, work.stop)
+    before = {number: signal.signal(number, work.stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         with Server(options.port) as server, suppress(_Stopped):
             _serve(options, server, work, (secret, given), bar)
-    finally:
-        # What was stopped in order ends so, even if the signal comes once more while Python cleans up.
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, signal.SIG_IGN)
+    except BaseException:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        raise
+    # What was stopped in order ends so, even if the signal comes once more while Python cleans up.
+    for number in before:
+        signal.signal(number, signal.SIG_IGN)
 
 
 def _demo_secret(environment: Mapping[str, str]) -> tuple[str, bool]:
