@@ -48,7 +48,12 @@ def _decimal(value: object) -> object:
     """
     if isinstance(value, str) and not _PLAIN.fullmatch(value):
         raise ValueError("an amount is a positive number like 125.50 with no separators")
-    return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return value
+    text = format(Decimal(str(value)), "f")
+    if value > 0 and not _PLAIN.fullmatch(text):
+        raise ValueError("has more decimal digits of an amount than any currency, or is too large")
+    return text
 
 
 def _whole_number(value: object) -> object:
