@@ -14,7 +14,7 @@ def handler(event: dict[str, Any], context: Any) -> Any:
     """Take a batch of events; answer with those to be brought again."""
 
     def one(body: str) -> None:
-        with failures("news from the bus failed"):
+        with failures("an event from the bus failed"):
             bus_messages.take(body, context.get_remaining_time_in_millis, wiring.bus_messages())
 
     return each(event, one)

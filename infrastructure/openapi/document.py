@@ -105,7 +105,7 @@ def _signature() -> Part:
 def _webhook() -> Part:
     return {
         "operationId": "tellNews",
-        "summary": "Tell news: one event, or an array",
+        "summary": "Send events: one, or an array",
         "description": (
             "For a source whose bodies have predue's own form; a source of another form sends that form's messages, of "
             "Fineract also as avro/binary (docs/connectors.md). An event is known by source and `event_id`: the same "

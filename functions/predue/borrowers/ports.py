@@ -165,8 +165,8 @@ class Plans(Protocol):
     ) -> Iterator[IndexEntry]:
         """The open dues of a due date, shard, place and send time, sorted by borrower.
 
-        An empty `wish` means every send time; they come sorted by time, then borrower. `after` is `wish#borrower`,
-        and only what sorts after that borrower is given.
+        An empty `send_time` means every send time; they come sorted by time, then borrower. `after` is
+        `send_time#borrower`, and only what sorts after that borrower is given.
         """
 
     def overdue(self, shard: int) -> Iterator[IndexEntry]:

@@ -51,6 +51,6 @@ def take(text: str, time_left_ms: Callable[[], int], adapters: BusAdapters) -> N
 def _to_dead_letters(text: str, fault: InvalidEvent, adapters: BusAdapters) -> None:
     """Put a refused event where an operator finds it, and say which fields are wrong; its values stay in it."""
     fields = [field for field, _ in fault.fields]
-    logger.warning("news from the bus is refused", error=type(fault).__name__, fields=fields)
+    logger.warning("an event from the bus is rejected", error=type(fault).__name__, fields=fields)
     reason = "; ".join(f"{field}: {words}" for field, words in fault.fields)
     adapters.to_dead_letters(text, json.dumps(reason)[:_LONGEST_REASON])

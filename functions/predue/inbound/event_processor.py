@@ -100,7 +100,7 @@ def _tried(event: Event, services: EventServices) -> EventOutcome:
 
 def _applied(event: Event, services: EventServices) -> EventOutcome:
     """Apply one event; a refusal is a value, anything else that goes wrong may pass by itself or be mended here."""
-    with failures("news failed"):
+    with failures("an event failed"):
         try:
             effect = applying.apply(event, clock.now(), services)
         except InvalidEvent as fault:

@@ -130,7 +130,7 @@ def of_invalid(error: InvalidEvent) -> Problem:
     errors = tuple(WrongField(field=field, detail=words) for field, words in error.fields)
     if isinstance(error, EventConflict):
         title = "Another body came under this event_id"
-        detail = "A repeat carries the same body, at apart. Give other news an event_id of its own."
+        detail = "A repeat carries the same body, at apart. Give another event an event_id of its own."
         return _problem("event-conflict", 409, title, detail).model_copy(update={"errors": errors})
     detail = "Mend the fields that errors names, then send it again; until it was taken its event_id is free."
     return _problem("event", 422, "The event is not taken as it stands", detail).model_copy(update={"errors": errors})

@@ -117,7 +117,7 @@ class BorrowerOptedOut(Published):
     channel: Annotated[Literal[Channel, "all"], Field(description="What was stopped; `all` is every channel.")]
     source: Annotated[
         str,
-        Field(description="Who told it: a source of news by name, `one-click` (a link), `provider` (a complaint)."),
+        Field(description="Who told it: a source of events by name, `one-click` (a link), `provider` (a complaint)."),
     ]
     sequence: Annotated[int, Field(ge=0, description="The stop's place among the borrower's stops and opt-ins.")]
 
